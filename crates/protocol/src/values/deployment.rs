@@ -1,0 +1,80 @@
+//! Deployments, process definitions and their distribution.
+
+/// Resources deployed together; as an event, with what came of them.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Deployment {
+    /// The resources as sent.
+    #[prost(message, repeated, tag = "1")]
+    pub resources: Vec<DeploymentResource>,
+    /// The processes found in them.
+    #[prost(message, repeated, tag = "2")]
+    pub processes: Vec<ProcessMetadata>,
+}
+
+/// One resource.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct DeploymentResource {
+    /// Name, whose ending tells the kind.
+    #[prost(string, tag = "1")]
+    pub resource_name: String,
+    /// Content.
+    #[prost(bytes = "vec", tag = "2")]
+    pub resource: Vec<u8>,
+}
+
+/// A process of a deployment.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ProcessMetadata {
+    /// Process id.
+    #[prost(string, tag = "1")]
+    pub bpmn_process_id: String,
+    /// Version, from 1.
+    #[prost(int32, tag = "2")]
+    pub version: i32,
+    /// Its key.
+    #[prost(int64, tag = "3")]
+    pub process_definition_key: i64,
+    /// Resource it came in.
+    #[prost(string, tag = "4")]
+    pub resource_name: String,
+    /// Hash of the resource's bytes.
+    #[prost(bytes = "vec", tag = "5")]
+    pub checksum: Vec<u8>,
+    /// Whether the latest version was the same, so that nothing new came.
+    #[prost(bool, tag = "6")]
+    pub duplicate: bool,
+}
+
+/// A process definition.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Process {
+    /// Process id.
+    #[prost(string, tag = "1")]
+    pub bpmn_process_id: String,
+    /// Version, from 1.
+    #[prost(int32, tag = "2")]
+    pub version: i32,
+    /// Its key.
+    #[prost(int64, tag = "3")]
+    pub process_definition_key: i64,
+    /// Resource it came in.
+    #[prost(string, tag = "4")]
+    pub resource_name: String,
+    /// Hash of the resource's bytes.
+    #[prost(bytes = "vec", tag = "5")]
+    pub checksum: Vec<u8>,
+    /// The resource itself.
+    #[prost(bytes = "vec", tag = "6")]
+    pub resource: Vec<u8>,
+    /// The deployment that brought it.
+    #[prost(int64, tag = "7")]
+    pub deployment_key: i64,
+}
+
+/// A deployment on its way to a partition.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct DeploymentDistribution {
+    /// The partition that has, or is to get, the deployment.
+    #[prost(uint32, tag = "1")]
+    pub partition_id: u32,
+}
