@@ -1,0 +1,23 @@
+//! Numbers that bound what one command may do, each with its reason.
+
+/// Follow-up commands evaluated together with the command that caused them. Zeebe's `maxCommandsInBatch` is 100; the rest is
+/// continued as a command of its own, so that an endless loop in a process does not hold up its partition.
+pub const FOLLOW_UPS_MAX: usize = 100;
+
+/// Bytes that the variables of one document may take. Zeebe bounds any record by its message size of 4 MiB.
+pub const DOCUMENT_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of jobs with their variables that one activation may hand out: a gateway message of 4 MiB with room to spare.
+pub const JOB_BATCH_BYTES_MAX: usize = (4 << 20) - (8 << 10);
+
+/// Characters of an error message that are kept. As Zeebe.
+pub const ERROR_MESSAGE_CHARS_MAX: usize = 10_000;
+
+/// Due commands that are collected at once, so that a flood of timers does not hold up clients.
+pub const DUE_COMMANDS_MAX: usize = 256;
+
+/// Commands sent but not acknowledged that are sent again at once, per target.
+pub const RESEND_MAX: usize = 256;
+
+/// Compiled processes kept in memory.
+pub const COMPILED_PROCESSES_MAX: usize = 1000;

@@ -1,0 +1,91 @@
+//! The evaluation of one command: its transaction, its outcome so far, its follow-up commands.
+//!
+//! Processors, elements and behaviours are functions over [`Processing`]. They change the state through the tables, and
+//! write down each change as an event.
+
+use std::collections::VecDeque;
+
+use skep_protocol::{Command, Intent, Key, Position, Record, RecordType, RecordValue, Rejection, RequestId, Response};
+use skep_state::{StateError, Txn};
+
+use crate::engine::Definitions;
+use crate::tables::keys;
+use crate::{Context, EngineConfig, Outcome};
+
+/// Result of anything that reads the state: an error is a failed disk.
+pub(crate) type Result<T> = std::result::Result<T, StateError>;
+
+/// A follow-up command, with the position of its record.
+#[derive(Debug)]
+pub(crate) struct FollowUp {
+    pub command: Command,
+    pub position: Position,
+}
+
+/// The evaluation under way.
+pub(crate) struct Processing<'a> {
+    /// State, read and written.
+    pub txn: &'a mut dyn Txn,
+    /// Partition and cluster.
+    pub config: &'a EngineConfig,
+    /// Time, seed, first position.
+    pub context: Context,
+    /// Compiled definitions.
+    pub definitions: &'a mut Definitions,
+    /// What has come of it so far.
+    pub outcome: Outcome,
+    /// Follow-up commands not yet evaluated.
+    pub follow_ups: VecDeque<FollowUp>,
+    /// Position of the command being evaluated.
+    pub source: Position,
+    /// Who waits for the answer to the command being evaluated.
+    pub request: Option<RequestId>,
+}
+
+impl Processing<'_> {
+    /// The time of the evaluation, in epoch milliseconds.
+    pub fn now(&self) -> i64 {
+        self.context.time
+    }
+
+    /// A new key.
+    pub fn next_key(&mut self) -> Result<Key> {
+        keys::next(self.txn, self.config.partition)
+    }
+
+    /// Appends a record and gives its position.
+    pub fn record(&mut self, record_type: RecordType, key: Key, intent: Intent, value: RecordValue, rejection: Option<Rejection>) -> Position {
+        let position = Position(self.context.first_position.0 + self.outcome.records.len() as i64);
+        self.outcome.records.push(Record { record_type, intent, key, source_position: self.source, rejection, value });
+        position
+    }
+
+    /// Writes down what has happened.
+    pub fn event(&mut self, key: Key, intent: impl Into<Intent>, value: impl Into<RecordValue>) -> Position {
+        let intent = intent.into();
+        debug_assert!(intent.is_event(), "{} is not an event", intent.name());
+        self.record(RecordType::Event, key, intent, value.into(), None)
+    }
+
+    /// Appends a command that is evaluated after this one, in the same transaction if there is room.
+    pub fn follow_up(&mut self, command: Command) {
+        let position = self.record(RecordType::Command, command.key, command.intent, command.value.clone(), None);
+        self.follow_ups.push_back(FollowUp { command, position });
+    }
+
+    /// Answers the request behind the command being evaluated, if there is one.
+    pub fn respond(&mut self, key: Key, intent: impl Into<Intent>, value: impl Into<RecordValue>) {
+        if let Some(request) = self.request {
+            let event = Command::new(key, intent, value);
+            self.outcome.responses.push(Response { request, result: Ok(event) });
+        }
+    }
+
+    /// Refuses the command being evaluated: writes the rejection down and answers with it.
+    pub fn reject(&mut self, command: &Command, rejection: Rejection) {
+        self.record(RecordType::CommandRejection, command.key, command.intent, command.value.clone(), Some(rejection.clone()));
+        if let Some(request) = self.request {
+            self.outcome.responses.push(Response { request, result: Err(rejection) });
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! State tables, one file each: key, value, invariants.
+//!
+//! A table is one byte of prefix; values are protobuf messages. Numbers below 10 belong to the partition, which keeps its own
+//! bookkeeping beside the engine's in the same key space.
+
+pub mod keys;
+
+use prost::Message;
+use skep_state::{Read, StateError, TableKey, Txn};
+
+/// Prefix bytes. Never reuse one: data directories and backups hold them.
+pub mod prefix {
+    /// The counter of keys.
+    pub const KEYS: u8 = 10;
+    /// Element instances by key.
+    pub const ELEMENT_INSTANCES: u8 = 11;
+    /// Children of an element instance: (parent, child).
+    pub const ELEMENT_INSTANCE_CHILDREN: u8 = 12;
+    /// Tokens waiting at joins: (flow scope, gateway, incoming flow).
+    pub const TAKEN_SEQUENCE_FLOWS: u8 = 13;
+    /// Variables: (scope, name).
+    pub const VARIABLES: u8 = 14;
+    /// Jobs by key.
+    pub const JOBS: u8 = 15;
+    /// Activatable jobs: (type, key).
+    pub const ACTIVATABLE_JOBS: u8 = 16;
+    /// Deadlines of activated jobs: (deadline, key).
+    pub const JOB_DEADLINES: u8 = 17;
+    /// Back-offs of failed jobs: (time, key).
+    pub const JOB_BACK_OFFS: u8 = 18;
+    /// Incidents by key.
+    pub const INCIDENTS: u8 = 19;
+    /// Incident of an element instance or job.
+    pub const INCIDENT_BY_OWNER: u8 = 20;
+    /// Timers by (element instance, key).
+    pub const TIMERS: u8 = 21;
+    /// Due dates of timers: (due date, element instance, key).
+    pub const TIMER_DUE_DATES: u8 = 22;
+    /// Triggers queued in event scopes: (scope, key).
+    pub const EVENT_TRIGGERS: u8 = 23;
+    /// Banned process instances.
+    pub const BANNED_INSTANCES: u8 = 24;
+    /// Requests that wait for a process instance's result.
+    pub const AWAITED_RESULTS: u8 = 25;
+    /// Follow-up commands that found no room in their evaluation: (number).
+    pub const CONTINUATIONS: u8 = 26;
+
+    /// Process definitions by key.
+    pub const PROCESSES: u8 = 40;
+    /// Latest version of a process id.
+    pub const LATEST_PROCESSES: u8 = 41;
+    /// Key of (process id, version).
+    pub const PROCESS_VERSIONS: u8 = 42;
+    /// Messages by key.
+    pub const MESSAGES: u8 = 43;
+    /// Messages by (name, correlation key, key).
+    pub const MESSAGES_BY_NAME: u8 = 44;
+    /// Ids of buffered messages: (name, correlation key, id).
+    pub const MESSAGE_IDS: u8 = 45;
+    /// Deadlines of buffered messages: (deadline, key).
+    pub const MESSAGE_DEADLINES: u8 = 46;
+    /// Processes that a message went to: (message, process id).
+    pub const CORRELATED_MESSAGES: u8 = 47;
+    /// Message subscriptions, message's side, by key.
+    pub const MESSAGE_SUBSCRIPTIONS: u8 = 48;
+    /// Message subscriptions by (name, correlation key, key).
+    pub const MESSAGE_SUBSCRIPTIONS_BY_NAME: u8 = 49;
+    /// Message subscriptions by (element instance, message name).
+    pub const MESSAGE_SUBSCRIPTIONS_BY_ELEMENT: u8 = 50;
+    /// Message subscriptions, process instance's side, by (element instance, message name).
+    pub const PROCESS_MESSAGE_SUBSCRIPTIONS: u8 = 51;
+    /// Message start events by (message name, process definition).
+    pub const MESSAGE_START_EVENTS: u8 = 52;
+    /// Active instances started by message: (process id, correlation key).
+    pub const MESSAGE_STARTED_INSTANCES: u8 = 53;
+    /// Correlation key of an instance started by message.
+    pub const MESSAGE_STARTED_BY_INSTANCE: u8 = 54;
+    /// Deployments not yet acknowledged by all partitions.
+    pub const PENDING_DEPLOYMENTS: u8 = 55;
+
+    /// Numbers of the channels to and from other partitions.
+    pub const CHANNELS: u8 = 80;
+    /// Commands sent but not acknowledged: (target, number).
+    pub const OUTBOX: u8 = 81;
+    /// The latest checkpoint.
+    pub const CHECKPOINT: u8 = 82;
+    /// Backups begun and not completed, or failed: (checkpoint id).
+    pub const BACKUPS: u8 = 83;
+}
+
+/// Reads and decodes a value.
+pub(crate) fn read<V: Message + Default>(state: &dyn Read, key: &TableKey) -> Result<Option<V>, StateError> {
+    match state.get(key.as_bytes())? {
+        Some(bytes) => decode(key.as_bytes(), &bytes).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Decodes a value that was read under `key`.
+pub(crate) fn decode<V: Message + Default>(key: &[u8], bytes: &[u8]) -> Result<V, StateError> {
+    V::decode(bytes).map_err(|error| StateError::Corrupt {
+        place: format!("the state's value under key {key:02x?}"),
+        reason: error.to_string(),
+        mend: "Restore the partition from a backup, or remove this replica's data so that it is fetched again".to_owned(),
+    })
+}
+
+/// Creates a value under a key that does not exist.
+pub(crate) fn insert(txn: &mut dyn Txn, key: &TableKey, value: &impl Message) {
+    txn.insert(key.as_bytes(), value.encode_to_vec());
+}
+
+/// Sets a value.
+pub(crate) fn put(txn: &mut dyn Txn, key: &TableKey, value: &impl Message) {
+    txn.put(key.as_bytes(), value.encode_to_vec());
+}
+
+/// Deletes a value.
+pub(crate) fn delete(txn: &mut dyn Txn, key: &TableKey) {
+    txn.delete(key.as_bytes());
+}
