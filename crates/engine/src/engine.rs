@@ -5,10 +5,6 @@ use skep_state::{Read, StateError, Txn};
 
 use crate::{Context, EngineConfig, Outcome};
 
-/// Compiled process definitions, kept by key.
-#[derive(Debug, Default)]
-pub(crate) struct Definitions;
-
 /// What is evaluated.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {

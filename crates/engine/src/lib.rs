@@ -14,6 +14,7 @@
 
 mod behaviours;
 mod context;
+mod definitions;
 mod elements;
 mod engine;
 pub mod limits;

@@ -21,3 +21,6 @@ pub const RESEND_MAX: usize = 256;
 
 /// Compiled processes kept in memory.
 pub const COMPILED_PROCESSES_MAX: usize = 1000;
+
+/// Bytes of the resources behind the compiled processes kept in memory: a model takes a small multiple of its XML.
+pub const COMPILED_RESOURCE_BYTES_MAX: usize = 64 << 20;

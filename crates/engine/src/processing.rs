@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use skep_protocol::{Command, Intent, Key, Position, Record, RecordType, RecordValue, Rejection, RequestId, Response};
 use skep_state::{StateError, Txn};
 
-use crate::engine::Definitions;
+use crate::definitions::Definitions;
 use crate::tables::keys;
 use crate::{Context, EngineConfig, Outcome};
 

@@ -4,6 +4,7 @@
 //! bookkeeping beside the engine's in the same key space.
 
 pub mod keys;
+pub(crate) mod processes;
 
 use prost::Message;
 use skep_state::{Read, StateError, TableKey, Txn};
@@ -63,13 +64,13 @@ pub mod prefix {
     pub const CORRELATED_MESSAGES: u8 = 47;
     /// Message subscriptions, message's side, by key.
     pub const MESSAGE_SUBSCRIPTIONS: u8 = 48;
-    /// Message subscriptions by (name, correlation key, key).
-    pub const MESSAGE_SUBSCRIPTIONS_BY_NAME: u8 = 49;
-    /// Message subscriptions by (element instance, message name).
-    pub const MESSAGE_SUBSCRIPTIONS_BY_ELEMENT: u8 = 50;
-    /// Message subscriptions, process instance's side, by (element instance, message name).
+    /// Message subscriptions that wait for a message: (name, correlation key, process id, key).
+    pub const WAITING_MESSAGE_SUBSCRIPTIONS: u8 = 49;
+    /// Message subscriptions by their key on the process instance's side.
+    pub const MESSAGE_SUBSCRIPTIONS_BY_PROCESS_KEY: u8 = 50;
+    /// Message subscriptions, process instance's side, by (element instance, key).
     pub const PROCESS_MESSAGE_SUBSCRIPTIONS: u8 = 51;
-    /// Message start events by (message name, process definition).
+    /// Message start events of the latest versions: (message name, process definition, start event).
     pub const MESSAGE_START_EVENTS: u8 = 52;
     /// Active instances started by message: (process id, correlation key).
     pub const MESSAGE_STARTED_INSTANCES: u8 = 53;
@@ -77,6 +78,10 @@ pub mod prefix {
     pub const MESSAGE_STARTED_BY_INSTANCE: u8 = 54;
     /// Deployments not yet acknowledged by all partitions.
     pub const PENDING_DEPLOYMENTS: u8 = 55;
+    /// Resources of deployments: (deployment, resource name).
+    pub const RESOURCES: u8 = 56;
+    /// Message start events by (process definition, message name, start event).
+    pub const MESSAGE_START_EVENTS_BY_PROCESS: u8 = 57;
 
     /// Numbers of the channels to and from other partitions.
     pub const CHANNELS: u8 = 80;
