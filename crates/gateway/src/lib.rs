@@ -1,1 +1,24 @@
-//! Placeholder while the crate is being written.
+//! The gRPC interface that unmodified Zeebe clients speak.
+//!
+//! Owns validation of what clients send, the choice of a partition, the waiting for and repetition of commands, long
+//! polling for jobs, and the mapping of every outcome to a status. It reaches the brokers through [`Brokers`] alone.
+//!
+//! **Invariants**
+//! - A command is sent again only when it has certainly not been taken in: [`BrokerError`] tells.
+//! - Jobs that a client asked for and did not take are handed back at once, with their retries unchanged.
+//! - No status is ever UNKNOWN, no document in an answer is ever empty text, no message exceeds the configured size.
+//!
+//! **Absent on purpose**: engine, state, Raft, files, configuration reading, the network to the brokers.
+
+mod brokers;
+mod config;
+mod documents;
+mod limits;
+pub mod proto;
+mod status;
+
+pub use brokers::{
+    BrokerError, BrokerInfo, Brokers, Health, JobsAvailable, Leader, PartitionInfo, Role, Topology,
+};
+pub use config::{GatewayConfig, LongPollingConfig};
+pub use documents::{DocumentError, document};
