@@ -14,13 +14,23 @@
 //! It knows the syntax of FEEL (an expression is parsed here, once), and does not evaluate any. It
 //! knows neither state nor records.
 
+mod compile;
+mod document;
+mod limits;
 pub mod model;
 mod problem;
+mod problems;
 mod supported;
 pub mod timer;
+mod validate;
+mod xml;
 
 pub use problem::{Problem, Reason, Rejection};
-pub use supported::{Supported, unsupported};
+pub use supported::{Feature, Supported, unsupported};
+
+use document::{BPMN, Document, Draft, Node};
+use model::Process;
+use problems::Problems;
 
 /// Reads the executable processes of a resource, in the order of the document. Processes that are
 /// not executable are skipped.
@@ -28,7 +38,67 @@ pub use supported::{Supported, unsupported};
 /// # Errors
 /// If the resource is no BPMN, breaks a rule, or holds no executable process. The rejection names
 /// everything that is wrong, as far as it can be seen.
-pub fn parse(resource_name: &str, xml: &[u8]) -> Result<Vec<model::Process>, Rejection> {
-    let _ = xml;
-    Err(Rejection::unreadable(resource_name, "no process"))
+pub fn parse(resource_name: &str, xml: &[u8]) -> Result<Vec<Process>, Rejection> {
+    let unreadable = |error| Rejection::unreadable(resource_name, error);
+    let text = xml::text(xml).map_err(unreadable)?;
+    let tree = xml::tree(text).map_err(unreadable)?;
+    let mut problems = Problems::default();
+    let processes = read(&tree, &mut problems);
+    if problems.is_empty() {
+        return Ok(processes);
+    }
+    Err(Rejection::invalid(resource_name, problems.into_list()))
+}
+
+/// The processes of a tree. Incomplete if there are problems.
+fn read(tree: &roxmltree::Document<'_>, problems: &mut Problems) -> Vec<Process> {
+    let Some(document) = Document::new(tree) else {
+        problems.add(
+            tree.root_element(),
+            format!("is no BPMN: the root must be 'definitions' of {BPMN}"),
+        );
+        return Vec::new();
+    };
+    for node in &document.duplicates {
+        problems.add(*node, "the id is not unique: another element has it too");
+    }
+    let roots: Vec<Node<'_>> = document.executable_processes().collect();
+    if roots.is_empty() {
+        problems.add(
+            document.definitions,
+            "Must contain at least one executable process",
+        );
+    }
+    let drafts: Vec<Draft<'_>> = roots
+        .iter()
+        .map(|root| Draft::new(*root, problems))
+        .collect();
+    // Rules assume ids and references; expressions are only read in what keeps the rules.
+    if problems.is_empty() {
+        for draft in &drafts {
+            validate::check(
+                &validate::Context {
+                    document: &document,
+                    draft,
+                },
+                problems,
+            );
+        }
+    }
+    if !problems.is_empty() {
+        return Vec::new();
+    }
+    let processes: Vec<Process> = drafts
+        .iter()
+        .filter_map(|draft| compile::compile(&document, draft, problems))
+        .collect();
+    if problems.is_empty() {
+        assert_eq!(
+            processes.len(),
+            drafts.len(),
+            "a process vanished without a problem"
+        );
+        validate::loops::check(&processes, &drafts, problems);
+    }
+    processes
 }

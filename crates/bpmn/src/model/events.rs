@@ -34,7 +34,7 @@ pub struct Message {
     /// Its name. Constant on start events of a process.
     pub name: Text,
     /// `None` only on start events of a process.
-    pub correlation_key: Option<Arc<Expression>>,
+    pub correlation_key: Option<Expression>,
 }
 
 /// When a timer is due.
@@ -54,7 +54,7 @@ pub enum TimerSource<T> {
     /// Known since deployment.
     Static(T),
     /// To be evaluated in the scope of the event. Free of variables on start events of a process.
-    Expression(Arc<Expression>),
+    Expression(Expression),
 }
 
 /// Where a scope begins.

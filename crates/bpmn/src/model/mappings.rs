@@ -22,7 +22,7 @@ pub struct InputMapping {
 #[derive(Debug, Clone)]
 pub struct OutputMapping {
     /// The value.
-    pub source: Arc<Expression>,
+    pub source: Expression,
     /// Where it goes.
     pub target: Path,
 }

@@ -42,7 +42,7 @@ pub struct Flow {
     /// Where it leads to; always in the same flow scope as `source`.
     pub target: ElementIndex,
     /// Only on flows out of exclusive and inclusive gateways.
-    pub condition: Option<Arc<Expression>>,
+    pub condition: Option<Expression>,
 }
 
 /// A form embedded in the process.

@@ -38,7 +38,7 @@ pub enum ScriptTask {
 #[derive(Debug)]
 pub struct Script {
     /// What is evaluated.
-    pub expression: Arc<Expression>,
+    pub expression: Expression,
     /// Where the result goes.
     pub result_variable: Arc<str>,
 }
@@ -146,5 +146,5 @@ pub enum Candidates {
     /// Known since deployment.
     Static(Vec<Arc<str>>),
     /// Must give a list of strings.
-    Expression(Arc<Expression>),
+    Expression(Expression),
 }

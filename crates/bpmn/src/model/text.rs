@@ -10,7 +10,7 @@ pub enum Text {
     /// The text itself.
     Static(Arc<str>),
     /// To be evaluated in the scope of the element.
-    Expression(Arc<Expression>),
+    Expression(Expression),
 }
 
 impl Text {
@@ -30,7 +30,7 @@ pub enum Number {
     /// The number itself.
     Static(i64),
     /// To be evaluated in the scope of the element.
-    Expression(Arc<Expression>),
+    Expression(Expression),
     /// A fixed text that is no whole number. Zeebe accepts it at deployment and raises an incident
     /// when the element is activated, and so it stays here.
     NotANumber(Arc<str>),
