@@ -1,0 +1,657 @@
+//! The handles that callers hold, and the state behind them.
+//!
+//! A group's *front* is what its caller has asked for; the *ledger* is what is durable. Operations
+//! change the front at once and go to the writer's queue, which carries them into the ledger.
+//! Entries that are not durable are always in the front's cache, so a position in the ledger is
+//! only used for an entry that it describes.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use crate::error::{Damage, LogError};
+use crate::files::FileSystem;
+use crate::frame::{self, Kind};
+use crate::ledger::{Ledger, Position};
+use crate::recovery::{self, RecoveryReport};
+use crate::segments::{Segment, Yard};
+use crate::writer::{Keeper, Threads, Writer};
+use crate::{Drive, GroupId, LogOptions};
+
+/// Called once: with `Ok` after the sync that made the operation durable. It runs on the writer's
+/// thread (or at once on the caller's, if the operation is refused), so it must not block.
+pub type OnDurable = Box<dyn FnOnce(Result<(), LogError>) + Send>;
+
+/// How the store is.
+#[derive(Debug, Clone)]
+pub enum LogStatus {
+    Open,
+    /// Waits for space. Nothing is lost, nothing is acknowledged.
+    Full(String),
+    /// Refuses everything until it is opened again.
+    Failed(LogError),
+    Closed,
+}
+
+/// Figures for metrics.
+#[derive(Debug, Clone, Default)]
+pub struct LogStats {
+    pub segments: usize,
+    pub bytes: u64,
+    pub syncs: u64,
+    pub frames: u64,
+    pub queued_frames: usize,
+    /// What keeps the oldest segment, if more than the one in use is there.
+    pub oldest: Vec<Pin>,
+}
+
+/// A group with live frames in the oldest segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pin {
+    pub group: GroupId,
+    pub segment: u64,
+    pub bytes: u64,
+}
+
+/// A frame on its way to the disk.
+pub(crate) struct Pending {
+    pub group: u32,
+    pub kind: Kind,
+    pub index: u64,
+    pub payload: Bytes,
+    pub ticket: u64,
+    pub done: Option<OnDurable>,
+}
+
+impl Pending {
+    pub fn bytes(&self) -> usize {
+        frame::FRAME_HEADER + self.payload.len()
+    }
+}
+
+/// What the caller of a group sees.
+#[derive(Default)]
+pub(crate) struct Front {
+    first: u64,
+    next: u64,
+    /// The entries up to `next`, each with the ticket of its append.
+    cache: VecDeque<(u64, Bytes)>,
+    cache_bytes: usize,
+    pub durable_ticket: u64,
+    meta: Option<Bytes>,
+    damage: Option<Box<Damage>>,
+}
+
+impl Front {
+    fn pop_cache_front(&mut self) {
+        if let Some((_, bytes)) = self.cache.pop_front() {
+            self.cache_bytes -= bytes.len();
+        }
+    }
+
+    /// Drops the oldest durable entries from memory until at most `bytes_max` are left.
+    pub fn evict(&mut self, bytes_max: usize) {
+        while self.cache_bytes > bytes_max
+            && self.cache.front().is_some_and(|(ticket, _)| *ticket <= self.durable_ticket)
+        {
+            self.pop_cache_front();
+        }
+    }
+
+    fn truncate(&mut self, index: u64) {
+        while self.next > index {
+            self.next -= 1;
+            if let Some((_, bytes)) = self.cache.pop_back() {
+                self.cache_bytes -= bytes.len();
+            }
+        }
+    }
+
+    fn purge(&mut self, index: u64) {
+        self.first = self.first.max(index);
+        self.next = self.next.max(index);
+        while self.next - (self.cache.len() as u64) < self.first && !self.cache.is_empty() {
+            self.pop_cache_front();
+        }
+    }
+
+    fn cached(&self, index: u64) -> Option<&Bytes> {
+        let from = self.next - self.cache.len() as u64;
+        let at = usize::try_from(index.checked_sub(from)?).ok()?;
+        self.cache.get(at).map(|(_, bytes)| bytes)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    No,
+    /// Write what is queued, then end.
+    Close,
+    /// End now; what is queued is refused.
+    Abandon,
+}
+
+pub(crate) struct State {
+    pub fronts: HashMap<u32, Front>,
+    pub ledger: Ledger,
+    /// All segments that hold batches, the last one being written.
+    pub segments: BTreeMap<u64, Segment>,
+    pub queue: VecDeque<Pending>,
+    /// Frames in the queue for which somebody waits; purges go along with others.
+    pub urgent: usize,
+    next_ticket: u64,
+    pub prepared: Option<Segment>,
+    /// The number of the segment to prepare.
+    pub wanted: Option<u64>,
+    pub retired: VecDeque<Segment>,
+    pub full: Option<String>,
+    pub failed: Option<LogError>,
+    pub stop: Stop,
+    /// The writer will never ask the keeper for anything again.
+    pub writer_ended: bool,
+    pub syncs: u64,
+    pub frames: u64,
+}
+
+pub(crate) struct Shared {
+    pub options: LogOptions,
+    state: Mutex<State>,
+    pub full: AtomicBool,
+    pub writer_wake: Condvar,
+    pub keeper_wake: Condvar,
+}
+
+impl Shared {
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock is a broken invariant; the store then refuses to go on.
+        self.state.lock().unwrap_or_else(|poisoned| {
+            let mut state = PoisonError::into_inner(poisoned);
+            state.failed.get_or_insert(LogError::Failed {
+                what: "log".into(),
+                message: "an internal check failed earlier".into(),
+            });
+            state
+        })
+    }
+
+    pub fn set_full(&self, state: &mut State, reason: Option<String>) {
+        if let (None, Some(reason)) = (&state.full, &reason) {
+            tracing::error!(reason, "no space for the log, waiting");
+        } else if state.full.is_some() && reason.is_none() {
+            tracing::info!("there is space for the log again");
+        }
+        self.full.store(reason.is_some(), Ordering::Release);
+        state.full = reason;
+    }
+
+    pub fn refusal(state: &State) -> Option<LogError> {
+        match (&state.failed, state.stop) {
+            (Some(error), _) => Some(error.clone()),
+            (None, Stop::No) => None,
+            (None, Stop::Close | Stop::Abandon) => Some(LogError::Closed),
+        }
+    }
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    driver: Mutex<Driver>,
+}
+
+enum Driver {
+    Threads(Threads),
+    Caller(Box<(Writer, Keeper)>),
+    Ended,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end(Stop::Abandon);
+    }
+}
+
+impl Inner {
+    fn end(&self, stop: Stop) {
+        let driver = {
+            let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *driver, Driver::Ended)
+        };
+        {
+            let mut state = self.shared.lock();
+            if state.stop == Stop::No {
+                state.stop = stop;
+            }
+        }
+        self.shared.writer_wake.notify_all();
+        self.shared.keeper_wake.notify_all();
+        match driver {
+            Driver::Threads(threads) => threads.join(),
+            Driver::Caller(mut both) => {
+                while stop == Stop::Close && (both.1.step() | both.0.step().is_done()) {}
+                both.0.finish();
+            }
+            Driver::Ended => {}
+        }
+    }
+}
+
+/// The log of a node. Cheap to clone; the store ends when the last handle (groups included) goes,
+/// without writing what is still queued. [`LogStore::close`] is the orderly way.
+#[derive(Clone)]
+pub struct LogStore {
+    inner: Arc<Inner>,
+}
+
+impl LogStore {
+    /// Opens or creates the log in `dir` and recovers what is durable. Damage of single groups
+    /// is in the report and stops only these; an error means that nothing can be used.
+    pub fn open(
+        files: Arc<dyn FileSystem>,
+        dir: &Path,
+        options: LogOptions,
+    ) -> Result<(Self, RecoveryReport), LogError> {
+        options.check().map_err(LogError::Open)?;
+        let io = |what: &str, error: &std::io::Error| {
+            LogError::io(format!("{what} {}", dir.display()), error)
+        };
+        files.create_dir_all(dir).map_err(|e| io("create the log's directory", &e))?;
+        let mut yard = Yard::new(Arc::clone(&files), dir, options.segment_bytes, options.salt);
+        let mut segments = recovery::open_segments(&*files, dir)?;
+        if segments.is_empty() {
+            segments.push(yard.prepare(1).map_err(|e| io("create the first segment in", &e))?);
+        }
+        let recovered = recovery::scan(segments, &options)?;
+        for segment in recovered.surplus.iter().rev() {
+            files.remove(&segment.path).map_err(|e| io("remove an empty segment in", &e))?;
+        }
+        files.sync_dir(dir).map_err(|e| io("sync", &e))?;
+        let active = recovered.segments.last().cloned();
+        let active = active.ok_or_else(|| LogError::Open("there is no segment".into()))?;
+        // The process may have died between a write and its sync, see the format page.
+        active.file.sync().map_err(|e| io("sync the last segment in", &e))?;
+        let report = recovered.report.clone();
+        let (next_sequence, next_offset) = (recovered.next_sequence, recovered.next_offset);
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::recovered(recovered, active.number)),
+            full: AtomicBool::new(false),
+            writer_wake: Condvar::new(),
+            keeper_wake: Condvar::new(),
+            options,
+        });
+        let writer = Writer::new(Arc::clone(&shared), active, next_sequence, next_offset);
+        let keeper = Keeper::new(Arc::clone(&shared), yard);
+        let driver = match shared.options.drive {
+            Drive::Caller => Driver::Caller(Box::new((writer, keeper))),
+            Drive::Threads => Driver::Threads(
+                Threads::start(writer, keeper).map_err(|e| io("start threads for", &e))?,
+            ),
+        };
+        let inner = Arc::new(Inner { shared, driver: Mutex::new(driver) });
+        Ok((Self { inner }, report))
+    }
+
+    pub fn group(&self, group: GroupId) -> GroupLog {
+        self.inner.shared.lock().fronts.entry(group.0).or_default();
+        GroupLog { inner: Arc::clone(&self.inner), group }
+    }
+
+    /// Groups that have content.
+    pub fn groups(&self) -> Vec<GroupId> {
+        self.inner.shared.lock().ledger.groups().map(|(id, _)| GroupId(id)).collect()
+    }
+
+    /// Writes what is queued, marks the log as closed in order, and ends the threads.
+    pub fn close(&self) {
+        self.inner.end(Stop::Close);
+    }
+
+    pub fn status(&self) -> LogStatus {
+        let state = self.inner.shared.lock();
+        match (Shared::refusal(&state), &state.full) {
+            (Some(LogError::Closed), _) => LogStatus::Closed,
+            (Some(error), _) => LogStatus::Failed(error),
+            (None, Some(reason)) => LogStatus::Full(reason.clone()),
+            (None, None) => LogStatus::Open,
+        }
+    }
+
+    pub fn stats(&self) -> LogStats {
+        let state = self.inner.shared.lock();
+        let segments = state.segments.values().chain(&state.prepared).chain(&state.retired);
+        let (count, bytes) = segments.fold((0, 0), |(n, sum), one| (n + 1, sum + one.bytes));
+        let mut oldest = Vec::new();
+        if state.segments.len() > 1
+            && let Some(segment) = state.segments.keys().next().copied()
+        {
+            for (id, group) in state.ledger.groups() {
+                let bytes = group.pinned_bytes(segment);
+                if bytes > 0 {
+                    oldest.push(Pin { group: GroupId(id), segment, bytes });
+                }
+            }
+        }
+        LogStats {
+            segments: count,
+            bytes,
+            syncs: state.syncs,
+            frames: state.frames,
+            queued_frames: state.queue.len(),
+            oldest,
+        }
+    }
+
+    /// With [`Drive::Caller`]: does one piece of work, at most one sync of entries; says whether
+    /// there was any. Without: does nothing.
+    pub fn drive(&self) -> bool {
+        let mut driver = self.inner.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *driver {
+            Driver::Caller(both) => both.1.step() | both.0.step().is_done(),
+            Driver::Threads(_) | Driver::Ended => false,
+        }
+    }
+}
+
+impl State {
+    fn recovered(recovered: recovery::Recovered, active: u64) -> Self {
+        let mut fronts: HashMap<u32, Front> = HashMap::new();
+        for (id, group) in recovered.ledger.groups() {
+            let front = fronts.entry(id).or_default();
+            front.first = group.first();
+            front.next = group.next();
+            front.meta = group.meta().cloned();
+        }
+        for damage in recovered.report.damaged {
+            let group = damage.group.0;
+            tracing::error!(group, "{damage}");
+            fronts.entry(group).or_default().damage = Some(Box::new(damage));
+        }
+        let wanted = recovered.prepared.is_none().then_some(active + 1);
+        Self {
+            fronts,
+            ledger: recovered.ledger,
+            segments: recovered.segments.into_iter().map(|one| (one.number, one)).collect(),
+            queue: VecDeque::new(),
+            urgent: 0,
+            next_ticket: 1,
+            prepared: recovered.prepared,
+            wanted,
+            retired: VecDeque::new(),
+            full: None,
+            failed: None,
+            stop: Stop::No,
+            writer_ended: false,
+            syncs: 0,
+            frames: 0,
+        }
+    }
+
+    fn push(&mut self, pending: Pending) {
+        self.urgent += usize::from(pending.kind != Kind::Purge || pending.done.is_some());
+        self.queue.push_back(pending);
+    }
+
+    fn ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+}
+
+/// The log of one consensus group.
+#[derive(Clone)]
+pub struct GroupLog {
+    inner: Arc<Inner>,
+    group: GroupId,
+}
+
+/// Where an entry is to be read.
+enum Source {
+    Cache(Bytes),
+    Disk(Segment, Position),
+}
+
+impl GroupLog {
+    pub fn id(&self) -> GroupId {
+        self.group
+    }
+
+    /// True while the disk is full: appends wait, so callers had better not begin new ones.
+    pub fn is_full(&self) -> bool {
+        self.inner.shared.full.load(Ordering::Acquire)
+    }
+
+    pub fn entry_bytes_max(&self) -> usize {
+        self.inner.shared.options.entry_bytes_max()
+    }
+
+    /// Appends entries, whose indexes must follow the last one without a gap. They can be read at
+    /// once; `on_durable` is called when all of them are durable.
+    pub fn append(&self, entries: Vec<(u64, Bytes)>, on_durable: OnDurable) {
+        let bytes_max = self.entry_bytes_max();
+        if let Some((_, large)) = entries.iter().find(|(_, bytes)| bytes.len() > bytes_max) {
+            return on_durable(Err(LogError::TooLarge { bytes: large.len(), bytes_max }));
+        }
+        let Some((last, _)) = entries.last() else { return on_durable(Ok(())) };
+        let last = *last;
+        let mut done = Some(on_durable);
+        self.submit(&mut done, |state, group, done| {
+            let ticket = state.ticket();
+            for (index, payload) in entries {
+                let front = state.fronts.entry(group).or_default();
+                assert_eq!(index, front.next, "entries of group {group} are consecutive");
+                front.next += 1;
+                front.cache_bytes += payload.len();
+                front.cache.push_back((ticket, payload.clone()));
+                let done = done.take_if(|_| index == last);
+                state.push(Pending { group, kind: Kind::Entry, index, payload, ticket, done });
+            }
+        });
+    }
+
+    /// Drops all entries from `index` on. Durable before anything that is appended later.
+    pub fn truncate_from(&self, index: u64, on_durable: OnDurable) {
+        let mut done = Some(on_durable);
+        self.submit(&mut done, |state, group, done| {
+            let front = state.fronts.entry(group).or_default();
+            assert!(
+                index >= front.first,
+                "group {group} truncates from {index}, but is purged up to {}",
+                front.first
+            );
+            front.truncate(index);
+            state.push_control(group, Kind::Truncate, index, Bytes::new(), done.take());
+        });
+    }
+
+    /// Entries before `index` are not needed any more. Durable some time later. An index beyond
+    /// the end moves the end: the next entry is `index`.
+    pub fn purge_before(&self, index: u64) {
+        self.submit(&mut None, |state, group, _| {
+            let front = state.fronts.entry(group).or_default();
+            if index > front.first {
+                front.purge(index);
+                state.push_control(group, Kind::Purge, index, Bytes::new(), None);
+            }
+        });
+    }
+
+    /// Replaces the small blob of the group.
+    pub fn save_meta(&self, meta: Bytes, on_durable: OnDurable) {
+        let bytes_max = self.entry_bytes_max();
+        if meta.len() > bytes_max {
+            return on_durable(Err(LogError::TooLarge { bytes: meta.len(), bytes_max }));
+        }
+        let mut done = Some(on_durable);
+        self.submit(&mut done, |state, group, done| {
+            state.fronts.entry(group).or_default().meta = Some(meta.clone());
+            state.push_control(group, Kind::Meta, 0, meta, done.take());
+        });
+    }
+
+    /// Forgets everything about the group, its damage too.
+    pub fn reset(&self, on_durable: OnDurable) {
+        let refused = Shared::refusal(&self.inner.shared.lock());
+        if let Some(error) = refused {
+            return on_durable(Err(error));
+        }
+        {
+            let mut state = self.inner.shared.lock();
+            state.fronts.insert(self.group.0, Front::default());
+            state.push_control(self.group.0, Kind::Reset, 0, Bytes::new(), Some(on_durable));
+        }
+        self.inner.shared.writer_wake.notify_one();
+    }
+
+    /// The last blob saved, durable or not.
+    pub fn meta(&self) -> Result<Option<Bytes>, LogError> {
+        self.with_front(|front| front.meta.clone())
+    }
+
+    /// The index of the first entry that is kept; equals `next_index` if there is none.
+    pub fn first_index(&self) -> Result<u64, LogError> {
+        self.with_front(|front| front.first)
+    }
+
+    /// The index that the next entry must have.
+    pub fn next_index(&self) -> Result<u64, LogError> {
+        self.with_front(|front| front.next)
+    }
+
+    /// Entries of the range that are there, from its beginning on, up to about `bytes_max` bytes,
+    /// but at least one.
+    pub fn read(
+        &self,
+        range: Range<u64>,
+        bytes_max: usize,
+    ) -> Result<Vec<(u64, Bytes)>, LogError> {
+        let mut attempt = 0;
+        loop {
+            let sources = self.sources(&range, bytes_max)?;
+            let read: Result<Vec<_>, LogError> = sources
+                .into_iter()
+                .map(|(index, source)| Ok((index, self.read_entry(index, source)?)))
+                .collect();
+            attempt += 1;
+            match read {
+                // A purge may have let the segment go meanwhile; then the entry is not found
+                // in the second attempt. Real damage is found again.
+                Err(LogError::Corrupt(_)) if attempt == 1 => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn sources(
+        &self,
+        range: &Range<u64>,
+        bytes_max: usize,
+    ) -> Result<Vec<(u64, Source)>, LogError> {
+        let state = self.inner.shared.lock();
+        let Some(front) = state.fronts.get(&self.group.0) else { return Ok(Vec::new()) };
+        if let Some(damage) = &front.damage {
+            return Err(LogError::Corrupt(damage.clone()));
+        }
+        let ledger = state.ledger.group(self.group.0);
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        for index in range.start.max(front.first)..range.end.min(front.next) {
+            let source = match (front.cached(index), ledger.and_then(|l| l.position(index))) {
+                (Some(cached), _) => Source::Cache(cached.clone()),
+                (None, Some(at)) => Source::Disk(state.segments[&at.segment].clone(), at),
+                (None, None) => unreachable!("entry {index} is neither in memory nor durable"),
+            };
+            bytes += match &source {
+                Source::Cache(cached) => cached.len(),
+                Source::Disk(_, at) => at.bytes as usize,
+            };
+            if bytes > bytes_max && !found.is_empty() {
+                break;
+            }
+            found.push((index, source));
+        }
+        Ok(found)
+    }
+
+    fn read_entry(&self, index: u64, source: Source) -> Result<Bytes, LogError> {
+        match source {
+            Source::Cache(bytes) => Ok(bytes),
+            Source::Disk(segment, at) => read_frame(&segment, at, self.group, index),
+        }
+    }
+
+    fn with_front<T: Default>(&self, get: impl FnOnce(&Front) -> T) -> Result<T, LogError> {
+        let state = self.inner.shared.lock();
+        let Some(front) = state.fronts.get(&self.group.0) else { return Ok(T::default()) };
+        match &front.damage {
+            Some(damage) => Err(LogError::Corrupt(damage.clone())),
+            None => Ok(get(front)),
+        }
+    }
+
+    /// Runs `change` under the lock unless the store or the group refuses.
+    fn submit(
+        &self,
+        done: &mut Option<OnDurable>,
+        change: impl FnOnce(&mut State, u32, &mut Option<OnDurable>),
+    ) {
+        let refused = {
+            let mut state = self.inner.shared.lock();
+            let damage = state.fronts.get(&self.group.0).and_then(|front| front.damage.clone());
+            let refused = Shared::refusal(&state).or(damage.map(LogError::Corrupt));
+            if refused.is_none() {
+                change(&mut state, self.group.0, done);
+            }
+            refused
+        };
+        match (refused, done.take()) {
+            (None, _) => self.inner.shared.writer_wake.notify_one(),
+            (Some(error), Some(done)) => done(Err(error)),
+            (Some(_), None) => {}
+        }
+    }
+}
+
+impl State {
+    fn push_control(
+        &mut self,
+        group: u32,
+        kind: Kind,
+        index: u64,
+        payload: Bytes,
+        done: Option<OnDurable>,
+    ) {
+        let ticket = self.ticket();
+        self.push(Pending { group, kind, index, payload, ticket, done });
+    }
+}
+
+/// Reads the payload of one entry and checks that it is the right one and whole.
+pub(crate) fn read_frame(
+    segment: &Segment,
+    at: Position,
+    group: GroupId,
+    index: u64,
+) -> Result<Bytes, LogError> {
+    let mut data = vec![0; at.bytes as usize];
+    let read = segment
+        .file
+        .read_at(u64::from(at.offset), &mut data)
+        .map_err(|e| LogError::io(format!("read {}", segment.path.display()), &e))?;
+    data.truncate(read);
+    let header = frame::decode_frame_header(&data, segment.salt);
+    let whole = header.is_ok_and(|header| {
+        header.group == group.0 && header.index == index && frame::payload(&header, &data).is_some()
+    });
+    if !whole {
+        return Err(LogError::Corrupt(Box::new(Damage {
+            group,
+            file: segment.path.clone(),
+            offset: u64::from(at.offset),
+            what: format!("entry {index} is not what was written"),
+        })));
+    }
+    Ok(Bytes::from(data).slice(frame::FRAME_HEADER..))
+}
