@@ -88,6 +88,16 @@ impl LogEntry {
         out.into()
     }
 
+    /// Reads only what fences and places a batch; `None` for an entry that is no batch.
+    pub fn decode_header(bytes: &[u8]) -> Result<Option<BatchHeader>, DecodeError> {
+        match bytes {
+            [ENTRY_VERSION, KIND_BATCH, rest @ ..] => {
+                BatchHeader::decode(&mut Reader::new(rest)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Reads an entry back.
     pub fn decode(bytes: &[u8]) -> Result<LogEntry, DecodeError> {
         let reader = &mut Reader::new(bytes);
@@ -117,6 +127,18 @@ impl LogEntry {
                 code: u64::from(code),
             }),
         }
+    }
+}
+
+impl BatchHeader {
+    fn decode(reader: &mut Reader<'_>) -> Result<BatchHeader, DecodeError> {
+        Ok(BatchHeader {
+            epoch: Epoch(reader.varint("batch epoch")?),
+            sequence: Sequence(reader.varint("batch sequence")?),
+            time: reader.i64("batch time")?,
+            first_position: Position(reader.i64("batch position")?),
+            checkpoint: CheckpointId(reader.i64("batch checkpoint")?),
+        })
     }
 }
 
@@ -150,13 +172,7 @@ impl Batch {
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Batch, DecodeError> {
-        let header = BatchHeader {
-            epoch: Epoch(reader.varint("batch epoch")?),
-            sequence: Sequence(reader.varint("batch sequence")?),
-            time: reader.i64("batch time")?,
-            first_position: Position(reader.i64("batch position")?),
-            checkpoint: CheckpointId(reader.i64("batch checkpoint")?),
-        };
+        let header = BatchHeader::decode(reader)?;
         let length = reader.varint("batch length")? as usize;
         if length > BODY_BYTES_MAX {
             return Err(DecodeError::invalid(

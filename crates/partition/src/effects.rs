@@ -1,0 +1,53 @@
+//! What a replica causes outside. Called on the replica's thread; must not block.
+
+use skep_protocol::{Envelope, Epoch, PartitionId, RequestId, Response};
+use skep_state::FlushTicket;
+
+use crate::FrozenBackup;
+
+/// What a replica is at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It applies what is committed.
+    Follower,
+    /// It processes commands.
+    Leader,
+}
+
+/// Why a request gets no answer from the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// This replica does not lead, or has just lost the leadership; the command may or may not have been executed.
+    NotLeader,
+    /// Too many commands wait.
+    Busy,
+    /// There is no room on the disk.
+    DiskFull,
+}
+
+/// Receives the effects of applied batches.
+pub trait Effects: Send {
+    /// Answers a request.
+    fn respond(&mut self, response: Response);
+
+    /// Refuses a request.
+    fn refuse(&mut self, request: RequestId, refusal: Refusal);
+
+    /// Sends an envelope to another partition; it may get lost.
+    fn send(&mut self, target: PartitionId, envelope: Envelope);
+
+    /// Jobs of that type have become available.
+    fn jobs_available(&mut self, job_type: &str);
+
+    /// Writes a frozen layer to the store, in order; answered by [`crate::Event::Flushed`].
+    fn flush(&mut self, ticket: FlushTicket);
+
+    /// Uploads the content of a checkpoint; answered by [`crate::Event::BackupEnded`].
+    fn back_up(&mut self, backup: FrozenBackup);
+
+    /// The view of an older backup was given up: its upload must end.
+    fn give_up_backup(&mut self, checkpoint_id: skep_protocol::CheckpointId);
+
+    /// The role has changed.
+    fn role_changed(&mut self, role: Role, epoch: Epoch);
+}

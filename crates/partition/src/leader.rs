@@ -1,0 +1,157 @@
+//! Gaining and losing the leadership.
+
+use std::collections::VecDeque;
+
+use skep_protocol::Position;
+use skep_protocol::{
+    CheckpointId, Epoch, EpochEntry, LogEntry, PartitionId, RequestId, Response, Sequence,
+};
+use tracing::info;
+
+use crate::replica::Replica;
+use crate::{Consensus, Effects, Refusal, ReplicaError, Role};
+use skep_engine::Send;
+
+/// Where a replica stands between follower and leader.
+#[derive(Debug)]
+pub(crate) enum Leadership {
+    /// Somebody else leads, or nobody.
+    Follower,
+    /// Raft has elected this node; its epoch entry is not applied yet, so it does not know all that was committed before.
+    Elected {
+        /// Raft's term.
+        term: u64,
+        /// In the epoch entry, to know it again.
+        nonce: u64,
+    },
+    /// This replica processes commands.
+    Leading(Leading),
+}
+
+impl Leadership {
+    /// Raft's term, unless a follower.
+    pub const fn term(&self) -> Option<u64> {
+        match self {
+            Leadership::Follower => None,
+            Leadership::Elected { term, .. } => Some(*term),
+            Leadership::Leading(leading) => Some(leading.term),
+        }
+    }
+}
+
+/// A leadership under way.
+#[derive(Debug)]
+pub(crate) struct Leading {
+    pub term: u64,
+    pub epoch: Epoch,
+    /// Sequence of the batch proposed last.
+    pub sequence: Sequence,
+    /// Position of the record proposed last.
+    pub position: Position,
+    /// Time of the batch proposed last.
+    pub time: i64,
+    /// Batches proposed and not applied, oldest first.
+    pub in_flight: VecDeque<InFlight>,
+    /// When to look for due commands again, in epoch milliseconds.
+    pub due_at: Option<i64>,
+    /// Something was processed since the last look.
+    pub due_unknown: bool,
+    /// When the last look was.
+    pub due_polled_at: i64,
+}
+
+/// What happens once a batch is applied.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub sequence: Sequence,
+    /// Position of its last record.
+    pub last_position: Position,
+    pub responses: Vec<Response>,
+    /// Requests of the batch, to be refused if it is lost.
+    pub requests: Vec<RequestId>,
+    pub sends: Vec<Send>,
+    pub acknowledgements: Vec<(PartitionId, u64)>,
+    pub jobs_available: Vec<String>,
+    pub checkpoint: CheckpointId,
+}
+
+impl<C: Consensus, E: Effects> Replica<C, E> {
+    /// Whether this replica processes commands.
+    pub fn is_leading(&self) -> bool {
+        matches!(self.leadership, Leadership::Leading(_))
+    }
+
+    /// Raft has elected this node: begins an epoch. Processing begins when that entry is applied, since by then everything
+    /// committed before it is.
+    pub(crate) fn became_leader(&mut self, term: u64) {
+        let nonce = self.draw();
+        self.leadership = Leadership::Elected { term, nonce };
+        let entry = EpochEntry {
+            nonce,
+            time: self.now,
+        };
+        self.consensus.propose(LogEntry::Epoch(entry).encode());
+    }
+
+    /// An epoch entry is applied: raises the epoch, and begins to lead if the entry is this replica's.
+    pub(crate) fn begin_epoch(&mut self, entry: EpochEntry) -> Result<(), ReplicaError> {
+        if self.is_leading() {
+            // Another leader's entry: this leadership is over, whatever raft has told yet.
+            self.lose_leadership(&Refusal::NotLeader);
+        }
+        self.applied.epoch += 1;
+        self.applied.sequence = 0;
+        self.applied.time = self.applied.time.max(entry.time);
+        self.applied.apply(&mut self.overlay);
+        let Leadership::Elected { term, nonce } = self.leadership else {
+            return Ok(());
+        };
+        if nonce != entry.nonce {
+            return Ok(());
+        }
+        assert_eq!(
+            self.overlay.pending_batches(),
+            0,
+            "a new leader starts with an empty overlay"
+        );
+        self.leadership = Leadership::Leading(Leading {
+            term,
+            epoch: self.applied.epoch(),
+            sequence: self.applied.sequence(),
+            position: self.applied.position(),
+            time: self.applied.time,
+            in_flight: VecDeque::new(),
+            due_at: None,
+            due_unknown: true,
+            due_polled_at: i64::MIN,
+        });
+        info!(
+            term,
+            epoch = self.applied.epoch,
+            position = self.applied.position,
+            "leads"
+        );
+        self.effects
+            .role_changed(Role::Leader, self.applied.epoch());
+        self.resend_all()?;
+        self.take_over_backups()
+    }
+
+    /// Drops all that depended on the leadership.
+    pub(crate) fn lose_leadership(&mut self, refusal: &Refusal) {
+        let former = std::mem::replace(&mut self.leadership, Leadership::Follower);
+        self.overlay.drop_pending();
+        if let Leadership::Leading(leading) = former {
+            for request in leading
+                .in_flight
+                .into_iter()
+                .flat_map(|batch| batch.requests)
+            {
+                self.effects.refuse(request, refusal.clone());
+            }
+            self.effects
+                .role_changed(Role::Follower, self.applied.epoch());
+        }
+        self.refuse_queue();
+    }
+}

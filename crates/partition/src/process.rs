@@ -1,0 +1,296 @@
+//! The leader's processor: commands into batches, batches into proposals.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use skep_engine::tables::checkpoint;
+use skep_engine::{Context, Input, Outcome};
+use skep_protocol::{
+    Batch, BatchHeader, CheckpointId, CheckpointIntent, LogEntry, Position, Record, RequestId,
+    WriteOp,
+};
+use skep_state::{Layer, Op, Transaction};
+use tracing::{error, warn};
+
+use crate::backups::checkpoint_command;
+use crate::leader::{InFlight, Leadership, Leading};
+use crate::limits::{
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCHES_IN_FLIGHT_MAX, CLOCK_STEP_MS_MAX, DUE_POLL_MS,
+    UNFLUSHED_BYTES_MAX,
+};
+use crate::replica::Replica;
+use crate::{Consensus, Effects, ReplicaError};
+
+/// A batch being built.
+struct Building {
+    time: i64,
+    first_position: Position,
+    records: Vec<Record>,
+    commands: usize,
+    effects: InFlight,
+    #[cfg(feature = "testkit")]
+    inputs: Vec<(Input, Context)>,
+}
+
+impl<C: Consensus, E: Effects> Replica<C, E> {
+    /// Builds and proposes batches while there is something to do and room for it.
+    pub(crate) fn process(&mut self) -> Result<(), ReplicaError> {
+        self.feed_due()?;
+        while !self.queue.is_empty() && self.has_room() {
+            self.build_batch()?;
+        }
+        Ok(())
+    }
+
+    fn leading(&mut self) -> &mut Leading {
+        match &mut self.leadership {
+            Leadership::Leading(leading) => leading,
+            _ => panic!("only a leader processes"),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let Leadership::Leading(leading) = &self.leadership else {
+            return false;
+        };
+        leading.in_flight.len() < BATCHES_IN_FLIGHT_MAX
+            && self.overlay.unflushed_bytes() < UNFLUSHED_BYTES_MAX
+    }
+
+    /// Looks for what is due, at most every [`DUE_POLL_MS`], and puts it before what waits.
+    fn feed_due(&mut self) -> Result<(), ReplicaError> {
+        let now = self.now;
+        let leading = self.leading();
+        let wanted = leading.due_unknown || leading.due_at.is_some_and(|at| at <= now);
+        if !wanted
+            || now.saturating_sub(leading.due_polled_at) < DUE_POLL_MS
+            || !leading.in_flight.is_empty() && !self.has_room()
+        {
+            return Ok(());
+        }
+        let time = self.batch_time();
+        let due = self.engine.due(&self.overlay, time)?;
+        let leading = self.leading();
+        leading.due_polled_at = now;
+        leading.due_at = due.next;
+        leading.due_unknown = false;
+        for command in due.commands.into_iter().rev() {
+            self.queue.push_front(Input::Internal(command));
+        }
+        Ok(())
+    }
+
+    /// When [`Replica::run`] is to be called although no event came; `None` for never.
+    pub fn wake_at(&self) -> Option<i64> {
+        let Leadership::Leading(leading) = &self.leadership else {
+            return None;
+        };
+        let polled = leading.due_polled_at.saturating_add(DUE_POLL_MS);
+        let due = if leading.due_unknown {
+            Some(polled)
+        } else {
+            leading.due_at.map(|at| at.max(polled))
+        };
+        [due, self.resend.overdue_at()].into_iter().flatten().min()
+    }
+
+    /// The leader's clock, never going back within the partition.
+    fn batch_time(&mut self) -> i64 {
+        let now = self.now;
+        let last = self.leading().time;
+        if last > 0
+            && now - last > CLOCK_STEP_MS_MAX
+            && self.applied.position > 0
+            && !self.queue.is_empty()
+        {
+            warn!(
+                step_ms = now - last,
+                "the clock has moved far since the last batch"
+            );
+        }
+        now.max(last)
+    }
+
+    fn build_batch(&mut self) -> Result<(), ReplicaError> {
+        let time = self.batch_time();
+        let leading = self.leading();
+        let sequence = leading.sequence.next();
+        let first_position = leading.position.next();
+        let mut building = Building {
+            time,
+            first_position,
+            records: Vec::new(),
+            commands: 0,
+            effects: InFlight {
+                sequence,
+                last_position: leading.position,
+                responses: Vec::new(),
+                requests: Vec::new(),
+                sends: Vec::new(),
+                acknowledgements: Vec::new(),
+                jobs_available: Vec::new(),
+                checkpoint: CheckpointId::NONE,
+            },
+            #[cfg(feature = "testkit")]
+            inputs: Vec::new(),
+        };
+        self.overlay.begin_batch();
+        while building.effects.checkpoint == CheckpointId::NONE
+            && building.commands < BATCH_COMMANDS_MAX
+            && self.overlay.batch_writes().bytes() < BATCH_BYTES_MAX
+            && let Some(input) = self.next_input()?
+        {
+            self.evaluate(input, &mut building)?;
+        }
+        self.propose(building);
+        Ok(())
+    }
+
+    /// The next input; an envelope of a sender with a higher checkpoint has that checkpoint taken first.
+    fn next_input(&mut self) -> Result<Option<Input>, ReplicaError> {
+        if let Some(Input::Envelope(envelope)) = self.queue.front() {
+            let latest =
+                checkpoint::latest(&self.overlay)?.map_or(CheckpointId::NONE, |latest| latest.id);
+            if envelope.checkpoint_id > latest {
+                let create = checkpoint_command(
+                    CheckpointIntent::Create,
+                    envelope.checkpoint_id,
+                    String::new(),
+                );
+                return Ok(Some(Input::Internal(create)));
+            }
+        }
+        let input = self.queue.pop_front();
+        if matches!(input, Some(Input::Client { .. })) {
+            self.commands_taken += 1;
+        }
+        Ok(input)
+    }
+
+    fn evaluate(&mut self, input: Input, building: &mut Building) -> Result<(), ReplicaError> {
+        let context = Context {
+            time: building.time,
+            seed: self.draw(),
+            first_position: Position(building.first_position.0 + building.records.len() as i64),
+        };
+        let request = request_of(&input);
+        let (outcome, writes) = self.evaluate_safely(&input, &context)?;
+        self.overlay.absorb(writes);
+        building.commands += 1;
+        building.records.extend(outcome.records);
+        let effects = &mut building.effects;
+        effects.requests.extend(request.filter(|request| {
+            outcome
+                .responses
+                .iter()
+                .all(|response| response.request != *request)
+        }));
+        effects
+            .requests
+            .extend(outcome.responses.iter().map(|response| response.request));
+        effects.responses.extend(outcome.responses);
+        effects.sends.extend(outcome.sends);
+        effects.acknowledgements.extend(outcome.acknowledgements);
+        effects.jobs_available.extend(outcome.jobs_available);
+        effects.checkpoint = outcome.checkpoint.unwrap_or(CheckpointId::NONE);
+        #[cfg(feature = "testkit")]
+        building.inputs.push((input, context));
+        Ok(())
+    }
+
+    /// Evaluates in a transaction; a panic drops it, rejects the command and bans its instance.
+    fn evaluate_safely(
+        &mut self,
+        input: &Input,
+        context: &Context,
+    ) -> Result<(Outcome, Layer), ReplicaError> {
+        let mut txn = Transaction::new(&self.overlay);
+        let engine = &mut self.engine;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            engine.process(input.clone(), &mut txn, context)
+        }));
+        match result {
+            Ok(outcome) => Ok((outcome?, txn.into_writes())),
+            Err(panic) => {
+                let message = panic_text(&*panic);
+                error!(
+                    message,
+                    "processing a command failed unexpectedly; it is rejected and its instance banned"
+                );
+                let mut txn = Transaction::new(&self.overlay);
+                let outcome = self
+                    .engine
+                    .failed(input.clone(), &mut txn, context, &message)?;
+                Ok((outcome, txn.into_writes()))
+            }
+        }
+    }
+
+    fn propose(&mut self, mut building: Building) {
+        let writes = self
+            .overlay
+            .batch_writes()
+            .iter()
+            .map(|(key, op)| (key.clone(), into_wire(op)))
+            .collect();
+        building.effects.last_position =
+            Position(building.first_position.0 + building.records.len() as i64 - 1);
+        let leading = self.leading();
+        let header = BatchHeader {
+            epoch: leading.epoch,
+            sequence: building.effects.sequence,
+            time: building.time,
+            first_position: building.first_position,
+            checkpoint: building.effects.checkpoint,
+        };
+        leading.sequence = header.sequence;
+        leading.position = building.effects.last_position;
+        leading.time = building.time;
+        leading.due_unknown = true;
+        #[allow(unused_mut)]
+        let mut effects = building.effects;
+        let batch = Batch {
+            header,
+            records: building.records,
+            writes,
+        };
+        #[cfg(feature = "testkit")]
+        {
+            if self.testkit.faults.answer_early {
+                for response in std::mem::take(&mut effects.responses) {
+                    self.effects.respond(response);
+                }
+            }
+            self.testkit
+                .evaluated
+                .push(crate::replica::testkit::Evaluated {
+                    inputs: building.inputs,
+                    batch: batch.clone(),
+                });
+        }
+        self.leading().in_flight.push_back(effects);
+        self.consensus.propose(LogEntry::Batch(batch).encode());
+    }
+}
+
+fn request_of(input: &Input) -> Option<RequestId> {
+    match input {
+        Input::Client { request, .. } => *request,
+        _ => None,
+    }
+}
+
+fn into_wire(op: &Op) -> WriteOp {
+    match op {
+        Op::Insert(value) => WriteOp::Insert(value.clone()),
+        Op::Put(value) => WriteOp::Put(value.clone()),
+        Op::Delete => WriteOp::Delete,
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "a panic without text".to_owned())
+}

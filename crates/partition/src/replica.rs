@@ -1,0 +1,342 @@
+//! The replica: its parts, its events.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use prost::Message as _;
+use skep_engine::{Engine, EngineConfig, Input};
+use skep_protocol::{CheckpointId, Command, NodeId, PartitionId};
+use skep_state::{Applied, Overlay, Store};
+use tracing::{info, warn};
+
+use crate::bookkeeping::STATE_VERSION;
+use crate::consensus::ConsensusEvent;
+use crate::leader::Leadership;
+use crate::limits::{LAYER_AGE_MS_MAX, LAYER_BYTES_MAX, REPLAY_BYTES_MAX};
+use crate::resend::Resend;
+use crate::{
+    Bookkeeping, Consensus, Effects, Event, FrozenBackup, LocalPosition, Refusal, ReplicaError,
+    Role,
+};
+
+/// What a replica is, for its whole life.
+#[derive(Debug, Clone)]
+pub struct ReplicaConfig {
+    /// The partition that it is a copy of.
+    pub partition: PartitionId,
+    /// How many partitions the cluster has.
+    pub partition_count: u32,
+    /// The node that it lives on.
+    pub node: NodeId,
+    /// Seed of its random choices.
+    pub seed: u64,
+}
+
+/// One replica of a partition.
+pub struct Replica<C, E> {
+    pub(crate) config: ReplicaConfig,
+    pub(crate) engine: Engine,
+    pub(crate) overlay: Overlay,
+    pub(crate) consensus: C,
+    pub(crate) effects: E,
+    /// Progress as of the last applied entry.
+    pub(crate) applied: Bookkeeping,
+    /// Log id of the last applied entry.
+    pub(crate) local: LocalPosition,
+    pub(crate) leadership: Leadership,
+    /// Commands and envelopes that wait, oldest first.
+    pub(crate) queue: VecDeque<Input>,
+    /// How many clients' commands of the queue have been taken out since the caller last asked.
+    pub(crate) commands_taken: usize,
+    pub(crate) frozen: Vec<FrozenBackup>,
+    pub(crate) given_up: Vec<CheckpointId>,
+    pub(crate) resend: Resend,
+    pub(crate) now: i64,
+    pub(crate) log_bytes_since_rotation: usize,
+    rotated_at: i64,
+    draws: u64,
+    #[cfg(feature = "testkit")]
+    pub(crate) testkit: testkit::Testkit,
+}
+
+impl<C: Consensus, E: Effects> Replica<C, E> {
+    /// A follower over what the store holds. Consensus must deliver entries from the store's applied index on.
+    pub fn open(
+        config: ReplicaConfig,
+        store: Arc<dyn Store>,
+        consensus: C,
+        effects: E,
+    ) -> Result<Replica<C, E>, ReplicaError> {
+        let local = match store.meta()? {
+            Some(meta) => LocalPosition::read(&meta)?,
+            None => LocalPosition::default(),
+        };
+        let overlay = Overlay::new(store);
+        let applied = Bookkeeping::read(&overlay)?;
+        if applied.state_version > STATE_VERSION {
+            return Err(ReplicaError::StateVersion {
+                found: applied.state_version,
+                known: STATE_VERSION,
+            });
+        }
+        let engine = Engine::new(EngineConfig {
+            partition: config.partition,
+            partition_count: config.partition_count,
+        });
+        Ok(Replica {
+            draws: config.seed,
+            config,
+            engine,
+            overlay,
+            consensus,
+            effects,
+            applied,
+            local,
+            leadership: Leadership::Follower,
+            queue: VecDeque::new(),
+            commands_taken: 0,
+            frozen: Vec::new(),
+            given_up: Vec::new(),
+            resend: Resend::default(),
+            now: 0,
+            log_bytes_since_rotation: 0,
+            rotated_at: 0,
+            #[cfg(feature = "testkit")]
+            testkit: testkit::Testkit::default(),
+        })
+    }
+
+    /// Takes one event in. Commands wait until [`Replica::run`].
+    pub fn handle(&mut self, event: Event, now: i64) -> Result<(), ReplicaError> {
+        self.now = now;
+        match event {
+            Event::Command { command, request } => {
+                self.queue.push_back(Input::Client { command, request })
+            }
+            Event::Envelope(envelope) => self.take_envelope(envelope),
+            Event::Consensus(event) => self.handle_consensus(event)?,
+            Event::Flushed(ticket) => {
+                self.overlay.flushed(&ticket);
+                let durable = LocalPosition::read(ticket.meta())?;
+                self.consensus.state_durable(durable.raft_index());
+            }
+            Event::BackupEnded {
+                checkpoint_id,
+                result,
+            } => self.backup_ended(checkpoint_id, result),
+            Event::Inspect(look) => look(&self.inspect()),
+            Event::Stop => {}
+        }
+        Ok(())
+    }
+
+    /// Evaluates what waits and what is due, and proposes it. Call after a run of events and when [`Replica::wake_at`] has come.
+    pub fn run(&mut self, now: i64) -> Result<(), ReplicaError> {
+        self.now = now;
+        if self.is_leading() {
+            self.fail_given_up();
+            self.resend_overdue()?;
+            self.process()?;
+        } else {
+            self.refuse_queue();
+        }
+        self.write_back_if_due();
+        Ok(())
+    }
+
+    fn handle_consensus(&mut self, event: ConsensusEvent) -> Result<(), ReplicaError> {
+        match event {
+            ConsensusEvent::BecameLeader { term } => self.became_leader(term),
+            ConsensusEvent::LostLeadership { term } => {
+                info!(term, "lost the leadership");
+                self.lose_leadership(&Refusal::NotLeader);
+            }
+            ConsensusEvent::Committed { index, term, entry } => self.apply(
+                LocalPosition {
+                    index: index.0,
+                    term,
+                },
+                &entry,
+            )?,
+            ConsensusEvent::ProposalRefused { reason } => self.proposal_refused(&reason),
+            ConsensusEvent::Failed { message } => return Err(ReplicaError::Consensus(message)),
+        }
+        Ok(())
+    }
+
+    /// Only a leader takes envelopes in; a lost one is sent again.
+    fn take_envelope(&mut self, envelope: skep_protocol::Envelope) {
+        if !matches!(self.leadership, Leadership::Follower) {
+            self.queue.push_back(Input::Envelope(envelope));
+        }
+    }
+
+    /// Puts a command of the replica's own behind what waits.
+    pub(crate) fn feed(&mut self, command: Command) {
+        self.queue.push_back(Input::Internal(command));
+    }
+
+    pub(crate) fn refuse_queue(&mut self) {
+        if !matches!(self.leadership, Leadership::Follower) {
+            return;
+        }
+        for input in std::mem::take(&mut self.queue) {
+            if let Input::Client { request, .. } = input {
+                self.commands_taken += 1;
+                if let Some(request) = request {
+                    self.effects.refuse(request, Refusal::NotLeader);
+                }
+            }
+        }
+    }
+
+    fn write_back_if_due(&mut self) {
+        let full = self.overlay.active_bytes() > LAYER_BYTES_MAX
+            || self.log_bytes_since_rotation > REPLAY_BYTES_MAX;
+        let old =
+            self.log_bytes_since_rotation > 0 && self.now - self.rotated_at > LAYER_AGE_MS_MAX;
+        if (full || old) && self.overlay.frozen_layers() == 0 {
+            self.rotate();
+        }
+    }
+
+    /// Freezes the active layer and has it written back.
+    pub(crate) fn rotate(&mut self) {
+        let ticket = self.overlay.rotate(self.local.encode_to_vec().into());
+        self.log_bytes_since_rotation = 0;
+        self.rotated_at = self.now;
+        self.effects.flush(ticket);
+    }
+
+    /// Freezes what has been applied so far and has it written back, before a planned stop.
+    pub fn write_back(&mut self) {
+        if self.log_bytes_since_rotation > 0 {
+            self.rotate();
+        }
+    }
+
+    /// A number that is not drawn twice in this replica's life.
+    pub(crate) fn draw(&mut self) -> u64 {
+        // SplitMix64: every state gives another output.
+        self.draws = self.draws.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.draws;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// How many clients' commands have left the queue since the last call.
+    pub fn take_commands_taken(&mut self) -> usize {
+        std::mem::take(&mut self.commands_taken)
+    }
+
+    /// How many frozen layers are on their way to the store.
+    pub fn layers_to_flush(&self) -> usize {
+        self.overlay.frozen_layers()
+    }
+
+    /// A look at the replica.
+    pub fn inspect(&self) -> Inspection<'_> {
+        Inspection {
+            role: if self.is_leading() {
+                Role::Leader
+            } else {
+                Role::Follower
+            },
+            bookkeeping: &self.applied,
+            log_id: self.local,
+            unflushed_bytes: self.overlay.unflushed_bytes(),
+            waiting: self.queue.len(),
+            frozen: self
+                .frozen
+                .iter()
+                .map(|backup| backup.checkpoint_id)
+                .collect(),
+            state: self.overlay.applied(),
+        }
+    }
+
+    /// The effects' receiver.
+    pub fn effects(&mut self) -> &mut E {
+        &mut self.effects
+    }
+
+    /// The consensus below.
+    pub fn consensus(&mut self) -> &mut C {
+        &mut self.consensus
+    }
+
+    fn proposal_refused(&mut self, reason: &str) {
+        warn!(
+            reason,
+            "a proposal was refused; what was evaluated on top of it is dropped"
+        );
+        let term = self.leadership.term();
+        self.lose_leadership(&Refusal::DiskFull);
+        if let Some(term) = term {
+            self.became_leader(term);
+        }
+    }
+}
+
+/// What can be seen of a replica between two events.
+pub struct Inspection<'a> {
+    /// Its role.
+    pub role: Role,
+    /// Progress as of the last applied entry.
+    pub bookkeeping: &'a Bookkeeping,
+    /// Log id of the last applied entry.
+    pub log_id: LocalPosition,
+    /// Memory of applied writes that are not in the store yet, roughly.
+    pub unflushed_bytes: usize,
+    /// Commands and envelopes that wait.
+    pub waiting: usize,
+    /// Checkpoints whose content is frozen.
+    pub frozen: Vec<CheckpointId>,
+    /// Applied content.
+    pub state: Applied<'a>,
+}
+
+/// What the simulator needs beyond the events.
+#[cfg(feature = "testkit")]
+pub mod testkit {
+    use skep_engine::{Context, Input};
+    use skep_protocol::Batch;
+
+    /// Faults planted on purpose, which a simulator must find.
+    #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+    pub struct Faults {
+        /// Batches of former epochs are applied.
+        pub fence_off: bool,
+        /// Envelopes that acknowledge carry no checkpoint id.
+        pub untagged_acknowledgement: bool,
+        /// Answers leave when a batch is proposed, not when it is applied.
+        pub answer_early: bool,
+    }
+
+    /// A batch with all that it was evaluated from.
+    #[derive(Debug, Clone)]
+    pub struct Evaluated {
+        /// Inputs in order, each with its context.
+        pub inputs: Vec<(Input, Context)>,
+        /// What came of them.
+        pub batch: Batch,
+    }
+
+    /// The simulator's hooks of a replica.
+    #[derive(Debug, Default)]
+    pub struct Testkit {
+        /// Planted faults.
+        pub faults: Faults,
+        /// Batches proposed since they were last taken.
+        pub evaluated: Vec<Evaluated>,
+    }
+}
+
+#[cfg(feature = "testkit")]
+impl<C, E> Replica<C, E> {
+    /// The simulator's hooks.
+    pub fn testkit(&mut self) -> &mut testkit::Testkit {
+        &mut self.testkit
+    }
+}
