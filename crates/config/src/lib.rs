@@ -1,1 +1,23 @@
-//! Placeholder while the crate is being written.
+//! Configuration: a YAML file and the environment, with Zeebe's names, into one typed, checked value.
+//!
+//! **Invariants**
+//! - Every key is in [`properties::PROPERTIES`] with its default and meaning; a key that is not there is reported, never
+//!   silently ignored. `config/application.yaml` is generated from that list, and a test keeps it so.
+//! - The environment overrides the file.
+//! - A [`Secret`] is never printed.
+//!
+//! **Absent on purpose**: every other crate of the project; what the values are used for.
+
+mod backup;
+mod broker;
+mod error;
+pub mod properties;
+mod secret;
+mod source;
+mod units;
+
+pub use backup::{BackupConfig, BackupStoreConfig, S3StoreConfig, UploadLimits};
+pub use broker::{BrokerConfig, DataConfig, GatewayListenConfig, LongPolling, ManagementConfig};
+pub use error::ConfigError;
+pub use secret::Secret;
+pub use source::Source;

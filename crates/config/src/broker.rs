@@ -1,0 +1,211 @@
+//! A broker's configuration.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::{BackupConfig, ConfigError, Source};
+
+/// Everything that a broker needs to know. Restore reads the same.
+#[derive(Debug, Clone)]
+pub struct BrokerConfig {
+    /// Number of this broker.
+    pub node_id: u32,
+    /// Number of partitions.
+    pub partitions_count: u32,
+    /// Address that clients are shown.
+    pub advertised_host: String,
+    /// Data directory and log.
+    pub data: DataConfig,
+    /// Backups.
+    pub backup: BackupConfig,
+    /// The embedded gateway; `None` if switched off.
+    pub gateway: Option<GatewayListenConfig>,
+    /// The management API.
+    pub management: ManagementConfig,
+}
+
+/// Data directory and log.
+#[derive(Debug, Clone)]
+pub struct DataConfig {
+    /// Where the broker keeps its log and state.
+    pub directory: PathBuf,
+    /// Size of one log file.
+    pub log_segment_bytes: u64,
+    /// Free space below which commands are refused.
+    pub free_space_bytes: u64,
+}
+
+/// Where and how the gateway listens.
+#[derive(Debug, Clone)]
+pub struct GatewayListenConfig {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Largest message.
+    pub max_message_bytes: usize,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// Waiting for jobs.
+    pub long_polling: LongPolling,
+}
+
+/// Waiting for jobs.
+#[derive(Debug, Clone, Copy)]
+pub struct LongPolling {
+    /// Whether requests wait at all.
+    pub enabled: bool,
+    /// How long.
+    pub timeout: Duration,
+    /// How often they look although nothing was announced.
+    pub probe_timeout: Duration,
+    /// How often they look in vain before they wait.
+    pub min_empty_responses: u32,
+}
+
+/// The management API.
+#[derive(Debug, Clone)]
+pub struct ManagementConfig {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether `/actuator/backups` is served.
+    pub backups_enabled: bool,
+    /// Endpoints that are served; `None` for all.
+    pub exposed: Option<Vec<String>>,
+}
+
+impl ManagementConfig {
+    /// Whether an endpoint is served.
+    pub fn exposes(&self, endpoint: &str) -> bool {
+        self.exposed
+            .as_ref()
+            .is_none_or(|names| names.iter().any(|name| name == endpoint))
+    }
+}
+
+/// Partitions are threads of one process; more than this many are better spread over brokers.
+const PARTITIONS_MAX: u64 = 64;
+
+impl BrokerConfig {
+    /// Reads and checks everything.
+    pub fn from_source(source: &Source) -> Result<BrokerConfig, ConfigError> {
+        for key in [
+            "zeebe.broker.cluster.clusterSize",
+            "zeebe.broker.cluster.replicationFactor",
+        ] {
+            let value = source.text(key);
+            if value.trim() != "1" {
+                return Err(source.wrong(
+                    key,
+                    &value,
+                    "1: this version runs one broker, replication over several comes later",
+                ));
+            }
+        }
+        Ok(BrokerConfig {
+            node_id: source.number("zeebe.broker.cluster.nodeId", 0, 0)? as u32,
+            partitions_count: source.number(
+                "zeebe.broker.cluster.partitionsCount",
+                1,
+                PARTITIONS_MAX,
+            )? as u32,
+            advertised_host: source.text("zeebe.broker.network.advertisedHost"),
+            data: DataConfig {
+                directory: source.text("zeebe.broker.data.directory").into(),
+                log_segment_bytes: segment_bytes(source)?,
+                free_space_bytes: source.bytes("zeebe.broker.data.disk.freeSpace.processing")?,
+            },
+            backup: BackupConfig::from_source(source)?,
+            gateway: gateway(source)?,
+            management: management(source)?,
+        })
+    }
+}
+
+fn segment_bytes(source: &Source) -> Result<u64, ConfigError> {
+    let key = "zeebe.broker.data.logSegmentSize";
+    let bytes = source.bytes(key)?;
+    if !((8 << 20)..=(1 << 30)).contains(&bytes) {
+        return Err(source.wrong(
+            key,
+            &source.text(key),
+            "from 8MB (room for the largest batch) to 1GB",
+        ));
+    }
+    Ok(bytes)
+}
+
+fn address(
+    source: &Source,
+    host_key: &str,
+    host: &str,
+    port_key: &str,
+) -> Result<SocketAddr, ConfigError> {
+    let ip: IpAddr = match host {
+        "localhost" => IpAddr::from([127, 0, 0, 1]),
+        host => host.parse().map_err(|_| {
+            source.wrong(host_key, host, "an IP address such as 0.0.0.0 or 127.0.0.1")
+        })?,
+    };
+    Ok(SocketAddr::new(
+        ip,
+        source.number(port_key, 0, 65_535)? as u16,
+    ))
+}
+
+fn gateway(source: &Source) -> Result<Option<GatewayListenConfig>, ConfigError> {
+    if !source.boolean("zeebe.broker.gateway.enable")? {
+        return Ok(None);
+    }
+    let host_key = "zeebe.broker.gateway.network.host";
+    let (host_key, host) = match source.optional_text(host_key) {
+        Some(host) => (host_key, host),
+        None => (
+            "zeebe.broker.network.host",
+            source.text("zeebe.broker.network.host"),
+        ),
+    };
+    let max_key = "zeebe.broker.gateway.network.maxMessageSize";
+    let max_message_bytes = source.bytes(max_key)?;
+    if !((64 << 10)..=(4 << 20)).contains(&max_message_bytes) {
+        return Err(source.wrong(
+            max_key,
+            &source.text(max_key),
+            "from 64KB to 4MB, the largest command that fits into a batch",
+        ));
+    }
+    Ok(Some(GatewayListenConfig {
+        address: address(source, host_key, &host, "zeebe.broker.gateway.network.port")?,
+        max_message_bytes: max_message_bytes as usize,
+        request_timeout: source.duration("zeebe.broker.gateway.cluster.requestTimeout")?,
+        long_polling: LongPolling {
+            enabled: source.boolean("zeebe.broker.gateway.longPolling.enabled")?,
+            timeout: source.duration("zeebe.broker.gateway.longPolling.timeout")?,
+            probe_timeout: source.duration("zeebe.broker.gateway.longPolling.probeTimeout")?,
+            min_empty_responses: source.number(
+                "zeebe.broker.gateway.longPolling.minEmptyResponses",
+                1,
+                1000,
+            )? as u32,
+        },
+    }))
+}
+
+fn management(source: &Source) -> Result<ManagementConfig, ConfigError> {
+    let host_key = "management.server.address";
+    let exposed = source.text("management.endpoints.web.exposure.include");
+    let names: Vec<String> = exposed
+        .split(',')
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .collect();
+    Ok(ManagementConfig {
+        address: address(
+            source,
+            host_key,
+            &source.text(host_key),
+            "management.server.port",
+        )?,
+        backups_enabled: source.boolean("management.endpoint.backups.enabled")?,
+        exposed: (!names.iter().any(|name| name == "*")).then_some(names),
+    })
+}

@@ -1,0 +1,262 @@
+//! Every key: its name, default and meaning. `config/application.yaml` is generated from this list.
+
+/// One key.
+#[derive(Debug)]
+pub struct Property {
+    /// Name, as Zeebe spells it where Zeebe has it.
+    pub key: &'static str,
+    /// Default as text; empty for none.
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+    /// Whether its value must never be shown.
+    pub secret: bool,
+    /// Other environment variables that mean the same.
+    pub other_variables: &'static [&'static str],
+}
+
+const fn key(key: &'static str, default: &'static str, meaning: &'static str) -> Property {
+    Property {
+        key,
+        default,
+        meaning,
+        secret: false,
+        other_variables: &[],
+    }
+}
+
+const fn secret(key: &'static str, meaning: &'static str) -> Property {
+    Property {
+        key,
+        default: "",
+        meaning,
+        secret: true,
+        other_variables: &[],
+    }
+}
+
+const fn also(property: Property, other_variables: &'static [&'static str]) -> Property {
+    Property {
+        other_variables,
+        ..property
+    }
+}
+
+/// All keys, in the order of the file.
+pub const PROPERTIES: &[Property] = &[
+    key(
+        "zeebe.broker.cluster.nodeId",
+        "0",
+        "Number of this broker, from 0.",
+    ),
+    key(
+        "zeebe.broker.cluster.clusterSize",
+        "1",
+        "Number of brokers. This version runs one.",
+    ),
+    key(
+        "zeebe.broker.cluster.partitionsCount",
+        "1",
+        "Number of partitions, 1 to 64. It cannot change later.",
+    ),
+    key(
+        "zeebe.broker.cluster.replicationFactor",
+        "1",
+        "Replicas of each partition. This version keeps one.",
+    ),
+    key(
+        "zeebe.broker.network.host",
+        "0.0.0.0",
+        "Address that the gateway listens on, unless the gateway has its own.",
+    ),
+    key(
+        "zeebe.broker.network.advertisedHost",
+        "127.0.0.1",
+        "Address of this broker as Topology shows it to clients.",
+    ),
+    key(
+        "zeebe.broker.gateway.enable",
+        "true",
+        "Whether the broker serves clients itself.",
+    ),
+    key(
+        "zeebe.broker.gateway.network.host",
+        "",
+        "Address that the gateway listens on; the broker's if not given.",
+    ),
+    key(
+        "zeebe.broker.gateway.network.port",
+        "26500",
+        "Port of the gateway (gRPC).",
+    ),
+    key(
+        "zeebe.broker.gateway.network.maxMessageSize",
+        "4MB",
+        "Largest message taken from and sent to clients.",
+    ),
+    key(
+        "zeebe.broker.gateway.cluster.requestTimeout",
+        "15s",
+        "How long a request may take.",
+    ),
+    key(
+        "zeebe.broker.gateway.longPolling.enabled",
+        "true",
+        "Whether requests for jobs wait until there are some.",
+    ),
+    key(
+        "zeebe.broker.gateway.longPolling.timeout",
+        "10000",
+        "How long they wait if the client does not say, in milliseconds.",
+    ),
+    key(
+        "zeebe.broker.gateway.longPolling.probeTimeout",
+        "10000",
+        "How often a waiting request looks for jobs although none was announced, in milliseconds.",
+    ),
+    key(
+        "zeebe.broker.gateway.longPolling.minEmptyResponses",
+        "3",
+        "How often a request looks for jobs in vain before it waits for an announcement.",
+    ),
+    key(
+        "zeebe.broker.data.directory",
+        "data",
+        "Where the broker keeps its log and state.",
+    ),
+    key(
+        "zeebe.broker.data.logSegmentSize",
+        "16MB",
+        "Size of one log file. Log files are written in advance.",
+    ),
+    key(
+        "zeebe.broker.data.disk.freeSpace.processing",
+        "512MB",
+        "Free space below which commands are refused.",
+    ),
+    key(
+        "zeebe.broker.data.backup.store",
+        "NONE",
+        "Where backups go: NONE, S3 or FILESYSTEM.",
+    ),
+    key(
+        "zeebe.broker.data.backup.filesystem.basePath",
+        "",
+        "FILESYSTEM: directory of the backups; it must exist.",
+    ),
+    key(
+        "zeebe.broker.data.backup.s3.bucketName",
+        "",
+        "S3: the bucket; it must exist.",
+    ),
+    key(
+        "zeebe.broker.data.backup.s3.endpoint",
+        "",
+        "S3: address of the server, such as https://s3.example.com; derived from the region if not given.",
+    ),
+    key(
+        "zeebe.broker.data.backup.s3.region",
+        "",
+        "S3: region; AWS_REGION or AWS_DEFAULT_REGION if not given.",
+    ),
+    secret(
+        "zeebe.broker.data.backup.s3.accessKey",
+        "S3: access key; the environment's AWS credentials if not both keys are given.",
+    ),
+    secret("zeebe.broker.data.backup.s3.secretKey", "S3: secret key."),
+    key(
+        "zeebe.broker.data.backup.s3.apiCallTimeout",
+        "PT180S",
+        "S3: how long one call may take, repetitions included.",
+    ),
+    key(
+        "zeebe.broker.data.backup.s3.forcePathStyleAccess",
+        "true",
+        "S3: whether the bucket stands in the path (else in the host name).",
+    ),
+    key(
+        "zeebe.broker.data.backup.s3.basePath",
+        "",
+        "S3: prefix of all keys, without slash at its ends.",
+    ),
+    key(
+        "zeebe.broker.data.backup.s3.maxConcurrentConnections",
+        "16",
+        "S3: how many calls may be under way at once.",
+    ),
+    key(
+        "zeebe.broker.data.backup.uploadTimeout",
+        "1h",
+        "How long the upload of one partition may take before its backup fails.",
+    ),
+    key(
+        "zeebe.broker.data.backup.uploadBytesPerSecond",
+        "0",
+        "Bandwidth of one partition's upload, such as 50MB; 0 for no limit.",
+    ),
+    key(
+        "zeebe.broker.experimental.features.enableBackup",
+        "true",
+        "Whether backups can be taken (Zeebe 8.1's switch; there its default is false).",
+    ),
+    also(
+        key(
+            "management.endpoint.backups.enabled",
+            "true",
+            "Whether /actuator/backups is served (Zeebe 8.1's switch; there its default is false).",
+        ),
+        &["MANAGEMENT_ENDPOINTS_BACKUPS_ENABLED"],
+    ),
+    key(
+        "management.endpoints.web.exposure.include",
+        "*",
+        "Endpoints that are served, separated by commas: backups, health, prometheus, partitions; * for all.",
+    ),
+    also(
+        key(
+            "management.server.port",
+            "9600",
+            "Port of the management API (HTTP).",
+        ),
+        &["SERVER_PORT"],
+    ),
+    key(
+        "management.server.address",
+        "0.0.0.0",
+        "Address that the management API listens on.",
+    ),
+    key(
+        "zeebe.restore.validateConfig",
+        "true",
+        "Whether restore refuses a backup of another partition count.",
+    ),
+];
+
+/// The text of `config/application.yaml`: every key with its default and meaning.
+pub fn application_yaml() -> String {
+    let mut text = String::from(
+        "# Configuration of Skep. Every key stands here with its default; every key can also be set in the environment:\n\
+         # dots become underscores, all letters upper-case, such as ZEEBE_BROKER_CLUSTER_NODEID.\n",
+    );
+    let mut open: Vec<&str> = Vec::new();
+    for property in PROPERTIES {
+        let path: Vec<&str> = property.key.split('.').collect();
+        let (name, parents) = path.split_last().expect("a key has a name");
+        let shared = open.iter().zip(parents).take_while(|(a, b)| a == b).count();
+        for (depth, parent) in parents.iter().enumerate().skip(shared) {
+            text.push_str(&format!("{}{parent}:\n", "  ".repeat(depth)));
+        }
+        open = parents.to_vec();
+        let indent = "  ".repeat(parents.len());
+        let value = match property.default {
+            "" => String::new(),
+            "*" => " \"*\"".to_owned(),
+            value => format!(" {value}"),
+        };
+        text.push_str(&format!(
+            "{indent}# {}\n{indent}{name}:{value}\n",
+            property.meaning
+        ));
+    }
+    text
+}
