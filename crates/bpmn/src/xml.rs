@@ -213,7 +213,7 @@ impl<'a> Scan<'a> {
         };
         let mut quote = None;
         let mut name_start = None;
-        for (offset, &byte) in self.bytes[self.at..].iter().enumerate() {
+        for (offset, &byte) in self.bytes[self.at..].iter().enumerate().skip(1) {
             let at = self.at + offset;
             match (quote, byte) {
                 (Some(open), _) if byte == open => quote = None,
