@@ -1,0 +1,312 @@
+//! The compiled form: nodes in one arena, names resolved to slots.
+//!
+//! Invariants: a node's children come before it in the arena, so the tree can't be cyclic; its depth is at most
+//! `EXPRESSION_DEPTH_MAX`, checked as each node is added, so the evaluator may recurse; dropping is a loop.
+
+use std::sync::Arc;
+
+use crate::builtins::Signature;
+use crate::error::ParseErrorCause;
+use crate::limits::EXPRESSION_DEPTH_MAX;
+use crate::value::Value;
+
+/// Index of a node in its program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct NodeId(pub(crate) u32);
+
+/// Arithmetic that associates to the left and is kept as a chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// One iterator of `for`, `some` or `every`; its value gets the next free slot.
+#[derive(Clone, Debug)]
+pub(crate) struct Iteration {
+    pub(crate) list: NodeId,
+    /// The end of `for x in a..b`, where `list` is then the start.
+    pub(crate) end: Option<NodeId>,
+}
+
+/// One test of `in` or of a unary test list.
+#[derive(Clone, Debug)]
+pub(crate) enum Test {
+    /// `-`: everything passes.
+    Any,
+    /// `< 5`
+    Compare(Comparison, NodeId),
+    /// A value, list, range or boolean condition; whether it reads `?` decides how a boolean counts.
+    Expression { node: NodeId, reads_input: bool },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Tests {
+    pub(crate) tests: Box<[Test]>,
+    pub(crate) negated: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct FunctionDefinition {
+    pub(crate) parameters: Box<[Parameter]>,
+    /// Nodes of the enclosing frame whose values the function takes along.
+    pub(crate) captures: Box<[NodeId]>,
+    pub(crate) body: NodeId,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Parameter {
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: Option<Kind>,
+}
+
+/// A type as written after `instance of` or for a parameter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Any,
+    Null,
+    Boolean,
+    Number,
+    String,
+    Date,
+    Time,
+    DateTime,
+    DaysTimeDuration,
+    YearsMonthsDuration,
+    List(Option<Box<Kind>>),
+    Context(Option<Box<[(Arc<str>, Kind)]>>),
+    Range(Option<Box<Kind>>),
+    Function(Option<usize>),
+    /// A name that is no built-in type; nothing is an instance of it.
+    Unknown(Arc<str>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    Literal(Value),
+    /// A slot of the current frame.
+    Local(u16),
+    /// A value that the current function took along; `global` names the variable to ask the scope for when it had
+    /// no value at that time.
+    Captured {
+        index: u16,
+        global: Option<u16>,
+    },
+    Global(u16),
+    /// A bare name in a filter: an entry of the item, or whatever the name means outside.
+    ItemMember {
+        item: NodeId,
+        name: Arc<str>,
+        otherwise: NodeId,
+    },
+    List(Box<[NodeId]>),
+    /// Each entry's value gets the next free slot, where later entries see it.
+    Context(Box<[(Arc<str>, NodeId)]>),
+    Range {
+        start: Option<NodeId>,
+        end: Option<NodeId>,
+        start_included: bool,
+        end_included: bool,
+    },
+    Negate(NodeId),
+    Chain {
+        first: NodeId,
+        rest: Box<[(Arithmetic, NodeId)]>,
+    },
+    Power(NodeId, NodeId),
+    Compare(Comparison, NodeId, NodeId),
+    And(Box<[NodeId]>),
+    Or(Box<[NodeId]>),
+    Between {
+        value: NodeId,
+        low: NodeId,
+        high: NodeId,
+    },
+    /// The tested value gets the next free slot, for `?`.
+    In {
+        value: NodeId,
+        tests: Tests,
+    },
+    InstanceOf(NodeId, Box<Kind>),
+    If {
+        condition: NodeId,
+        then: NodeId,
+        otherwise: NodeId,
+    },
+    /// Results so far are in the slot before the iterators' ones, for `partial`.
+    For {
+        iterations: Box<[Iteration]>,
+        body: NodeId,
+        reads_partial: bool,
+    },
+    Quantified {
+        every: bool,
+        iterations: Box<[Iteration]>,
+        body: NodeId,
+    },
+    /// The item gets the next free slot.
+    Filter {
+        list: NodeId,
+        predicate: NodeId,
+    },
+    Path {
+        base: NodeId,
+        names: Box<[Arc<str>]>,
+    },
+    Call {
+        callee: NodeId,
+        name: Arc<str>,
+        arguments: Box<[NodeId]>,
+        names: Option<Box<[Arc<str>]>>,
+    },
+    /// A `None` argument was left out in a call by names.
+    Builtin {
+        signature: &'static Signature,
+        arguments: Box<[Option<NodeId>]>,
+    },
+    /// A call of a built-in function that doesn't exist with these arguments.
+    NoFunction {
+        name: Arc<str>,
+        arguments: usize,
+    },
+    Function(Box<FunctionDefinition>),
+}
+
+/// A compiled expression.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) source: Box<str>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) root: NodeId,
+    /// Names of the scope's variables by slot.
+    pub(crate) globals: Box<[Box<str>]>,
+    /// The same names, sorted.
+    pub(crate) variables: Box<[Box<str>]>,
+}
+
+impl Program {
+    pub(crate) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+}
+
+/// The arena while it grows.
+#[derive(Default, Debug)]
+pub(crate) struct Arena {
+    pub(crate) nodes: Vec<Node>,
+    depths: Vec<u16>,
+}
+
+impl Arena {
+    pub(crate) fn add(&mut self, node: Node) -> Result<NodeId, ParseErrorCause> {
+        let mut deepest = 0;
+        node.for_each_child(&mut |child: NodeId| {
+            deepest = deepest.max(self.depths[child.0 as usize]);
+        });
+        let depth = deepest + 1;
+        if usize::from(depth) > EXPRESSION_DEPTH_MAX {
+            return Err(ParseErrorCause::TooDeep);
+        }
+        // The source is at most 256 KiB and every node takes at least one byte of it, or a few for sugar.
+        let id = NodeId(self.nodes.len() as u32);
+        self.nodes.push(node);
+        self.depths.push(depth);
+        Ok(id)
+    }
+
+    pub(crate) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+}
+
+impl Node {
+    fn for_each_child(&self, visit: &mut dyn FnMut(NodeId)) {
+        match self {
+            Node::Literal(_) | Node::Local(_) | Node::Captured { .. } | Node::Global(_) => {}
+            Node::NoFunction { .. } => {}
+            Node::ItemMember {
+                item, otherwise, ..
+            } => {
+                visit(*item);
+                visit(*otherwise);
+            }
+            Node::List(items) | Node::And(items) | Node::Or(items) => {
+                items.iter().copied().for_each(visit);
+            }
+            Node::Context(entries) => entries.iter().for_each(|(_, value)| visit(*value)),
+            Node::Range { start, end, .. } => start.iter().chain(end).copied().for_each(visit),
+            Node::Negate(child) | Node::InstanceOf(child, _) => visit(*child),
+            Node::Chain { first, rest } => {
+                visit(*first);
+                rest.iter().for_each(|(_, operand)| visit(*operand));
+            }
+            Node::Power(left, right) | Node::Compare(_, left, right) => {
+                visit(*left);
+                visit(*right);
+            }
+            Node::Between { value, low, high } => [*value, *low, *high].into_iter().for_each(visit),
+            Node::In { value, tests } => {
+                visit(*value);
+                tests.for_each_child(visit);
+            }
+            Node::If {
+                condition,
+                then,
+                otherwise,
+            } => {
+                [*condition, *then, *otherwise].into_iter().for_each(visit);
+            }
+            Node::For {
+                iterations, body, ..
+            }
+            | Node::Quantified {
+                iterations, body, ..
+            } => {
+                for iteration in iterations {
+                    visit(iteration.list);
+                    iteration.end.into_iter().for_each(&mut *visit);
+                }
+                visit(*body);
+            }
+            Node::Filter { list, predicate } => {
+                visit(*list);
+                visit(*predicate);
+            }
+            Node::Path { base, .. } => visit(*base),
+            Node::Call {
+                callee, arguments, ..
+            } => {
+                visit(*callee);
+                arguments.iter().copied().for_each(visit);
+            }
+            Node::Builtin { arguments, .. } => arguments.iter().flatten().copied().for_each(visit),
+            Node::Function(definition) => {
+                definition.captures.iter().copied().for_each(&mut *visit);
+                visit(definition.body);
+            }
+        }
+    }
+}
+
+impl Tests {
+    fn for_each_child(&self, visit: &mut dyn FnMut(NodeId)) {
+        for test in &self.tests {
+            match test {
+                Test::Any => {}
+                Test::Compare(_, node) | Test::Expression { node, .. } => visit(*node),
+            }
+        }
+    }
+}
