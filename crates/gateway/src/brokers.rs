@@ -39,7 +39,9 @@ pub struct JobsAvailable {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BrokerError {
     /// The broker does not lead the partition, or lost it before the command had an effect. Not taken in: sent again.
-    #[error("Expected to handle the command on partition {partition}, but the broker is not its leader")]
+    #[error(
+        "Expected to handle the command on partition {partition}, but the broker is not its leader"
+    )]
     PartitionLeaderMismatch {
         /// The partition.
         partition: PartitionId,
@@ -78,7 +80,9 @@ pub enum BrokerError {
         message: String,
     },
     /// Anything else that went wrong at the broker.
-    #[error("Unexpected error occurred between gateway and broker (code: {code}) (message: {message})")]
+    #[error(
+        "Unexpected error occurred between gateway and broker (code: {code}) (message: {message})"
+    )]
     Internal {
         /// Kind of failure, upper-case.
         code: String,

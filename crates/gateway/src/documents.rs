@@ -18,7 +18,9 @@ use crate::limits::DOCUMENT_DEPTH_MAX;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DocumentError {
     /// The text is not JSON, or nests too deep.
-    #[error("Expected variables to be a JSON object, but they could not be read ({reason}). Invalid JSON value: {input}")]
+    #[error(
+        "Expected variables to be a JSON object, but they could not be read ({reason}). Invalid JSON value: {input}"
+    )]
     Invalid {
         /// What is wrong and where.
         reason: String,
@@ -26,7 +28,9 @@ pub enum DocumentError {
         input: String,
     },
     /// The text is JSON of another kind.
-    #[error("Property 'variables' is invalid: Expected document to be a root level object, but was '{kind}'")]
+    #[error(
+        "Property 'variables' is invalid: Expected document to be a root level object, but was '{kind}'"
+    )]
     NotAnObject {
         /// The kind.
         kind: &'static str,
@@ -47,7 +51,11 @@ pub fn document(text: String) -> Result<String, DocumentError> {
 
 /// The text of a document for clients, which do not expect empty text.
 pub fn or_empty_object(text: String) -> String {
-    if text.is_empty() { "{}".to_owned() } else { text }
+    if text.is_empty() {
+        "{}".to_owned()
+    } else {
+        text
+    }
 }
 
 enum Content {
@@ -71,7 +79,11 @@ fn inspect(text: &str) -> Result<Content, DocumentError> {
         Found::Object(mut names) => {
             names.sort_unstable();
             let repeated = names.windows(2).any(|pair| pair[0] == pair[1]);
-            Ok(if repeated { Content::Repeated } else { Content::Distinct })
+            Ok(if repeated {
+                Content::Repeated
+            } else {
+                Content::Distinct
+            })
         }
     }
 }
@@ -186,7 +198,9 @@ struct Nested {
 impl Nested {
     fn inner<E: de::Error>(&self) -> Result<Nested, E> {
         if self.depth >= DOCUMENT_DEPTH_MAX {
-            return Err(E::custom(format!("it nests deeper than {DOCUMENT_DEPTH_MAX} levels")));
+            return Err(E::custom(format!(
+                "it nests deeper than {DOCUMENT_DEPTH_MAX} levels"
+            )));
         }
         Ok(Nested {
             depth: self.depth + 1,
@@ -270,7 +284,9 @@ impl<'de> de::Deserialize<'de> for Members<'de> {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::new();
-                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                while let Some((Name(name), value)) =
+                    map.next_entry::<Name<'de>, &'de RawValue>()?
+                {
                     members.push((name, value));
                 }
                 Ok(Members(members))
@@ -316,9 +332,21 @@ mod tests {
 
     #[test]
     fn text_that_is_not_json_is_named_in_the_error() {
-        for text in ["x", "{", r#"{"a"}"#, r#"{"a":1,}"#, "{} {}", r#"{"a":01}"#, r#"{"a":"\ud800"}"#, "{'a':1}"] {
+        for text in [
+            "x",
+            "{",
+            r#"{"a"}"#,
+            r#"{"a":1,}"#,
+            "{} {}",
+            r#"{"a":01}"#,
+            r#"{"a":"\ud800"}"#,
+            "{'a':1}",
+        ] {
             let error = check(text).unwrap_err().to_string();
-            assert!(error.contains(&format!("Invalid JSON value: {text}")), "{error}");
+            assert!(
+                error.contains(&format!("Invalid JSON value: {text}")),
+                "{error}"
+            );
         }
     }
 
@@ -339,11 +367,21 @@ mod tests {
 
     #[test]
     fn depth_is_limited_however_it_is_made() {
-        let nested = |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth), "]".repeat(depth));
+        let nested =
+            |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth), "]".repeat(depth));
         let depth_max = DOCUMENT_DEPTH_MAX as usize;
         assert!(check(&nested(depth_max - 1)).is_ok());
-        assert!(matches!(check(&nested(depth_max)), Err(DocumentError::Invalid { .. })));
-        assert!(matches!(check(&"[".repeat(1 << 20)), Err(DocumentError::Invalid { .. })));
-        assert!(matches!(check(&"{\"a\":".repeat(1 << 18)), Err(DocumentError::Invalid { .. })));
+        assert!(matches!(
+            check(&nested(depth_max)),
+            Err(DocumentError::Invalid { .. })
+        ));
+        assert!(matches!(
+            check(&"[".repeat(1 << 20)),
+            Err(DocumentError::Invalid { .. })
+        ));
+        assert!(matches!(
+            check(&"{\"a\":".repeat(1 << 18)),
+            Err(DocumentError::Invalid { .. })
+        ));
     }
 }

@@ -7,14 +7,21 @@
 //! - A command is sent again only when it has certainly not been taken in: [`BrokerError`] tells.
 //! - Jobs that a client asked for and did not take are handed back at once, with their retries unchanged.
 //! - No status is ever UNKNOWN, no document in an answer is ever empty text, no message exceeds the configured size.
+//! - Nothing here outlives [`serve`]: the tasks of parked polls end with it.
 //!
 //! **Absent on purpose**: engine, state, Raft, files, configuration reading, the network to the brokers.
 
 mod brokers;
 mod config;
 mod documents;
+mod health;
 mod limits;
+mod long_polling;
 pub mod proto;
+mod retry;
+mod routing;
+mod rpc;
+mod server;
 mod status;
 
 pub use brokers::{
@@ -22,3 +29,5 @@ pub use brokers::{
 };
 pub use config::{GatewayConfig, LongPollingConfig};
 pub use documents::{DocumentError, document};
+pub use rpc::topology::GATEWAY_VERSION;
+pub use server::{ServeError, serve};

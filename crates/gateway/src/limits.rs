@@ -47,8 +47,11 @@ pub const OVERSIZE_JOB_PAUSE: Duration = Duration::from_secs(10);
 /// How long calls and polls may take to end after the order to stop.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// Milliseconds that the gateway's own deadline lies before the client's, so that the client gets the gateway's status and
+/// How long the gateway's own deadline lies before the client's, so that the client gets the gateway's status and
 /// not the transport's.
 pub const CLIENT_DEADLINE_MARGIN: Duration = Duration::from_millis(2);
+
+/// How long before the client's own deadline a poll without jobs ends, so that its regular end reaches the client in time.
+pub const POLL_MARGIN: Duration = Duration::from_millis(100);
 
 const _: () = assert!(STATUS_CAUSES_MAX * STATUS_CAUSE_BYTES_MAX <= STATUS_TEXT_BYTES_MAX);

@@ -170,7 +170,11 @@ fn cut(mut text: String, bytes_max: usize) -> String {
 
 /// Whether the transport sends the character as it is; errs on the side of no.
 fn plain(char: char) -> bool {
-    char.is_ascii_alphanumeric() || matches!(char, '.' | ',' | ':' | ';' | '-' | '_' | '/' | '\'' | '(' | ')' | '[' | ']')
+    char.is_ascii_alphanumeric()
+        || matches!(
+            char,
+            '.' | ',' | ':' | ';' | '-' | '_' | '/' | '\'' | '(' | ')' | '[' | ']'
+        )
 }
 
 #[cfg(test)]

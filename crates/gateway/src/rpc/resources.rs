@@ -1,0 +1,93 @@
+//! Calls about deployed resources. The first partition takes them in; the answer does not wait for the others.
+
+use skep_protocol::routing::DEPLOYMENT_PARTITION;
+use skep_protocol::values::{self, DeploymentResource};
+use skep_protocol::{Command, DeploymentIntent, Key, RecordValue};
+use tokio::time::Instant;
+use tonic::{Request, Status};
+
+use super::{DEFAULT_TENANT, Gateway, check_tenant, unexpected_answer};
+use crate::proto::{
+    DeployProcessRequest, DeployProcessResponse, DeployResourceRequest, DeployResourceResponse,
+    Deployment, ProcessMetadata, deployment,
+};
+
+pub async fn deploy(
+    gateway: &Gateway,
+    request: Request<DeployResourceRequest>,
+) -> Result<DeployResourceResponse, Status> {
+    let deadline = gateway.deadline(&request);
+    let request = request.into_inner();
+    check_tenant("DeployResource", &request.tenant_id)?;
+    let resources = request
+        .resources
+        .into_iter()
+        .map(|resource| DeploymentResource {
+            resource_name: resource.name,
+            resource: resource.content,
+        })
+        .collect();
+    let (key, created) = send(gateway, resources, deadline).await?;
+    let deployments = created
+        .processes
+        .into_iter()
+        .map(|process| Deployment {
+            metadata: Some(deployment::Metadata::Process(metadata(process))),
+        })
+        .collect();
+    Ok(DeployResourceResponse {
+        key: key.0,
+        deployments,
+        tenant_id: DEFAULT_TENANT.to_owned(),
+    })
+}
+
+pub async fn deploy_processes(
+    gateway: &Gateway,
+    request: Request<DeployProcessRequest>,
+) -> Result<DeployProcessResponse, Status> {
+    let deadline = gateway.deadline(&request);
+    let resources = request
+        .into_inner()
+        .processes
+        .into_iter()
+        .map(|process| DeploymentResource {
+            resource_name: process.name,
+            resource: process.definition,
+        })
+        .collect();
+    let (key, created) = send(gateway, resources, deadline).await?;
+    Ok(DeployProcessResponse {
+        key: key.0,
+        processes: created.processes.into_iter().map(metadata).collect(),
+    })
+}
+
+async fn send(
+    gateway: &Gateway,
+    resources: Vec<DeploymentResource>,
+    deadline: Instant,
+) -> Result<(Key, values::Deployment), Status> {
+    let deployment = values::Deployment {
+        resources,
+        processes: Vec::new(),
+    };
+    let command = Command::new(Key::NONE, DeploymentIntent::Create, deployment);
+    let event = gateway
+        .on_partition(DEPLOYMENT_PARTITION, &command, deadline)
+        .await?;
+    match event.value {
+        RecordValue::Deployment(created) => Ok((event.key, created)),
+        _ => Err(unexpected_answer("CREATE", &event)),
+    }
+}
+
+fn metadata(process: values::ProcessMetadata) -> ProcessMetadata {
+    ProcessMetadata {
+        bpmn_process_id: process.bpmn_process_id,
+        version: process.version,
+        process_definition_key: process.process_definition_key,
+        resource_name: process.resource_name,
+        tenant_id: DEFAULT_TENANT.to_owned(),
+    }
+}

@@ -1,0 +1,195 @@
+//! The server: which calls go where, how the transport is set, how it begins and ends.
+
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::FutureExt;
+use futures::future::{Either, Map};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tonic::body::Body;
+use tonic::codec::CompressionEncoding;
+use tonic::codegen::http::{HeaderValue, Request, Response};
+use tonic::codegen::{BoxFuture, Service};
+use tonic::server::NamedService;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Code, Status};
+use tracing::{info, warn};
+
+use crate::brokers::{Brokers, JobsAvailable};
+use crate::config::GatewayConfig;
+use crate::health::HealthCalls;
+use crate::limits::{
+    CONNECTION_WINDOW_BYTES, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, PENDING_RESETS_MAX,
+    SHUTDOWN_GRACE, STREAM_WINDOW_BYTES, STREAMS_PER_CONNECTION_MAX,
+};
+use crate::long_polling::LongPolling;
+use crate::proto::gateway_server::GatewayServer;
+use crate::proto::health::health_server::HealthServer;
+use crate::routing::RoundRobin;
+use crate::rpc::{Calls, Gateway};
+
+/// Why the gateway does not serve.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The transport failed as a whole.
+    #[error("serve the gateway's interface")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Serves clients until `shutdown` completes, and then until open calls have ended or the time for that is over.
+pub async fn serve(
+    listener: TcpListener,
+    config: GatewayConfig,
+    brokers: Arc<dyn Brokers>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let (stop, stopped) = watch::channel(false);
+    let (in_use, mut out_of_use) = mpsc::channel(1);
+    let announcements = brokers.jobs_available();
+    let gateway = Arc::new(Gateway {
+        polls: LongPolling::new(config.long_polling.clone()),
+        creations: RoundRobin::default(),
+        brokers,
+        config,
+        stopped: stopped.clone(),
+        _in_use: in_use,
+    });
+    let news = follow(gateway.clone(), announcements);
+    let services = Services::new(gateway, stopped.clone());
+    let mut until = stopped;
+    let serving = builder().serve_with_incoming_shutdown(
+        services,
+        TcpIncoming::from(listener).with_nodelay(Some(true)),
+        async move {
+            // An error means that `serve` was dropped, which stops everything anyway.
+            let _ = until.wait_for(|stopped| *stopped).await;
+        },
+    );
+    tokio::pin!(serving);
+    tokio::select! {
+        result = &mut serving => return Ok(result?),
+        never = news => match never {},
+        () = shutdown => {}
+    }
+    info!("the gateway stops");
+    stop.send_replace(true);
+    let ended = timeout(SHUTDOWN_GRACE, async {
+        let served = serving.await;
+        // `None` once the last call and the last poll are gone.
+        out_of_use.recv().await;
+        served
+    });
+    match ended.await {
+        Ok(served) => Ok(served?),
+        Err(_) => {
+            warn!(grace = ?SHUTDOWN_GRACE, "calls were still open when the gateway stopped");
+            Ok(())
+        }
+    }
+}
+
+/// How the transport is set for every gateway. Only HTTP/2, with prior knowledge.
+fn builder() -> Server {
+    // No timeout for calls as such: polls and results may take as long as their clients wish.
+    Server::builder()
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
+}
+
+/// Brings the brokers' announcements to the parked polls, and probes in their absence.
+async fn follow(gateway: Arc<Gateway>, mut announcements: Receiver<JobsAvailable>) -> Infallible {
+    // Twice per probe timeout, so that a type is probed after at most one and a half of them.
+    let period = gateway.config.long_polling.probe_timeout / 2;
+    let mut probe = interval(period.max(std::time::Duration::from_millis(1)));
+    probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut listening = true;
+    loop {
+        tokio::select! {
+            announcement = announcements.recv(), if listening => match announcement {
+                Ok(news) => gateway.polls.announce(&news.job_type),
+                Err(RecvError::Lagged(_)) => gateway.polls.announce_all(),
+                // The brokers are gone; clients get to know by the failure of their calls.
+                Err(RecvError::Closed) => listening = false,
+            },
+            _ = probe.tick() => gateway.polls.probe(),
+        }
+    }
+}
+
+type Call = BoxFuture<Response<Body>, Infallible>;
+type Corrected =
+    Map<Call, fn(Result<Response<Body>, Infallible>) -> Result<Response<Body>, Infallible>>;
+
+/// The services that there are. Any authority and any user agent may call them.
+#[derive(Clone)]
+struct Services {
+    gateway: GatewayServer<Calls>,
+    health: HealthServer<HealthCalls>,
+}
+
+impl Services {
+    fn new(gateway: Arc<Gateway>, stopped: watch::Receiver<bool>) -> Services {
+        let bytes_max = gateway.config.max_message_size;
+        Services {
+            gateway: GatewayServer::new(Calls(gateway))
+                .max_decoding_message_size(bytes_max)
+                .accept_compressed(CompressionEncoding::Gzip),
+            health: HealthServer::new(HealthCalls { stopped }),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Services {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<Corrected, Ready<Result<Response<Body>, Infallible>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let call = match service_of(request.uri().path()) {
+            GatewayServer::<Calls>::NAME => self.gateway.call(request),
+            HealthServer::<HealthCalls>::NAME => self.health.call(request),
+            _ => {
+                let status = Status::unimplemented("The gateway has no such service");
+                return Either::Right(ready(Ok(status.into_http())));
+            }
+        };
+        Either::Left(call.map(too_large_is_resource_exhausted))
+    }
+}
+
+/// The service in a path of the form `/<service>/<call>`.
+fn service_of(path: &str) -> &str {
+    path.strip_prefix('/')
+        .and_then(|path| path.split_once('/'))
+        .map_or("", |(service, _)| service)
+}
+
+/// The transport answers OUT_OF_RANGE to a request beyond the message size, other gRPC servers RESOURCE_EXHAUSTED, which
+/// clients know. No call of ours answers OUT_OF_RANGE itself.
+fn too_large_is_resource_exhausted(
+    response: Result<Response<Body>, Infallible>,
+) -> Result<Response<Body>, Infallible> {
+    let Ok(mut response) = response;
+    if let Some(code) = response.headers_mut().get_mut(Status::GRPC_STATUS)
+        && Code::from_bytes(code.as_bytes()) == Code::OutOfRange
+    {
+        *code = HeaderValue::from(Code::ResourceExhausted as i32);
+    }
+    Ok(response)
+}
