@@ -1,1 +1,75 @@
-//! Placeholder while the crate is being written.
+//! Backup and restore of a partition's content.
+//!
+//! Owns chunks, manifests, upload, status, verification, deletion with collection, and restore into a data
+//! directory. It knows ordered bytes and a blob store; where the bytes come from and go to is behind [`Content`]
+//! and [`RestoreSink`]. Nothing here knows records, Raft, a network protocol or the store below the state.
+//!
+//! # The idea
+//! The content of a partition at a checkpoint, in key order, is cut into chunks at places that depend on the content
+//! alone ([`chunk`]). A chunk is named by its hash and stored once, whoever uploads it. A backup of a partition is a
+//! manifest that lists chunks; a backup of the cluster is a manifest that lists those. What has not changed since an
+//! earlier backup is neither read ([`DirtyChunks`]) nor uploaded again.
+//!
+//! # Invariants
+//! - A manifest is written after everything that it refers to, by one conditional put, and is never changed.
+//! - So a backup exists completely or not at all, whatever crashes; what a crash leaves behind is collected.
+//! - A chunk that a manifest refers to is not deleted ([`collect`] has the argument).
+//! - Bytes are handed to a [`RestoreSink`] only after their hash was checked.
+//! - No call waits without a bound: uploads have a deadline, retries a limit, listings a cap.
+//!
+//! # Deliberately absent
+//! Schedules and retention (policy lives with whoever calls), encryption (the stored form has a field for it), and
+//! agreement of replicas on the root hash: an [`UploadDraft`] shows its root hash before it is published.
+
+mod cancel;
+pub mod chunk;
+pub mod collect;
+mod complete;
+mod content;
+pub mod data_dir;
+mod delete;
+mod document;
+mod error;
+mod ids;
+mod index;
+mod layout;
+mod lease;
+mod limits;
+mod manifest;
+mod marker;
+mod pace;
+mod plan;
+mod restore;
+mod restore_error;
+mod retry;
+mod status;
+mod store_chunk;
+mod upload;
+mod verify;
+
+pub use cancel::Cancel;
+pub use chunk::{ChunkHash, ChunkInfo, RootHash, StoredChunk};
+pub use collect::{CollectOptions, CollectReport, collect};
+pub use complete::complete_backup;
+pub use content::{Content, ContentError, Visit};
+pub use data_dir::{DataDirState, Incarnation, RestoreMarker, RestoreTarget, inspect_data_dir};
+pub use delete::delete_backup;
+pub use error::BackupError;
+pub use ids::{BackupId, PartitionId};
+pub use index::{ChunkIndex, DirtyChunks};
+pub use manifest::{ClusterManifest, PartitionIdentity, PartitionManifest, PartitionSummary};
+pub use marker::mark_failed;
+pub use plan::{PlanStats, PlannedChunk, PlannedContent, plan_chunks, root_hash};
+pub use restore::{
+    Progress, RestorableBackup, RestoreOptions, RestoreSink, SinkError, find_restorable,
+    restore_partition,
+};
+pub use restore_error::RestoreError;
+pub use retry::RetryPolicy;
+pub use status::{
+    BackupState, BackupStatus, PartitionStatus, list_backups, read_backup, read_status,
+};
+pub use upload::{
+    BaseBackup, UploadDraft, UploadOptions, UploadRequest, UploadStats, publish, upload_chunks,
+};
+pub use verify::{Damage, DamageKind, Sample, VerifyReport, verify_backup};
