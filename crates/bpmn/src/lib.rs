@@ -14,6 +14,8 @@
 //! It knows the syntax of FEEL (an expression is parsed here, once), and does not evaluate any. It
 //! knows neither state nor records.
 
+#[cfg(any(test, feature = "testkit"))]
+pub mod builder;
 mod compile;
 mod document;
 mod limits;

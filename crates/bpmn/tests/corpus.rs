@@ -6,12 +6,21 @@ use std::path::{Path, PathBuf};
 use skep_bpmn::parse;
 
 fn models(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(folder);
-    let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut models: Vec<PathBuf> =
-        entries.filter(|path| path.extension().is_some_and(|it| it == "bpmn")).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("testdata")
+        .join(folder);
+    let entries = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut models: Vec<PathBuf> = entries
+        .filter(|path| path.extension().is_some_and(|it| it == "bpmn"))
+        .collect();
     models.sort();
-    assert!(models.len() > 20, "models are missing in {}", folder.display());
+    assert!(
+        models.len() > 20,
+        "models are missing in {}",
+        folder.display()
+    );
     models
 }
 
@@ -25,10 +34,19 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("reject_event_gateway_single", &["choose", "at least 2"]),
     ("reject_event_gateway_target", &["choose"]),
     ("reject_event_subprocess_none_start", &["on-none"]),
-    ("reject_expression_unparsable", &["split_to_a", "conditionExpression", "failed to parse"]),
+    (
+        "reject_expression_unparsable",
+        &["split_to_a", "conditionExpression", "failed to parse"],
+    ),
     ("reject_is_atomic.bad", &["bad-half", "start event"]),
-    ("reject_message_without_subscription", &["Message_unkeyed", "subscription"]),
-    ("reject_multi_instance_half_output", &["outputElement", "outputCollection"]),
+    (
+        "reject_message_without_subscription",
+        &["Message_unkeyed", "subscription"],
+    ),
+    (
+        "reject_multi_instance_half_output",
+        &["outputElement", "outputCollection"],
+    ),
     ("reject_multi_instance_no_collection", &["inputCollection"]),
     ("reject_no_start_event", &["no-start", "start event"]),
     ("reject_not_xml.broken", &["reject_not_xml.broken"]),
@@ -41,8 +59,14 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("v82_reject_duplicate_link_catch", &["Twice"]),
     ("v82_reject_error_code_expression_on_catch", &["errorCode"]),
     ("v82_reject_script_and_job", &["calc", "taskDefinition"]),
-    ("v82_reject_script_without_result", &["script", "resultVariable"]),
-    ("v83_reject_straight_through_loop", &["straight-through", "task-a > task-b > task-a"]),
+    (
+        "v82_reject_script_without_result",
+        &["script", "resultVariable"],
+    ),
+    (
+        "v83_reject_straight_through_loop",
+        &["straight-through", "task-a > task-b > task-a"],
+    ),
     ("v85_reject_compensation_without_handler", &["b-hotel"]),
     ("v86_reject_gateway_end_listener", &["which", "listeners"]),
 ];
@@ -79,7 +103,10 @@ fn the_interchange_models_are_read_or_refused_with_a_reason() {
         let name = model.file_name().unwrap().to_str().unwrap();
         if let Err(rejection) = parse(name, &fs::read(&model).unwrap()) {
             let text = rejection.to_string();
-            assert!(text.starts_with(&format!("'{name}': \n- Element: ")), "{text}");
+            assert!(
+                text.starts_with(&format!("'{name}': \n- Element: ")),
+                "{text}"
+            );
             assert!(text.contains("- ERROR: "), "{text}");
         }
     }
