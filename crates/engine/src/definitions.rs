@@ -66,12 +66,20 @@ impl Definitions {
         };
         let (definition, resource_bytes) = compile(state, &stored)?;
         let definition = Arc::new(definition);
-        self.keep(Entry { definition: Arc::clone(&definition), resource_bytes, used: false });
+        self.keep(Entry {
+            definition: Arc::clone(&definition),
+            resource_bytes,
+            used: false,
+        });
         Ok(Some(definition))
     }
 
     /// The latest version of a process id.
-    pub fn latest(&mut self, state: &dyn Read, bpmn_process_id: &str) -> Result<Option<Arc<Definition>>> {
+    pub fn latest(
+        &mut self,
+        state: &dyn Read,
+        bpmn_process_id: &str,
+    ) -> Result<Option<Arc<Definition>>> {
         match processes::latest(state, bpmn_process_id)? {
             Some(version) => self.process(state, version.key()),
             None => Ok(None),
@@ -79,7 +87,12 @@ impl Definitions {
     }
 
     /// A certain version of a process id.
-    pub fn version(&mut self, state: &dyn Read, bpmn_process_id: &str, version: i32) -> Result<Option<Arc<Definition>>> {
+    pub fn version(
+        &mut self,
+        state: &dyn Read,
+        bpmn_process_id: &str,
+        version: i32,
+    ) -> Result<Option<Arc<Definition>>> {
         match processes::version(state, bpmn_process_id, version)? {
             Some(version) => self.process(state, version.key()),
             None => Ok(None),
@@ -92,7 +105,10 @@ impl Definitions {
         let key = entry.definition.key;
         self.queue.push_back(key);
         let before = self.entries.insert(key, entry);
-        assert!(before.is_none(), "a definition is compiled only when it is not here");
+        assert!(
+            before.is_none(),
+            "a definition is compiled only when it is not here"
+        );
     }
 
     /// Drops what has not been used lately, until there is room for one more. Ends, since each round either drops an entry
@@ -104,7 +120,10 @@ impl Definitions {
             let Some(key) = self.queue.pop_front() else {
                 return;
             };
-            let entry = self.entries.get_mut(&key).expect("the queue holds the keys of the entries");
+            let entry = self
+                .entries
+                .get_mut(&key)
+                .expect("the queue holds the keys of the entries");
             if entry.used {
                 entry.used = false;
                 self.queue.push_back(key);
@@ -120,9 +139,14 @@ impl Definitions {
 /// or this version refuses what a former one accepted.
 fn compile(state: &dyn Read, stored: &values::Process) -> Result<(Definition, usize)> {
     let corrupt = |reason: String| StateError::Corrupt {
-        place: format!("process definition {} ('{}')", stored.process_definition_key, stored.bpmn_process_id),
+        place: format!(
+            "process definition {} ('{}')",
+            stored.process_definition_key, stored.bpmn_process_id
+        ),
         reason,
-        mend: "Run the version that accepted this deployment, or restore the partition from a backup".to_owned(),
+        mend:
+            "Run the version that accepted this deployment, or restore the partition from a backup"
+                .to_owned(),
     };
     let deployment = Key(stored.deployment_key);
     let resource = processes::resource(state, deployment, &stored.resource_name)?
@@ -133,5 +157,13 @@ fn compile(state: &dyn Read, stored: &values::Process) -> Result<(Definition, us
         .find(|process| *process.id == *stored.bpmn_process_id)
         .ok_or_else(|| corrupt("its resource does not hold it".to_owned()))?;
     let key = Key(stored.process_definition_key);
-    Ok((Definition { key, version: stored.version, deployment, process }, resource.len()))
+    Ok((
+        Definition {
+            key,
+            version: stored.version,
+            deployment,
+            process,
+        },
+        resource.len(),
+    ))
 }

@@ -24,3 +24,15 @@ pub const COMPILED_PROCESSES_MAX: usize = 1000;
 
 /// Bytes of the resources behind the compiled processes kept in memory: a model takes a small multiple of its XML.
 pub const COMPILED_RESOURCE_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes that a deployment may add to the log and to the state: one batch, Zeebe's largest message.
+pub const DEPLOYMENT_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes that one message may grow to by going to several processes at once: each of them gets its variables.
+pub const CORRELATION_BYTES_MAX: usize = 16 << 20;
+
+/// Messages that expire in one command: Zeebe's batch limit.
+pub const EXPIRE_MESSAGES_MAX: usize = 100;
+
+/// Failed backups that are remembered, so that a store that is never reachable does not fill the state.
+pub const FAILED_BACKUPS_MAX: usize = 100;

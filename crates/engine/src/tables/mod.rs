@@ -3,11 +3,19 @@
 //! A table is one byte of prefix; values are protobuf messages. Numbers below 10 belong to the partition, which keeps its own
 //! bookkeeping beside the engine's in the same key space.
 
+pub mod backups;
+pub(crate) mod channels;
+pub mod checkpoint;
+pub(crate) mod deployments;
 pub mod keys;
+pub(crate) mod message_start_events;
+pub(crate) mod message_subscriptions;
+pub(crate) mod messages;
+pub(crate) mod process_message_subscriptions;
 pub(crate) mod processes;
 
 use prost::Message;
-use skep_state::{Read, StateError, TableKey, Txn};
+use skep_state::{KeyRange, Read, StateError, TableKey, Txn, Visit};
 
 /// Prefix bytes. Never reuse one: data directories and backups hold them.
 pub mod prefix {
@@ -108,6 +116,32 @@ pub(crate) fn decode<V: Message + Default>(key: &[u8], bytes: &[u8]) -> Result<V
         reason: error.to_string(),
         mend: "Restore the partition from a backup, or remove this replica's data so that it is fetched again".to_owned(),
     })
+}
+
+/// Visits the pairs under a prefix in key order, until told to stop or until something fails.
+pub(crate) fn scan(
+    state: &dyn Read,
+    prefix: &TableKey,
+    visit: impl FnMut(&[u8], &[u8]) -> Result<Visit, StateError>,
+) -> Result<(), StateError> {
+    scan_range(state, prefix.as_bytes(), &prefix.end(), visit)
+}
+
+/// Visits the pairs of a range in key order, until told to stop or until something fails.
+pub(crate) fn scan_range(
+    state: &dyn Read,
+    from: &[u8],
+    to: &[u8],
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<Visit, StateError>,
+) -> Result<(), StateError> {
+    let mut failed = None;
+    state.scan(KeyRange { from, to: Some(to) }, &mut |key, value| {
+        visit(key, value).unwrap_or_else(|error| {
+            failed = Some(error);
+            Visit::Stop
+        })
+    })?;
+    failed.map_or(Ok(()), Err)
 }
 
 /// Creates a value under a key that does not exist.

@@ -43,11 +43,15 @@ fn latest_key(bpmn_process_id: &str) -> TableKey {
 }
 
 fn version_key(bpmn_process_id: &str, version: i32) -> TableKey {
-    TableKey::new(prefix::PROCESS_VERSIONS).text(bpmn_process_id).i64(i64::from(version))
+    TableKey::new(prefix::PROCESS_VERSIONS)
+        .text(bpmn_process_id)
+        .i64(i64::from(version))
 }
 
 fn resource_key(deployment: Key, resource_name: &str) -> TableKey {
-    TableKey::new(prefix::RESOURCES).i64(deployment.0).text(resource_name)
+    TableKey::new(prefix::RESOURCES)
+        .i64(deployment.0)
+        .text(resource_name)
 }
 
 /// A definition, without its resource.
@@ -56,20 +60,33 @@ pub(crate) fn get(state: &dyn Read, key: Key) -> Result<Option<values::Process>,
 }
 
 /// The latest version of a process id.
-pub(crate) fn latest(state: &dyn Read, bpmn_process_id: &str) -> Result<Option<ProcessVersion>, StateError> {
+pub(crate) fn latest(
+    state: &dyn Read,
+    bpmn_process_id: &str,
+) -> Result<Option<ProcessVersion>, StateError> {
     read(state, &latest_key(bpmn_process_id))
 }
 
 /// A certain version of a process id.
-pub(crate) fn version(state: &dyn Read, bpmn_process_id: &str, version: i32) -> Result<Option<ProcessVersion>, StateError> {
+pub(crate) fn version(
+    state: &dyn Read,
+    bpmn_process_id: &str,
+    version: i32,
+) -> Result<Option<ProcessVersion>, StateError> {
     read(state, &version_key(bpmn_process_id, version))
 }
 
 /// Adds a definition, which becomes the latest of its process id if its version is the highest.
 pub(crate) fn insert(txn: &mut dyn Txn, definition: &values::Process) -> Result<(), StateError> {
-    assert!(definition.resource.is_empty(), "resources have a table of their own");
+    assert!(
+        definition.resource.is_empty(),
+        "resources have a table of their own"
+    );
     let id = &definition.bpmn_process_id;
-    let version = ProcessVersion { version: definition.version, definition_key: definition.process_definition_key };
+    let version = ProcessVersion {
+        version: definition.version,
+        definition_key: definition.process_definition_key,
+    };
     insert_value(txn, &by_key(version.key()), definition);
     insert_value(txn, &version_key(id, version.version), &version);
     if latest(txn, id)?.is_none_or(|latest| latest.version < version.version) {
@@ -79,13 +96,24 @@ pub(crate) fn insert(txn: &mut dyn Txn, definition: &values::Process) -> Result<
 }
 
 /// The content of a resource of a deployment.
-pub(crate) fn resource(state: &dyn Read, deployment: Key, resource_name: &str) -> Result<Option<Vec<u8>>, StateError> {
+pub(crate) fn resource(
+    state: &dyn Read,
+    deployment: Key,
+    resource_name: &str,
+) -> Result<Option<Vec<u8>>, StateError> {
     let resource = read::<Resource>(state, &resource_key(deployment, resource_name))?;
     Ok(resource.map(|resource| resource.content))
 }
 
 /// Keeps a resource of a deployment.
-pub(crate) fn insert_resource(txn: &mut dyn Txn, deployment: Key, resource_name: &str, content: &[u8]) {
-    let resource = Resource { content: content.to_vec() };
+pub(crate) fn insert_resource(
+    txn: &mut dyn Txn,
+    deployment: Key,
+    resource_name: &str,
+    content: &[u8],
+) {
+    let resource = Resource {
+        content: content.to_vec(),
+    };
     insert_value(txn, &resource_key(deployment, resource_name), &resource);
 }
