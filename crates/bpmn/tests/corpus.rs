@@ -1,5 +1,7 @@
 //! Every model of the conformance corpus is read, or refused with the words that its scenario expects.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
