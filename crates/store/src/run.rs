@@ -14,17 +14,25 @@ pub(crate) const KEY_BYTES_MAX: usize = u16::MAX as usize;
 pub(crate) struct Run<'a> {
     engine: &'a Engine,
     ingestion: AnyIngestion<'a>,
+    last_key: Vec<u8>,
 }
 
 impl<'a> Run<'a> {
     pub(crate) fn begin(engine: &'a Engine) -> Result<Run<'a>, StateError> {
         let ingestion = engine.guard("write", || lsm_tree::AnyTree::ingestion(&engine.tree))?;
-        Ok(Run { engine, ingestion })
+        Ok(Run {
+            engine,
+            ingestion,
+            last_key: Vec::new(),
+        })
     }
 
     /// Adds a pair, or a deletion. Keys ascend.
     pub(crate) fn add(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StateError> {
         assert_key(key);
+        assert!(key > self.last_key.as_slice(), "keys of a run ascend");
+        self.last_key.clear();
+        self.last_key.extend_from_slice(key);
         self.write(key, value)
     }
 
