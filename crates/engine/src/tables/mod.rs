@@ -3,19 +3,29 @@
 //! A table is one byte of prefix; values are protobuf messages. Numbers below 10 belong to the partition, which keeps its own
 //! bookkeeping beside the engine's in the same key space.
 
+pub mod awaited_results;
 pub mod backups;
+pub mod banned;
 pub(crate) mod channels;
 pub mod checkpoint;
+pub mod continuations;
 pub(crate) mod deployments;
+pub mod element_instances;
+pub mod event_triggers;
+pub mod incidents;
+pub mod jobs;
 pub mod keys;
 pub(crate) mod message_start_events;
 pub(crate) mod message_subscriptions;
 pub(crate) mod messages;
 pub(crate) mod process_message_subscriptions;
 pub(crate) mod processes;
+pub mod taken_sequence_flows;
+pub mod timers;
+pub mod variables;
 
 use prost::Message;
-use skep_state::{KeyRange, Read, StateError, TableKey, Txn, Visit};
+use skep_state::{KeyRange, KeyReader, Read, StateError, TableKey, Txn, Visit};
 
 /// Prefix bytes. Never reuse one: data directories and backups hold them.
 pub mod prefix {
@@ -111,11 +121,62 @@ pub(crate) fn read<V: Message + Default>(state: &dyn Read, key: &TableKey) -> Re
 
 /// Decodes a value that was read under `key`.
 pub(crate) fn decode<V: Message + Default>(key: &[u8], bytes: &[u8]) -> Result<V, StateError> {
-    V::decode(bytes).map_err(|error| StateError::Corrupt {
+    V::decode(bytes).map_err(|error| corrupt(key, error))
+}
+
+/// What was read under `key` is not what was written.
+pub(crate) fn corrupt(key: &[u8], error: impl ToString) -> StateError {
+    StateError::Corrupt {
         place: format!("the state's value under key {key:02x?}"),
         reason: error.to_string(),
         mend: "Restore the partition from a backup, or remove this replica's data so that it is fetched again".to_owned(),
-    })
+    }
+}
+
+/// All keys under a prefix.
+pub(crate) fn keys_with_prefix(state: &dyn Read, prefix: &TableKey) -> Result<Vec<Vec<u8>>, StateError> {
+    let mut found = Vec::new();
+    scan(state, prefix, |key, _| {
+        found.push(key.to_vec());
+        Ok(Visit::Next)
+    })?;
+    Ok(found)
+}
+
+/// All values under a prefix, with what `name` reads from their keys.
+pub(crate) fn entries_with_prefix<N, V: Message + Default>(
+    state: &dyn Read,
+    prefix: &TableKey,
+    mut name: impl FnMut(&mut KeyReader<'_>) -> N,
+) -> Result<Vec<(N, V)>, StateError> {
+    let mut found = Vec::new();
+    scan(state, prefix, |key, value| {
+        found.push((name(&mut KeyReader::new(key)), decode(key, value)?));
+        Ok(Visit::Next)
+    })?;
+    Ok(found)
+}
+
+/// What is due in a table whose keys begin with a time: at most `limit` entries up to `now`, and the time of the next one.
+pub(crate) fn due_entries<N>(
+    state: &dyn Read,
+    table: u8,
+    now: i64,
+    limit: usize,
+    mut name: impl FnMut(&mut KeyReader<'_>) -> N,
+) -> Result<(Vec<N>, Option<i64>), StateError> {
+    let (mut found, mut next) = (Vec::new(), None);
+    scan(state, &TableKey::new(table), |key, _| {
+        let mut reader = KeyReader::new(key);
+        let time = reader.i64();
+        if time > now || found.len() == limit {
+            next = Some(time);
+            return Ok(Visit::Stop);
+        }
+        found.push(name(&mut reader));
+        Ok(Visit::Next)
+    })?;
+    Ok((found, next))
 }
 
 /// Visits the pairs under a prefix in key order, until told to stop or until something fails.

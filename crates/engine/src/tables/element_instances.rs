@@ -1,0 +1,134 @@
+//! Element instances by key, and the children of each.
+//!
+//! **Invariants**
+//! - An element instance other than a process instance is a child of its flow scope, in both tables or in neither.
+//! - `children` is the number of its entries in the table of children.
+//! - `tokens` counts what is on its way inside it and has no element instance yet: activations that are scheduled, and tokens
+//!   that wait at a join. A scope without children and without tokens has nothing left to do.
+//!
+//! The element is kept by its id, since indexes are the compiler's affair.
+
+use prost::Message;
+use skep_protocol::values::BpmnElementType;
+use skep_protocol::Key;
+use skep_state::{KeyRange, KeyReader, Read, StateError, TableKey, Txn, Visit};
+
+use super::{delete as delete_value, insert, prefix, put, read};
+
+/// Where an element instance stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
+#[repr(i32)]
+pub enum ElementState {
+    /// Its inputs, subscriptions and the like are being made ready.
+    Activating = 0,
+    /// It waits for its work to be done.
+    Activated = 1,
+    /// Its work is done, its outputs are not.
+    Completing = 2,
+    /// It is being ended.
+    Terminating = 3,
+}
+
+/// An element instance as stored.
+#[derive(Clone, PartialEq, Message)]
+pub struct StoredElementInstance {
+    /// Process definition.
+    #[prost(sfixed64, tag = "1")]
+    pub process_definition_key: i64,
+    /// Process instance.
+    #[prost(sfixed64, tag = "2")]
+    pub process_instance_key: i64,
+    /// Element id; of the process its process id.
+    #[prost(string, tag = "3")]
+    pub element_id: String,
+    /// Kind, which tells a multi-instance body from what it repeats.
+    #[prost(enumeration = "BpmnElementType", tag = "4")]
+    pub element_type: i32,
+    /// Scope that contains it; -1 at the root.
+    #[prost(sfixed64, tag = "5")]
+    pub flow_scope_key: i64,
+    /// Calling process instance; -1 when there is none.
+    #[prost(sint64, tag = "6")]
+    pub parent_process_instance_key: i64,
+    /// Calling element instance; -1 when there is none.
+    #[prost(sint64, tag = "7")]
+    pub parent_element_instance_key: i64,
+    /// Where it stands.
+    #[prost(enumeration = "ElementState", tag = "8")]
+    pub state: i32,
+    /// Element instances in it.
+    #[prost(uint32, tag = "9")]
+    pub children: u32,
+    /// Tokens on their way in it.
+    #[prost(uint32, tag = "10")]
+    pub tokens: u32,
+    /// Its job; 0 when it has none.
+    #[prost(int64, tag = "11")]
+    pub job_key: i64,
+    /// Id of the event that interrupts it; empty when none does.
+    #[prost(string, tag = "12")]
+    pub interrupted_by: String,
+    /// Last child that was told to terminate; 0 when none was.
+    #[prost(int64, tag = "13")]
+    pub terminated_up_to: i64,
+    /// Whether it has variables of its own.
+    #[prost(bool, tag = "14")]
+    pub has_variables: bool,
+    /// Whether triggers are queued in it.
+    #[prost(bool, tag = "15")]
+    pub has_triggers: bool,
+    /// Whether somebody waits for its result.
+    #[prost(bool, tag = "16")]
+    pub has_awaited_result: bool,
+}
+
+fn by_key(key: Key) -> TableKey {
+    TableKey::new(prefix::ELEMENT_INSTANCES).i64(key.0)
+}
+
+fn child_key(parent: Key, child: Key) -> TableKey {
+    TableKey::new(prefix::ELEMENT_INSTANCE_CHILDREN).i64(parent.0).i64(child.0)
+}
+
+/// The element instance of that key.
+pub fn get(state: &dyn Read, key: Key) -> Result<Option<StoredElementInstance>, StateError> {
+    read(state, &by_key(key))
+}
+
+/// Writes a new element instance down, as a child of its flow scope.
+pub(crate) fn create(txn: &mut dyn Txn, key: Key, instance: &StoredElementInstance) {
+    insert(txn, &by_key(key), instance);
+    if instance.flow_scope_key >= 0 {
+        txn.insert(child_key(Key(instance.flow_scope_key), key).as_bytes(), Vec::new());
+    }
+}
+
+/// Writes down how an element instance has changed.
+pub(crate) fn update(txn: &mut dyn Txn, key: Key, instance: &StoredElementInstance) {
+    put(txn, &by_key(key), instance);
+}
+
+/// Forgets an element instance.
+pub(crate) fn delete(txn: &mut dyn Txn, key: Key, flow_scope_key: Key) {
+    delete_value(txn, &by_key(key));
+    if flow_scope_key.is_some() {
+        delete_value(txn, &child_key(flow_scope_key, key));
+    }
+}
+
+/// The children with keys above `after`, in the order of their creation, at most `limit` of them.
+pub fn children(state: &dyn Read, parent: Key, after: Key, limit: usize) -> Result<Vec<Key>, StateError> {
+    let from = child_key(parent, Key(after.0 + 1));
+    let to = TableKey::new(prefix::ELEMENT_INSTANCE_CHILDREN).i64(parent.0).end();
+    let mut found = Vec::new();
+    if limit == 0 {
+        return Ok(found);
+    }
+    state.scan(KeyRange { from: from.as_bytes(), to: Some(&to) }, &mut |key, _| {
+        let mut reader = KeyReader::new(key);
+        reader.i64();
+        found.push(Key(reader.i64()));
+        if found.len() < limit { Visit::Next } else { Visit::Stop }
+    })?;
+    Ok(found)
+}

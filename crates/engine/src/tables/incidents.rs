@@ -1,0 +1,52 @@
+//! Incidents by key, and the incident of an element instance or job.
+//!
+//! **Invariant**: an owner (the job of a job's incident, else the element instance) has at most one open incident, and both
+//! tables agree.
+
+use prost::Message;
+use skep_protocol::{Key, values};
+use skep_state::{Read, StateError, TableKey, Txn};
+
+use super::{delete as delete_value, insert, prefix, read};
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct Reference {
+    #[prost(sfixed64, tag = "1")]
+    incident: i64,
+}
+
+fn by_key(key: Key) -> TableKey {
+    TableKey::new(prefix::INCIDENTS).i64(key.0)
+}
+
+fn by_owner(owner: Key) -> TableKey {
+    TableKey::new(prefix::INCIDENT_BY_OWNER).i64(owner.0)
+}
+
+/// What an incident belongs to.
+pub fn owner(incident: &values::Incident) -> Key {
+    if incident.job_key > 0 { Key(incident.job_key) } else { Key(incident.element_instance_key) }
+}
+
+/// The incident of that key.
+pub fn get(state: &dyn Read, key: Key) -> Result<Option<values::Incident>, StateError> {
+    read(state, &by_key(key))
+}
+
+/// The open incident of an element instance or job.
+pub fn of_owner(state: &dyn Read, owner: Key) -> Result<Option<Key>, StateError> {
+    let reference: Option<Reference> = read(state, &by_owner(owner))?;
+    Ok(reference.map(|reference| Key(reference.incident)))
+}
+
+/// Writes a new incident down.
+pub(crate) fn create(txn: &mut dyn Txn, key: Key, incident: &values::Incident) {
+    insert(txn, &by_key(key), incident);
+    insert(txn, &by_owner(owner(incident)), &Reference { incident: key.0 });
+}
+
+/// Forgets an incident.
+pub(crate) fn delete(txn: &mut dyn Txn, key: Key, incident: &values::Incident) {
+    delete_value(txn, &by_key(key));
+    delete_value(txn, &by_owner(owner(incident)));
+}
