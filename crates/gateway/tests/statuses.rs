@@ -1,5 +1,7 @@
 //! Every outcome has its status: codes and texts as Zeebe's clients know them.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::Duration;

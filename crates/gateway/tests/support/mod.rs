@@ -1,6 +1,7 @@
 //! A gateway on a socket in front of scripted brokers.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
 
