@@ -20,7 +20,7 @@ use crate::document::{
 use crate::model::{
     Element, ElementIndex, ElementKind, ElementType, EventBasedGateway, EventType,
     ExecutionListener, Flow, FlowIndex, ForkingGateway, InputMapping, ListenerEvent, MultiInstance,
-    OutputMapping, Path, Process, Scope, UserTaskForm,
+    OutputMapping, Path, Process, Scope, Text, UserTaskForm,
 };
 use crate::problems::Problems;
 use crate::validate::gateways::names;
@@ -36,6 +36,7 @@ pub(crate) fn compile(
         draft,
         problems,
         link_catches: link_catches(draft),
+        shared_texts: BTreeMap::new(),
     };
     // Collected in full before anything is given up, so that all problems are found.
     let elements: Vec<Option<Element>> = (0..draft.nodes.len())
@@ -73,6 +74,9 @@ struct Compiler<'c, 'a> {
     problems: &'c mut Problems,
     /// The catch events of links, by scope and name.
     link_catches: BTreeMap<(Option<Index>, &'a str), ElementIndex>,
+    /// Texts of messages, signals, errors and escalations, by XML node and attribute. Thousands of
+    /// events may refer to one definition, and must not copy it thousands of times.
+    shared_texts: BTreeMap<(u32, &'static str), Option<Text>>,
 }
 
 fn link_catches<'a>(draft: &Draft<'a>) -> BTreeMap<(Option<Index>, &'a str), ElementIndex> {

@@ -4,7 +4,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use skep_bpmn::model::ElementKind;
 use skep_bpmn::parse;
 
 /// A small generator with a seed (xorshift), so that a failure can be repeated.
@@ -123,7 +125,7 @@ fn damaged_models_are_read_or_refused() {
     for (seed, name) in (1..).zip(&names) {
         let model = fs::read(name).unwrap();
         let mut random = Random(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15));
-        for round in 0..60 {
+        for round in 0..30 {
             let mut damaged = model.clone();
             if round % 3 == 0 {
                 mutate(&mut damaged, &mut random);
@@ -197,4 +199,30 @@ fn many_elements_and_many_problems_are_listed_up_to_a_limit() {
         text.contains("p\n    - ERROR: has more than 20000 elements"),
         "{text}"
     );
+}
+
+/// One definition of a megabyte that ten thousand events refer to is kept once.
+#[test]
+fn what_many_events_refer_to_is_kept_once() {
+    let name = "m".repeat(1_000_000);
+    let tasks: String = (0..10_000)
+        .map(|number| format!("<receiveTask id='r{number}' messageRef='m'/>"))
+        .collect();
+    let message = format!(
+        "<message id='m' name='{name}'><extensionElements><z:subscription \
+         xmlns:z='http://camunda.org/schema/zeebe/1.0' correlationKey='=k'/></extensionElements>\
+         </message><process"
+    );
+    let xml = process(&tasks).replace("<process", &message);
+    let process = parse("shared.bpmn", xml.as_bytes()).unwrap().remove(0);
+    let names = process
+        .elements
+        .iter()
+        .filter_map(|element| match &element.kind {
+            ElementKind::ReceiveTask(message) => message.name.as_static(),
+            _ => None,
+        });
+    let names: Vec<_> = names.collect();
+    assert_eq!(names.len(), 10_000);
+    assert!(names.iter().all(|name| Arc::ptr_eq(name, names[0])));
 }

@@ -78,7 +78,7 @@ impl<'a> Compiler<'_, 'a> {
             EventType::Error => {
                 let error = self.document.referred(definition, "errorRef", "error")?;
                 EndEvent::Error(ErrorThrow {
-                    code: self.text(error, "errorCode")?,
+                    code: self.shared_text(error, "errorCode")?,
                 })
             }
             EventType::Escalation => EndEvent::Escalation(self.escalation(definition)?),
@@ -96,9 +96,9 @@ impl<'a> Compiler<'_, 'a> {
             EventType::Message => Trigger::Message(self.message(definition)?),
             EventType::Timer => Trigger::Timer(self.timer(definition)?),
             EventType::Signal => Trigger::Signal(self.signal_name(definition)?),
-            EventType::Error => Trigger::Error(self.caught_code(definition, "error")),
+            EventType::Error => Trigger::Error(self.caught_code(definition, "error", "errorCode")),
             EventType::Escalation => {
-                Trigger::Escalation(self.caught_code(definition, "escalation"))
+                Trigger::Escalation(self.caught_code(definition, "escalation", "escalationCode"))
             }
             EventType::Link => Trigger::Link(non_empty(definition, "name")?.into()),
             EventType::Compensation => {
@@ -111,12 +111,16 @@ impl<'a> Compiler<'_, 'a> {
     /// The message that an event definition or a receive task refers to.
     pub(super) fn message(&mut self, node: Node<'a>) -> Option<Message> {
         let message = self.document.referred(node, "messageRef", "message")?;
-        let name = self.text(message, "name");
-        let correlation_key = match extension(message, "subscription") {
-            Some(subscription) if non_empty(subscription, "correlationKey").is_some() => {
-                Some(self.expression(subscription, "correlationKey")?)
-            }
-            _ => None,
+        let name = self.shared_text(message, "name");
+        let subscription = extension(message, "subscription")
+            .filter(|subscription| non_empty(*subscription, "correlationKey").is_some());
+        let correlation_key = match subscription {
+            Some(subscription) => match self.shared_text(subscription, "correlationKey")? {
+                Text::Expression(key) => Some(key),
+                // Only a message that starts a process may have one, and it does not use it.
+                Text::Static(_) => None,
+            },
+            None => None,
         };
         Some(Message {
             name: name?,
@@ -126,7 +130,7 @@ impl<'a> Compiler<'_, 'a> {
 
     fn signal_name(&mut self, definition: Node<'a>) -> Option<Text> {
         let signal = self.document.referred(definition, "signalRef", "signal")?;
-        self.text(signal, "name")
+        self.shared_text(signal, "name")
     }
 
     fn escalation(&mut self, definition: Node<'a>) -> Option<EscalationThrow> {
@@ -134,15 +138,21 @@ impl<'a> Compiler<'_, 'a> {
             .document
             .referred(definition, "escalationRef", "escalation")?;
         Some(EscalationThrow {
-            code: self.text(escalation, "escalationCode")?,
+            code: self.shared_text(escalation, "escalationCode")?,
         })
     }
 
-    fn caught_code(&self, definition: Node<'a>, name: &str) -> Option<Arc<str>> {
+    /// `None` catches every code.
+    fn caught_code(
+        &mut self,
+        definition: Node<'a>,
+        name: &str,
+        code: &'static str,
+    ) -> Option<Arc<str>> {
         let found = self
             .document
             .referred(definition, &format!("{name}Ref"), name)?;
-        non_empty(found, &format!("{name}Code")).map(Arc::from)
+        self.shared_text(found, code)?.as_static().cloned()
     }
 
     fn compensation(&self, definition: Node<'a>) -> Compensation {

@@ -23,6 +23,17 @@ impl<'a> Compiler<'_, 'a> {
         Some(Text::Static(text.into()))
     }
 
+    /// An attribute of a definition that many events may refer to: read, reported and kept once.
+    pub(super) fn shared_text(&mut self, node: Node<'a>, attribute: &'static str) -> Option<Text> {
+        let key = (node.id().get(), attribute);
+        if let Some(known) = self.shared_texts.get(&key) {
+            return known.clone();
+        }
+        let text = self.text(node, attribute);
+        self.shared_texts.insert(key, text.clone());
+        text
+    }
+
     /// An attribute that may be left out. The outer option is for problems.
     #[expect(
         clippy::option_option,
