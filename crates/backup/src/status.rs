@@ -82,7 +82,8 @@ pub struct BackupStatus {
 }
 
 impl PartitionStatus {
-    fn new(partition: PartitionId, state: BackupState) -> Self {
+    /// A status of which nothing but the state is known.
+    pub fn new(partition: PartitionId, state: BackupState) -> Self {
         Self {
             partition,
             state,
@@ -111,7 +112,8 @@ impl PartitionStatus {
 }
 
 impl BackupStatus {
-    fn aggregate(backup_id: BackupId, details: Vec<PartitionStatus>) -> Self {
+    /// The status of a backup from those of its partitions.
+    pub fn aggregate(backup_id: BackupId, details: Vec<PartitionStatus>) -> Self {
         let any = |state| details.iter().any(|detail| detail.state == state);
         let (missing, begun) = (
             any(BackupState::DoesNotExist),

@@ -199,6 +199,11 @@ pub const PROPERTIES: &[Property] = &[
         "true",
         "Whether backups can be taken (Zeebe 8.1's switch; there its default is false).",
     ),
+    key(
+        "zeebe.restore.validateConfig",
+        "true",
+        "Whether restore refuses a backup of another partition count.",
+    ),
     also(
         key(
             "management.endpoint.backups.enabled",
@@ -224,11 +229,6 @@ pub const PROPERTIES: &[Property] = &[
         "management.server.address",
         "0.0.0.0",
         "Address that the management API listens on.",
-    ),
-    key(
-        "zeebe.restore.validateConfig",
-        "true",
-        "Whether restore refuses a backup of another partition count.",
     ),
 ];
 

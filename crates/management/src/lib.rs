@@ -1,1 +1,20 @@
-//! Placeholder while the crate is being written.
+//! The management API: HTTP on port 9600, with Zeebe's paths.
+//!
+//! **Invariants**
+//! - Status, list and delete need no leader: they come from the backup store and from what the replicas of this node know.
+//! - A stale backup id is always refused with 409 and the latest id; an id that is no positive integer with 400.
+//! - Where Zeebe's versions differ, each path answers as its own version does (docs/management-api.md).
+//!
+//! **Absent on purpose**: engine, Raft; how a checkpoint is taken.
+
+mod backups;
+mod health;
+mod node;
+mod routes;
+mod shapes;
+mod status;
+mod take;
+
+pub use node::{CheckpointAnswer, Health, KnownBackup, Node, PartitionReport, RequestError};
+pub use routes::{Exposure, serve};
+pub use status::merge;

@@ -1,0 +1,144 @@
+//! Which path is answered by what.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::{Node, backups, health};
+
+/// A backup request is a number: anything larger is a mistake or worse.
+const BODY_BYTES_MAX: usize = 16 << 10;
+
+/// Spring's own media type, which 8.1 answers with unless plain JSON is asked for. Both are JSON.
+const JSON: &str = "application/json";
+
+/// What is served.
+#[derive(Debug, Clone)]
+pub struct Exposure {
+    /// The backups endpoints.
+    pub backups: bool,
+    /// Health probes.
+    pub health: bool,
+    /// Metrics.
+    pub prometheus: bool,
+    /// Replicas.
+    pub partitions: bool,
+}
+
+/// What all handlers share.
+pub struct Shared {
+    /// The node.
+    pub node: Arc<dyn Node>,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+}
+
+/// Serves until `shutdown` ends.
+pub async fn serve(
+    listener: TcpListener,
+    node: Arc<dyn Node>,
+    exposure: Exposure,
+    request_timeout: Duration,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let router = router(node, &exposure, request_timeout);
+    axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown)
+        .await
+}
+
+pub(crate) fn router(
+    node: Arc<dyn Node>,
+    exposure: &Exposure,
+    request_timeout: Duration,
+) -> Router {
+    let shared = Arc::new(Shared {
+        node,
+        request_timeout,
+    });
+    let mut router = Router::new();
+    if exposure.backups {
+        router = router
+            .route(
+                "/actuator/backups",
+                get(backups::list).post(backups::take_by_body),
+            )
+            .route(
+                "/actuator/backups/{id}",
+                get(backups::show)
+                    .post(backups::take_by_path)
+                    .delete(backups::delete),
+            )
+            .route(
+                "/actuator/backupRuntime",
+                get(backups::list).post(backups::take_by_body),
+            )
+            .route(
+                "/actuator/backupRuntime/{id}",
+                get(backups::show_newer).delete(backups::delete),
+            );
+    }
+    if exposure.health {
+        router = router
+            .route("/actuator/health", get(health::health))
+            .route("/actuator/health/{probe}", get(health::probe));
+        for (path, probe) in [
+            ("/health", "health"),
+            ("/ready", "ready"),
+            ("/startup", "startup"),
+        ] {
+            router = router.route(
+                path,
+                get(move |State(shared): State<Arc<Shared>>| health::plain(shared, probe)),
+            );
+        }
+    }
+    if exposure.prometheus {
+        router = router
+            .route("/actuator/prometheus", get(health::metrics))
+            .route("/metrics", get(health::metrics));
+    }
+    if exposure.partitions {
+        router = router.route("/actuator/partitions", get(health::partitions));
+    }
+    router
+        .fallback(|| async {
+            json_response(
+                StatusCode::NOT_FOUND,
+                &json!({"message": "There is nothing at this path"}),
+            )
+        })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            within_time,
+        ))
+        .with_state(shared)
+}
+
+/// No request is answered later than the timeout.
+async fn within_time(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(shared.request_timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => json_response(
+            StatusCode::GATEWAY_TIMEOUT,
+            &json!({"message": format!("Request from gateway to broker timed out. No answer within {:?}; look at /actuator/partitions and at the backup store", shared.request_timeout)}),
+        ),
+    }
+}
+
+pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, JSON)], body.to_string()).into_response()
+}
+
+#[cfg(test)]
+mod tests;

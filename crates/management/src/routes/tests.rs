@@ -1,0 +1,403 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use axum::body::Body;
+use futures::future::BoxFuture;
+use http_body_util::BodyExt;
+use skep_backup::{BackupId, BackupState, BackupStatus, PartitionId, PartitionStatus};
+use tower::ServiceExt;
+
+use super::*;
+use crate::{CheckpointAnswer, Health, KnownBackup, PartitionReport, RequestError};
+
+/// A node of two partitions that does as it is told.
+#[derive(Default)]
+struct Fake {
+    latest: Mutex<BTreeMap<u32, u64>>,
+    stored: Mutex<Vec<BackupStatus>>,
+    known: Mutex<BTreeMap<u32, Vec<KnownBackup>>>,
+    failure: Mutex<Option<RequestError>>,
+    silent: bool,
+}
+
+impl Fake {
+    fn check(&self) -> Result<(), RequestError> {
+        self.failure.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+}
+
+fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
+    Box::pin(std::future::ready(value))
+}
+
+impl Node for Fake {
+    fn partition_count(&self) -> u32 {
+        2
+    }
+    fn create_checkpoint(
+        &self,
+        partition: u32,
+        id: BackupId,
+    ) -> BoxFuture<'_, Result<CheckpointAnswer, RequestError>> {
+        let mut latest = self.latest.lock().unwrap();
+        let latest = latest.entry(partition).or_default();
+        let created = *latest < id.0;
+        *latest = (*latest).max(id.0);
+        ready(self.check().map(|()| CheckpointAnswer {
+            created,
+            latest: *latest,
+        }))
+    }
+    fn latest_checkpoint(
+        &self,
+        partition: u32,
+    ) -> BoxFuture<'_, Result<Option<u64>, RequestError>> {
+        if self.silent {
+            return Box::pin(std::future::pending());
+        }
+        ready(
+            self.check()
+                .map(|()| self.latest.lock().unwrap().get(&partition).copied()),
+        )
+    }
+    fn known_backups(
+        &self,
+        partition: u32,
+    ) -> BoxFuture<'_, Result<Vec<KnownBackup>, RequestError>> {
+        ready(Ok(self
+            .known
+            .lock()
+            .unwrap()
+            .get(&partition)
+            .cloned()
+            .unwrap_or_default()))
+    }
+    fn stored_backup(&self, id: BackupId) -> BoxFuture<'_, Result<BackupStatus, RequestError>> {
+        let stored = self
+            .stored
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|status| status.backup_id == id)
+            .cloned();
+        let missing =
+            |partition| PartitionStatus::new(PartitionId(partition), BackupState::DoesNotExist);
+        ready(self.check().map(|()| {
+            stored.unwrap_or_else(|| BackupStatus::aggregate(id, vec![missing(1), missing(2)]))
+        }))
+    }
+    fn stored_backups(&self) -> BoxFuture<'_, Result<Vec<BackupStatus>, RequestError>> {
+        ready(self.check().map(|()| self.stored.lock().unwrap().clone()))
+    }
+    fn delete_backup(&self, id: BackupId) -> BoxFuture<'_, Result<(), RequestError>> {
+        self.stored
+            .lock()
+            .unwrap()
+            .retain(|status| status.backup_id != id);
+        ready(self.check())
+    }
+    fn health(&self) -> Health {
+        Health {
+            started: true,
+            ready: false,
+            alive: true,
+        }
+    }
+    fn partitions(&self) -> BoxFuture<'_, Vec<(u32, PartitionReport)>> {
+        ready(vec![])
+    }
+    fn metrics(&self) -> String {
+        "zeebe_checkpoint_id{partition=\"1\"} 7\n".to_owned()
+    }
+}
+
+async fn call(fake: &Arc<Fake>, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let exposure = Exposure {
+        backups: true,
+        health: true,
+        prometheus: true,
+        partitions: true,
+    };
+    let router = router(fake.clone(), &exposure, Duration::from_millis(50));
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .body(Body::from(body.to_owned()))
+        .unwrap();
+    let response = router.oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (
+        status,
+        serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+    )
+}
+
+fn partition(number: u32, state: BackupState) -> PartitionStatus {
+    PartitionStatus {
+        created_at_ms: Some(1_664_204_237_914),
+        last_updated_at_ms: Some(1_664_204_238_000),
+        snapshot_id: Some("16-10-7-8".to_owned()),
+        checkpoint_position: Some(9),
+        broker_id: Some(0),
+        broker_version: Some("8.6.0".to_owned()),
+        ..PartitionStatus::new(PartitionId(number), state)
+    }
+}
+
+fn completed(id: u64) -> BackupStatus {
+    BackupStatus::aggregate(
+        BackupId(id),
+        vec![
+            partition(1, BackupState::Completed),
+            partition(2, BackupState::Completed),
+        ],
+    )
+}
+
+#[tokio::test]
+async fn the_old_path_takes_a_backup_once_and_refuses_a_stale_id_with_the_latest() {
+    let fake = Arc::new(Fake::default());
+    assert_eq!(
+        call(&fake, "POST", "/actuator/backups/6", "").await,
+        (200, json!({"id": 6}))
+    );
+    for id in [6, 5] {
+        let (status, body) = call(&fake, "POST", &format!("/actuator/backups/{id}"), "").await;
+        assert_eq!(status, 409);
+        assert!(
+            body["failure"]
+                .as_str()
+                .unwrap()
+                .contains("The latest backup has id 6."),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_newer_path_takes_numbers_and_numeric_texts() {
+    let fake = Arc::new(Fake::default());
+    let (status, body) = call(&fake, "POST", "/actuator/backups", r#"{"backupId":100}"#).await;
+    assert_eq!(status, 202);
+    assert_eq!(
+        body["message"],
+        "A backup with id 100 has been scheduled. Use GET actuator/backups/100 to monitor the status."
+    );
+    assert_eq!(
+        call(&fake, "POST", "/actuator/backups", r#"{"backupId":"101"}"#)
+            .await
+            .0,
+        202
+    );
+    let (status, body) = call(&fake, "POST", "/actuator/backups", r#"{"backupId":100}"#).await;
+    assert_eq!(status, 409);
+    assert_eq!(
+        body["message"],
+        "Requested backup has id 100. The latest backup has id 101. Id of new backups must be higher than the previous one. "
+    );
+}
+
+#[tokio::test]
+async fn an_id_that_is_no_positive_integer_is_a_bad_request_everywhere() {
+    let fake = Arc::new(Fake::default());
+    for id in ["0", "-1", "x", "1.5", "99999999999999999999", "%20"] {
+        for method in ["GET", "POST", "DELETE"] {
+            assert_eq!(
+                call(&fake, method, &format!("/actuator/backups/{id}"), "")
+                    .await
+                    .0,
+                400,
+                "{method} {id}"
+            );
+        }
+    }
+    for body in [
+        "",
+        "{}",
+        "[]",
+        r#"{"backupId":0}"#,
+        r#"{"backupId":-3}"#,
+        r#"{"backupId":"x"}"#,
+        r#"{"backupId":null}"#,
+        r#"{"backupId":1.5}"#,
+    ] {
+        assert_eq!(
+            call(&fake, "POST", "/actuator/backups", body).await.0,
+            400,
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_cut_short_attempt_can_be_repeated_and_no_partition_takes_an_id_that_another_is_past() {
+    let fake = Arc::new(Fake::default());
+    fake.latest.lock().unwrap().insert(1, 7);
+    assert_eq!(
+        call(&fake, "POST", "/actuator/backups/7", "").await.0,
+        200,
+        "partition 2 still creates it"
+    );
+    fake.latest.lock().unwrap().insert(1, 9);
+    assert_eq!(call(&fake, "POST", "/actuator/backups/8", "").await.0, 409);
+    assert_eq!(
+        fake.latest.lock().unwrap()[&2],
+        7,
+        "partition 2 has not taken it"
+    );
+}
+
+#[tokio::test]
+async fn a_status_has_the_fields_of_both_versions() {
+    let fake = Arc::new(Fake::default());
+    fake.stored.lock().unwrap().push(completed(6));
+    let (status, body) = call(&fake, "GET", "/actuator/backups/6", "").await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        (&body["backupId"], &body["status"], &body["state"]),
+        (&json!(6), &json!("COMPLETED"), &json!("COMPLETED"))
+    );
+    assert_eq!(
+        body["partitions"][0],
+        json!({"partitionId":1,"status":"COMPLETED","description":{"snapshotId":"16-10-7-8","checkpointPosition":9,"brokerId":0,"brokerVersion":"8.6.0"},
+            "failureReason":null,"createdAt":"2022-09-26T14:57:17.914Z","lastUpdatedAt":"2022-09-26T14:57:18Z"})
+    );
+    assert_eq!(
+        body["details"][1],
+        json!({"partitionId":2,"state":"COMPLETED","createdAt":"2022-09-26T14:57:17.914Z","lastUpdatedAt":"2022-09-26T14:57:18Z",
+            "snapshotId":"16-10-7-8","checkpointPosition":9,"brokerId":0,"brokerVersion":"8.6.0"})
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_said_as_each_version_says_it() {
+    let fake = Arc::new(Fake::default());
+    let (status, body) = call(&fake, "GET", "/actuator/backups/1", "").await;
+    assert_eq!((status, &body["status"]), (200, &json!("DOES_NOT_EXIST")));
+    let newer = call(&fake, "GET", "/actuator/backupRuntime/1", "").await;
+    assert_eq!(
+        newer,
+        (404, json!({"message": "Backup with id 1 does not exist"}))
+    );
+    assert_eq!(
+        call(&fake, "GET", "/actuator/backups", "").await,
+        (200, json!([]))
+    );
+    assert_eq!(
+        call(&fake, "DELETE", "/actuator/backups/1", "").await.0,
+        204
+    );
+}
+
+#[tokio::test]
+async fn partitions_know_what_the_store_does_not() {
+    let fake = Arc::new(Fake::default());
+    let known = |failure: Option<&str>| KnownBackup {
+        id: BackupId(3),
+        created_at_ms: 5,
+        position: 8,
+        failure: failure.map(str::to_owned),
+    };
+    fake.known.lock().unwrap().insert(1, vec![known(None)]);
+    let (_, body) = call(&fake, "GET", "/actuator/backups/3", "").await;
+    assert_eq!(
+        (&body["state"], &body["status"]),
+        (&json!("INCOMPLETE"), &json!("DOES_NOT_EXIST"))
+    );
+    fake.known
+        .lock()
+        .unwrap()
+        .insert(2, vec![known(Some("the bucket is gone"))]);
+    let (_, body) = call(&fake, "GET", "/actuator/backups/3", "").await;
+    assert_eq!(
+        body["failureReason"],
+        "Backup on partition 2 failed due to the bucket is gone. "
+    );
+    *fake.failure.lock().unwrap() = Some(RequestError::Failed("down".to_owned()));
+    let (status, body) = call(&fake, "GET", "/actuator/backups/3", "").await;
+    assert_eq!(
+        (status, &body["state"]),
+        (200, &json!("FAILED")),
+        "a store that is down does not hide why the backup failed"
+    );
+    assert_eq!(call(&fake, "GET", "/actuator/backups", "").await.0, 500);
+}
+
+#[tokio::test]
+async fn errors_have_their_status_on_the_newer_path_and_500_on_the_old() {
+    let fake = Arc::new(Fake::default());
+    for (error, status) in [
+        (RequestError::NoStore, 400),
+        (RequestError::NoLeader("x".to_owned()), 502),
+        (RequestError::Exhausted("x".to_owned()), 503),
+        (RequestError::Timeout("x".to_owned()), 504),
+        (RequestError::Failed("x".to_owned()), 500),
+    ] {
+        *fake.failure.lock().unwrap() = Some(error);
+        assert_eq!(
+            call(&fake, "POST", "/actuator/backups", r#"{"backupId":1}"#)
+                .await
+                .0,
+            status
+        );
+        assert_eq!(call(&fake, "POST", "/actuator/backups/1", "").await.0, 500);
+    }
+}
+
+#[tokio::test]
+async fn a_partition_that_does_not_answer_is_a_timeout() {
+    let fake = Arc::new(Fake {
+        silent: true,
+        ..Fake::default()
+    });
+    let (status, body) = call(&fake, "POST", "/actuator/backups", r#"{"backupId":1}"#).await;
+    assert_eq!(status, 504);
+    assert!(
+        body["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("Request from gateway to broker timed out. ")
+    );
+}
+
+#[tokio::test]
+async fn lists_are_ascending_and_can_be_narrowed_by_prefix() {
+    let fake = Arc::new(Fake::default());
+    *fake.stored.lock().unwrap() = vec![completed(1), completed(10), completed(12), completed(2)];
+    let ids = |body: &Value| {
+        body.as_array()
+            .unwrap()
+            .iter()
+            .map(|backup| backup["backupId"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        ids(&call(&fake, "GET", "/actuator/backups", "").await.1),
+        [1, 2, 10, 12]
+    );
+    assert_eq!(
+        ids(&call(&fake, "GET", "/actuator/backupRuntime/1*", "").await.1),
+        [1, 10, 12]
+    );
+}
+
+#[tokio::test]
+async fn probes_paths_and_methods() {
+    let fake = Arc::new(Fake::default());
+    for (path, status) in [
+        ("/actuator/health", 200),
+        ("/actuator/health/liveness", 200),
+        ("/actuator/health/readiness", 503),
+        ("/actuator/health/x", 404),
+        ("/health", 204),
+        ("/ready", 503),
+        ("/startup", 204),
+        ("/actuator/prometheus", 200),
+        ("/metrics", 200),
+        ("/actuator/nothing", 404),
+    ] {
+        assert_eq!(call(&fake, "GET", path, "").await.0, status, "{path}");
+    }
+    assert_eq!(call(&fake, "PATCH", "/actuator/backups/1", "").await.0, 405);
+}
