@@ -438,8 +438,9 @@ impl GroupLog {
         let last = *last;
         let mut done = Some(on_durable);
         self.submit(&mut done, |state, group, done| {
-            let ticket = state.ticket();
             for (index, payload) in entries {
+                // Each its own: the entries of one append may become durable in several batches.
+                let ticket = state.ticket();
                 let front = state.fronts.entry(group).or_default();
                 assert_eq!(index, front.next, "entries of group {group} are consecutive");
                 front.next += 1;

@@ -132,8 +132,11 @@ impl Harness {
             Op::Append { group, bytes } => {
                 let next = self.history[&group].last().unwrap().next();
                 let entries: Vec<_> = (next..).zip(bytes.iter().map(|n| self.payload(*n))).collect();
-                let added: Vec<_> = entries.iter().map(|(_, bytes)| bytes.clone()).collect();
-                let done = self.push(group, |model| model.entries.extend(added));
+                // An append is not atomic: any of its entries may be the last durable one.
+                let mut done: skep_log::OnDurable = Box::new(|_| {});
+                for (_, bytes) in &entries {
+                    done = self.push(group, |model| model.entries.push(bytes.clone()));
+                }
                 self.log(group).append(entries, done);
             }
             Op::Truncate { group, back } => {

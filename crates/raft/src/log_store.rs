@@ -1,0 +1,257 @@
+//! openraft's log storage on one group of the node's log.
+//!
+//! Invariant: the blob is queued before the frames that it speaks of (see the format page).
+//!
+//! A full disk does not show here: the log store waits, and callbacks come when there is space
+//! again. `RaftNode::propose` refuses new proposals meanwhile.
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures::Stream;
+use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
+use openraft::{EntryPayload, OptionalSend};
+use skep_log::GroupLog;
+use tokio::sync::oneshot;
+
+use crate::codec::{self, Meta};
+use crate::types::{Entry, LogId, Membership, StoredMembership, TypeConfig, Vote};
+
+/// Entries are read in pieces of about this size, so that replaying a long log needs little memory.
+const READ_BYTES: usize = 1 << 20;
+
+#[derive(Clone)]
+pub(crate) struct LogStore {
+    log: GroupLog,
+    meta: Arc<Mutex<Meta>>,
+}
+
+fn io_error(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
+    io::Error::other(error)
+}
+
+impl LogStore {
+    pub fn open(log: GroupLog) -> Result<Self, io::Error> {
+        let meta = match log.meta().map_err(io_error)? {
+            Some(bytes) => Meta::decode(bytes).map_err(io_error)?,
+            None => Meta::default(),
+        };
+        if let Some(purged) = &meta.purged {
+            // The crash may have come between the blob and the purge.
+            log.purge_before(purged.index + 1);
+        }
+        Ok(Self { log, meta: Arc::new(Mutex::new(meta)) })
+    }
+
+    fn meta(&self) -> MutexGuard<'_, Meta> {
+        self.meta.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing was ever written.
+    pub fn is_empty(&self) -> Result<bool, io::Error> {
+        let next = self.log.next_index().map_err(io_error)?;
+        Ok(next == 0 && self.meta().vote.is_none())
+    }
+
+    /// The membership in force at `applied`.
+    pub fn membership_at(&self, applied: Option<&LogId>) -> StoredMembership {
+        let meta = self.meta();
+        let known = meta.memberships.iter().rev();
+        let found = known.clone().find(|(id, _)| Some(id) <= applied);
+        match found {
+            Some((id, membership)) => StoredMembership::new(Some(*id), membership.clone()),
+            None => StoredMembership::default(),
+        }
+    }
+
+    /// The log id of the entry at `index`, if the log still knows it.
+    pub fn log_id_at(&self, index: u64) -> Result<Option<LogId>, io::Error> {
+        if let Some(purged) = self.meta().purged.filter(|purged| purged.index == index) {
+            return Ok(Some(purged));
+        }
+        Ok(self.read(index, index + 1, 0)?.pop().map(|entry| entry.log_id))
+    }
+
+    fn read(&self, from: u64, to: u64, bytes_max: usize) -> Result<Vec<Entry>, io::Error> {
+        let read = self.log.read(from..to, bytes_max).map_err(io_error)?;
+        let decoded = read.into_iter().map(|(index, bytes)| codec::decode_entry(index, bytes));
+        decoded.collect::<Result<_, _>>().map_err(io_error)
+    }
+
+    /// Keeps the membership in force and the one that may still be undone.
+    fn note_membership(&self, id: LogId, membership: &Membership) {
+        let mut meta = self.meta();
+        meta.memberships.push((id, membership.clone()));
+        if meta.memberships.len() > 2 {
+            meta.memberships.remove(0);
+        }
+        self.log.save_meta(meta.encode(), Box::new(|_| {}));
+    }
+
+    fn last(&self) -> Result<Option<LogId>, io::Error> {
+        let next = self.log.next_index().map_err(io_error)?;
+        match next.checked_sub(1) {
+            Some(last) => self.log_id_at(last),
+            None => Ok(None),
+        }
+    }
+}
+
+fn bounds(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let from = match range.start_bound() {
+        Bound::Included(from) => *from,
+        Bound::Excluded(before) => before + 1,
+        Bound::Unbounded => 0,
+    };
+    let to = match range.end_bound() {
+        Bound::Included(last) => last + 1,
+        Bound::Excluded(to) => *to,
+        Bound::Unbounded => u64::MAX,
+    };
+    (from, to)
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> Result<Vec<Entry>, io::Error>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (from, to) = bounds(&range);
+        self.read(from, to, usize::MAX)
+    }
+
+    async fn entries_stream<RB>(
+        &mut self,
+        range: RB,
+    ) -> impl Stream<Item = Result<Entry, io::Error>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (from, to) = bounds(&range);
+        let pieces = Pieces { store: self.clone(), next: from, to, ready: Vec::new().into_iter() };
+        Box::pin(futures::stream::iter(pieces))
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(self.meta().vote)
+    }
+
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, io::Error> {
+        self.read(start, end, READ_BYTES)
+    }
+}
+
+/// Reads a range piece by piece.
+struct Pieces {
+    store: LogStore,
+    next: u64,
+    to: u64,
+    ready: std::vec::IntoIter<Entry>,
+}
+
+impl Iterator for Pieces {
+    type Item = Result<Entry, io::Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(entry) = self.ready.next() {
+            self.next = entry.log_id.index + 1;
+            return Some(Ok(entry));
+        }
+        if self.next >= self.to {
+            return None;
+        }
+        match self.store.read(self.next, self.to, READ_BYTES) {
+            Ok(entries) if entries.is_empty() => None,
+            Ok(entries) => {
+                self.ready = entries.into_iter();
+                self.next()
+            }
+            Err(error) => {
+                self.to = self.next;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
+        let last_purged_log_id = self.meta().purged;
+        Ok(LogState { last_purged_log_id, last_log_id: self.last()? })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
+        let encoded = {
+            let mut meta = self.meta();
+            meta.vote = Some(*vote);
+            meta.encode()
+        };
+        let (sender, receiver) = oneshot::channel();
+        self.log.save_meta(encoded, Box::new(move |result| drop(sender.send(result))));
+        match receiver.await {
+            Ok(result) => result.map_err(io_error),
+            Err(_) => Err(io_error(skep_log::LogError::Closed)),
+        }
+    }
+
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: IOFlushed<TypeConfig>,
+    ) -> Result<(), io::Error>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut frames: Vec<(u64, Bytes)> = Vec::new();
+        for entry in entries {
+            if let EntryPayload::Membership(membership) = &entry.payload {
+                self.note_membership(entry.log_id, membership);
+            }
+            frames.push((entry.log_id.index, codec::encode_entry(&entry)));
+        }
+        let done = move |result: Result<(), skep_log::LogError>| {
+            callback.io_completed(result.map_err(io_error));
+        };
+        self.log.append(frames, Box::new(done));
+        Ok(())
+    }
+
+    async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
+        let from = last_log_id.map_or(0, |id| id.index + 1);
+        {
+            let mut meta = self.meta();
+            let before = meta.memberships.len();
+            meta.memberships.retain(|(id, _)| id.index < from);
+            if meta.memberships.len() != before {
+                self.log.save_meta(meta.encode(), Box::new(|_| {}));
+            }
+        }
+        // Whatever is appended later becomes durable after it, so nobody has to wait here.
+        self.log.truncate_from(from, Box::new(|_| {}));
+        Ok(())
+    }
+
+    async fn purge(&mut self, id: LogId) -> Result<(), io::Error> {
+        {
+            let mut meta = self.meta();
+            meta.purged = Some(id);
+            self.log.save_meta(meta.encode(), Box::new(|_| {}));
+        }
+        self.log.purge_before(id.index + 1);
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! openraft's state machine: hands committed entries over to the replica, and waits for nothing.
+//! The state is the replica's; a snapshot here is only the log id up to which it is durable.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::{Stream, StreamExt};
+use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use openraft::{EntryPayload, OptionalSend};
+use skep_partition::consensus::{ConsensusEvent, ConsensusEvents};
+use skep_protocol::Index;
+
+use crate::log_store::LogStore;
+use crate::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
+
+/// What the state machine and the node share.
+pub(crate) struct Progress {
+    /// The last index that the replica has reported as durable, plus one.
+    durable_next: AtomicU64,
+    /// The last snapshot taken.
+    snapshot: Mutex<Option<SnapshotMeta>>,
+    /// Bytes handed over since open.
+    pub bytes: AtomicU64,
+}
+
+impl Progress {
+    pub fn new(applied: Option<&LogId>) -> Self {
+        Self {
+            durable_next: AtomicU64::new(applied.map_or(0, |id| id.index + 1)),
+            snapshot: Mutex::new(None),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    pub fn set_durable(&self, index: u64) {
+        self.durable_next.fetch_max(index + 1, Ordering::AcqRel);
+    }
+}
+
+pub(crate) struct StateMachine {
+    log: LogStore,
+    events: Arc<dyn ConsensusEvents>,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    progress: Arc<Progress>,
+}
+
+impl StateMachine {
+    pub fn new(
+        log: LogStore,
+        events: Arc<dyn ConsensusEvents>,
+        applied: Option<LogId>,
+        progress: Arc<Progress>,
+    ) -> Self {
+        let membership = log.membership_at(applied.as_ref());
+        Self { log, events, applied, membership, progress }
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotData = ();
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<Strm>(&mut self, mut entries: Strm) -> Result<(), io::Error>
+    where
+        Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
+    {
+        while let Some(next) = entries.next().await {
+            let (entry, responder) = next?;
+            let id = entry.log_id;
+            let expected = self.applied.map_or(0, |applied| applied.index + 1);
+            assert_eq!(id.index, expected, "entries are handed over without a gap");
+            let bytes = match entry.payload {
+                EntryPayload::Normal(proposal) => proposal.0,
+                EntryPayload::Blank => bytes::Bytes::new(),
+                EntryPayload::Membership(membership) => {
+                    self.membership = StoredMembership::new(Some(id), membership);
+                    bytes::Bytes::new()
+                }
+            };
+            self.applied = Some(id);
+            self.progress.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            self.events.send(ConsensusEvent::Committed {
+                index: Index(id.index),
+                term: **id.committed_leader_id(),
+                entry: bytes,
+            });
+            if let Some(responder) = responder {
+                responder.send(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder {
+            log: self.log.clone(),
+            applied: self.applied,
+            membership: self.membership.clone(),
+            progress: Arc::clone(&self.progress),
+        }
+    }
+
+    async fn install_snapshot(&mut self, _meta: &SnapshotMeta, (): ()) -> Result<(), io::Error> {
+        Err(io::Error::other("a replica can't be brought up from another one yet"))
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
+        let snapshot = self.progress.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(snapshot.clone().map(|meta| Snapshot { meta, snapshot: () }))
+    }
+}
+
+/// Takes note of what is durable.
+pub(crate) struct Builder {
+    log: LogStore,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    progress: Arc<Progress>,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Builder {
+    type SnapshotData = ();
+
+    async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
+        let durable = self.progress.durable_next.load(Ordering::Acquire).checked_sub(1);
+        let last_log_id = match (durable, self.applied) {
+            (Some(durable), Some(applied)) if durable < applied.index => {
+                self.log.log_id_at(durable)?
+            }
+            (Some(_), applied) => applied,
+            (None, _) => None,
+        };
+        // A membership that is newer than the snapshot is not part of it.
+        let membership = match *self.membership.log_id() <= last_log_id {
+            true => self.membership.clone(),
+            false => self.log.membership_at(last_log_id.as_ref()),
+        };
+        let meta = SnapshotMeta { last_log_id, last_membership: membership };
+        let mut snapshot = self.progress.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        *snapshot = Some(meta.clone());
+        Ok(Snapshot { meta, snapshot: () })
+    }
+}
