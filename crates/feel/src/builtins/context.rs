@@ -21,8 +21,8 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     function(
         "context put",
         &[
-            fixed(&["context", "key", "value"], put),
             fixed(&["context", "keys", "value"], put),
+            fixed(&["context", "key", "value"], put_one),
         ],
     ),
     function("put", &[fixed(&["context", "key", "value"], put)]),
@@ -67,6 +67,12 @@ fn get_entries(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     Ok(evaluator.list(entries)?)
 }
 
+/// With the one key that is given by this name.
+fn put_one(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
+    args.text(1)?;
+    put(evaluator, args)
+}
+
 /// With a list of keys, the value is put into nested contexts, which are made where they are missing.
 fn put(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     let context = args.context(0)?;
@@ -82,6 +88,11 @@ fn put(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
         };
         let next = match inner.as_ref().and_then(|context| context.get(key)) {
             Some(Value::Context(context)) => Some(context.clone()),
+            Some(_) if path.len() + 1 < keys.len() => {
+                return Err(Refusal::Null(format!(
+                    "entry '{key}' is no CONTEXT to put into"
+                )));
+            }
             _ => None,
         };
         path.push((inner, key.clone()));

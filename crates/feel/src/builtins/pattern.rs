@@ -51,6 +51,8 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Answer<
     RegexBuilder::new(&translated)
         .case_insensitive(settings.0)
         .dot_matches_new_line(settings.1)
+        // XPath's dot matches neither line feed nor carriage return.
+        .crlf(!settings.1)
         .multi_line(settings.2)
         .size_limit(REGEX_BYTES_MAX)
         .dfa_size_limit(REGEX_BYTES_MAX)
@@ -70,7 +72,14 @@ fn translate(pattern: &str, blank: bool) -> String {
     let mut chars = pattern.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => match chars.next() {
+            '\\' => match chars
+                .by_ref()
+                .find(|c| !(blank && in_class == 0 && c.is_whitespace()))
+            {
+                Some('p') if chars.peek() == Some(&'{') => {
+                    let inside: String = chars.by_ref().skip(1).take_while(|c| *c != '}').collect();
+                    out.push_str(&property(&inside, blank, in_class > 0));
+                }
                 Some('i') if in_class > 0 => out.push_str("\\p{L}_:"),
                 Some('c') if in_class > 0 => out.push_str("\\p{L}\\p{N}_:.\\-"),
                 Some('i') => out.push_str("[\\p{L}_:]"),
@@ -95,6 +104,30 @@ fn translate(pattern: &str, blank: bool) -> String {
         }
     }
     out
+}
+
+/// `\p{…}`: categories are the same in both syntaxes, of the blocks the usual ones are known.
+fn property(name: &str, blank: bool, in_class: bool) -> String {
+    let name: String = name
+        .chars()
+        .filter(|c| !(blank && c.is_whitespace()))
+        .collect();
+    let block = match name.as_str() {
+        "IsBasicLatin" => "\\x{0}-\\x{7f}",
+        "IsLatin-1Supplement" => "\\x{80}-\\x{ff}",
+        "IsLatinExtended-A" => "\\x{100}-\\x{17f}",
+        "IsLatinExtended-B" => "\\x{180}-\\x{24f}",
+        "IsGreek" => "\\x{370}-\\x{3ff}",
+        "IsCyrillic" => "\\x{400}-\\x{4ff}",
+        "IsHebrew" => "\\x{590}-\\x{5ff}",
+        "IsArabic" => "\\x{600}-\\x{6ff}",
+        _ => return format!("\\p{{{name}}}"),
+    };
+    if in_class {
+        block.to_owned()
+    } else {
+        format!("[{block}]")
+    }
 }
 
 fn matches(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {

@@ -190,7 +190,7 @@ fn months_between(_: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     let (from, to) = (moment(&args, 0)?, moment(&args, 1)?);
     let count =
         |moment: &DateTime| i64::from(moment.date().year()) * 12 + i64::from(moment.date().month());
-    let within = |moment: &DateTime| (moment.date().day(), moment.time().nano_of_day());
+    let within = |moment: &DateTime| moment.date().day();
     let mut months = count(&to) - count(&from);
     // A month that has begun but not ended doesn't count.
     if months > 0 && within(&to) < within(&from) {

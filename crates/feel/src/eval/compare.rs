@@ -39,7 +39,7 @@ pub(crate) fn equal(left: &Value, right: &Value) -> Option<bool> {
         // Of durations of different kinds only the empty ones are equal.
         (Value::DaysTimeDuration(a), Value::YearsMonthsDuration(b))
         | (Value::YearsMonthsDuration(b), Value::DaysTimeDuration(a)) => {
-            a.total_nanos() == 0 && b.months() == 0
+            return (a.total_nanos() == 0 && b.months() == 0).then_some(true);
         }
         _ => return order(left, right).map(|order| order == Ordering::Equal),
     })

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Evaluated, Evaluator, Frame, equal, order};
-use crate::ast::{NodeId, Test, Tests};
+use crate::ast::{Node, NodeId, Test, Tests};
 use crate::range::Range;
 use crate::value::Value;
 
@@ -74,6 +74,9 @@ impl Evaluator<'_> {
                 let candidate = self.operand(frame, *node)?;
                 if *reads_input && matches!(*candidate, Value::Boolean(_) | Value::Null) {
                     return Ok(candidate.as_bool());
+                }
+                if candidate.is_null() && matches!(frame.program.node(*node), Node::Range { .. }) {
+                    return Ok(None);
                 }
                 self.charge(candidate.bytes() / 8)?;
                 Ok(matches_candidate(value, &candidate))

@@ -338,11 +338,15 @@ impl<'e> Evaluator<'e> {
             };
             Ok(End { value, included })
         };
+        let given = (start.0.is_some(), end.0.is_some());
         let range = Range {
             start: evaluate(start)?,
             end: evaluate(end)?,
         };
-        if range.is_valid() {
+        // An end that was computed as null is unknown, not open.
+        let unknown =
+            given.0 && range.start.value.is_null() || given.1 && range.end.value.is_null();
+        if !unknown && range.is_valid() {
             return Ok(Value::from(range));
         }
         Ok(self.null(WarningKind::InvalidType, || {

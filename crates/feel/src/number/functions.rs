@@ -1,9 +1,9 @@
 //! Square root, exponential, logarithm and general powers of [`Number`].
 //!
-//! All are series in 34-digit arithmetic on reduced arguments: the error stays within a few units of the last
-//! place. Loops are bounded by the precision, never by the argument.
+//! The root is exact to the last digit. The others are series in 34-digit arithmetic on reduced arguments: their error
+//! stays within some tens of units of the last place. Loops are bounded by the precision, never by the argument.
 
-use super::wide::digits;
+use super::wide::{Wide, digits};
 use super::{Number, PRECISION};
 
 /// ln 10 to 34 digits, rounded.
@@ -12,7 +12,7 @@ const LN_10: &str = "2.302585092994045684017991454684364";
 const LN_2: &str = "0.6931471805599453094172321214581766";
 
 impl Number {
-    /// `None` for a negative number.
+    /// Correctly rounded; `None` for a negative number.
     pub fn square_root(self) -> Option<Number> {
         if self.is_negative() {
             return None;
@@ -20,18 +20,15 @@ impl Number {
         if self.is_zero() {
             return Some(Number::ZERO);
         }
-        // Newton's iteration from the double's estimate: 16 digits, 32, 64.
-        let half = Number::pack(false, 5, -1);
-        let scale = self.adjusted() / 2;
-        let reduced = self.shift(-2 * scale)?;
-        let mut root = Number::from_f64(reduced.to_f64().sqrt())?;
-        for _ in 0..3 {
-            root = root.add(reduced.divide(root)?)?.multiply(half)?;
+        // Scaled to 67 or 68 digits with an even exponent, the integer root has exactly 34.
+        let mut power = 2 * PRECISION - digits(self.coefficient());
+        if (i32::from(self.exponent) - power as i32) % 2 != 0 {
+            power -= 1;
         }
-        let root = snap(root, |candidate| {
-            candidate.multiply(candidate) == Some(reduced)
-        });
-        root.shift(scale).map(Number::normalized)
+        let square = Wide::scaled(self.coefficient(), power);
+        let root = integer_root(square);
+        let exponent = (i32::from(self.exponent) - power as i32) / 2;
+        Number::build(false, root, exponent).map(Number::normalized)
     }
 
     /// `e` to this power.
@@ -102,6 +99,27 @@ impl Number {
     fn shift(self, places: i32) -> Option<Number> {
         let exponent = i32::from(self.exponent).checked_add(places)?;
         Number::build(self.negative, self.coefficient(), exponent)
+    }
+}
+
+/// The root of a number of 67 or 68 digits, rounded to the nearest integer.
+fn integer_root(square: Wide) -> u128 {
+    // Newton's iteration from above falls until it has the root rounded down.
+    let mut root = 10_u128.pow(PRECISION as u32);
+    loop {
+        let (quotient, _) = square.divide(root);
+        let next = (root + quotient) / 2;
+        if next >= root {
+            break;
+        }
+        root = next;
+    }
+    let rest = square.minus(Wide::product(root, root));
+    // Beyond root + 1/2 if the rest is more than root.
+    if rest.high != 0 || rest.low > root {
+        root + 1
+    } else {
+        root
     }
 }
 

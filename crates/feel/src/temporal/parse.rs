@@ -229,10 +229,11 @@ impl DurationFields {
 
     fn time_field(&mut self, reader: &mut Reader<'_>) -> Option<()> {
         let amount: i128 = reader.digits(1, 19)?.parse().ok()?;
-        let fraction = if reader.eat('.').is_some() {
-            Some(reader.fraction()?)
-        } else {
-            None
+        let fraction = match reader.eat('.') {
+            // XML Schema allows no digit after the point here.
+            Some(()) if reader.rest.starts_with('S') => Some(0),
+            Some(()) => Some(reader.fraction()?),
+            None => None,
         };
         let unit = reader.rest.chars().next()?;
         reader.eat(unit)?;
