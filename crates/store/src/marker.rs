@@ -54,7 +54,7 @@ impl Marker {
         if bytes.get(..MAGIC.len()) != Some(MAGIC.as_slice()) {
             return Err("it does not begin like a store's marker".to_owned());
         }
-        let content_length = bytes.len().checked_sub(CHECKSUM_BYTES).unwrap_or_default();
+        let content_length = bytes.len().saturating_sub(CHECKSUM_BYTES);
         if content_length < FIXED_BYTES {
             return Err(format!("it has only {} bytes", bytes.len()));
         }

@@ -2,6 +2,9 @@
 //!
 //! Both need a process of their own: this test binary runs itself.
 
+// Helpers outside of test functions unwrap too.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::io::{BufRead, BufReader, Lines};

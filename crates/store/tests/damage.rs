@@ -1,5 +1,8 @@
 //! Flipped bits and cut files: what is read is right, or the error says that it is damaged.
 
+// Helpers outside of test functions unwrap too.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::fs;

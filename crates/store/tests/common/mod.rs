@@ -2,6 +2,7 @@
 
 // Each test binary uses a part of it.
 #![allow(dead_code)]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
