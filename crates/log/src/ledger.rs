@@ -3,10 +3,12 @@
 //! One state machine, fed with frames in the order of the file by both sides: by the writer after
 //! each sync, and by recovery. So what recovery will find is what the writer believes.
 //!
-//! Invariant: the entries of a group are `first .. first + slots.len()`, without holes, and
-//! `pins` counts exactly their frames and those of the last purge and meta, by segment.
+//! Invariants: `pins` counts exactly the frames of live entries and of the last purge and meta, by
+//! segment. Where nothing is damaged, the live entries are `purged .. next` without holes. Only
+//! while recovery is replaying there may be holes: entries that are purged later or that come
+//! later as moved ones, while the segments with the originals are gone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
@@ -24,8 +26,9 @@ pub(crate) struct Position {
 
 #[derive(Debug, Default)]
 pub(crate) struct GroupLedger {
-    first: u64,
-    slots: VecDeque<Position>,
+    entries: BTreeMap<u64, Position>,
+    /// The index of the next entry.
+    next: u64,
     /// Entries before this index are purged.
     purged: u64,
     purged_at: Option<Position>,
@@ -45,11 +48,11 @@ pub(crate) struct GroupLedger {
 
 impl GroupLedger {
     pub fn first(&self) -> u64 {
-        self.first
+        self.purged
     }
 
     pub fn next(&self) -> u64 {
-        self.first + self.slots.len() as u64
+        self.next
     }
 
     pub fn meta(&self) -> Option<&Bytes> {
@@ -57,8 +60,7 @@ impl GroupLedger {
     }
 
     pub fn position(&self, index: u64) -> Option<Position> {
-        let at = index.checked_sub(self.first)?;
-        self.slots.get(usize::try_from(at).ok()?).copied()
+        self.entries.get(&index).copied()
     }
 
     pub fn oldest_pin(&self) -> Option<u64> {
@@ -69,12 +71,9 @@ impl GroupLedger {
         self.pins.get(&segment).map_or(0, |(_, bytes)| *bytes)
     }
 
-    /// Live entries in `segment`, the highest index first.
     pub fn entries_in(&self, segment: u64) -> Vec<(u64, Position)> {
-        let with_index = (self.first..).zip(self.slots.iter().copied());
-        let mut found: Vec<_> = with_index.filter(|(_, at)| at.segment == segment).collect();
-        found.reverse();
-        found
+        let all = self.entries.iter().map(|(index, at)| (*index, *at));
+        all.filter(|(_, at)| at.segment == segment).collect()
     }
 
     pub fn purge_in(&self, segment: u64) -> Option<u64> {
@@ -91,9 +90,13 @@ impl GroupLedger {
         if let Some(damage) = known.or(self.damaged_entries.first().map(|(_, damage)| damage)) {
             return Some(damage.clone());
         }
-        if self.first > self.purged {
-            let (from, to) = (self.purged, self.first - 1);
-            return Some(here(format!("entries {from} to {to} are missing")));
+        let mut expected = self.purged;
+        for index in self.entries.keys().copied().chain([self.next]) {
+            if index != expected {
+                let last = index - 1;
+                return Some(here(format!("entries {expected} to {last} are missing")));
+            }
+            expected += 1;
         }
         None
     }
@@ -115,76 +118,43 @@ impl GroupLedger {
         }
     }
 
-    fn clear_entries(&mut self, first: u64) {
-        while let Some(at) = self.slots.pop_front() {
-            self.unpin(at);
-        }
-        self.damaged_entries.clear();
-        self.first = first;
+    fn unpin_all(&mut self, entries: BTreeMap<u64, Position>) {
+        entries.into_values().for_each(|at| self.unpin(at));
     }
 
     fn apply_entry(&mut self, index: u64, at: Position) -> Result<(), String> {
-        let next = self.next();
-        if index < next {
-            return Err(format!("entry {index} follows entry {}", next - 1));
-        }
-        if index > next {
-            // The entries between were in segments that are gone; `final_damage` checks that
-            // they turn out to be purged.
-            self.clear_entries(index);
+        if index < self.next {
+            return Err(format!("entry {index} follows entry {}", self.next - 1));
         }
         self.pin(at);
-        self.slots.push_back(at);
+        self.entries.insert(index, at);
+        self.next = index + 1;
         Ok(())
     }
 
-    fn apply_moved(&mut self, index: u64, at: Position) -> Result<(), String> {
-        if index < self.purged {
-            return Ok(());
-        }
-        if let Some(old) = self.position(index) {
-            self.unpin(old);
-            self.slots[(index - self.first) as usize] = at;
-        } else if self.slots.is_empty() {
-            self.first = index;
-            self.slots.push_back(at);
-        } else if index + 1 == self.first {
-            self.first = index;
-            self.slots.push_front(at);
-        } else {
-            let (first, next) = (self.first, self.next());
-            return Err(format!("moved entry {index} is not next to entries {first} to {next}"));
-        }
+    fn apply_moved(&mut self, index: u64, at: Position) {
         self.pin(at);
-        Ok(())
+        if let Some(old) = self.entries.insert(index, at) {
+            self.unpin(old);
+        }
+        self.damaged_entries.retain(|(damaged, _)| *damaged != index);
+        self.next = self.next.max(index + 1);
     }
 
     fn apply_truncate(&mut self, index: u64) {
-        if index < self.first {
-            self.clear_entries(index);
-        }
-        while self.next() > index {
-            match self.slots.pop_back() {
-                Some(at) => self.unpin(at),
-                None => break,
-            }
-        }
+        let gone = self.entries.split_off(&index);
+        self.unpin_all(gone);
         self.damaged_entries.retain(|(damaged, _)| *damaged < index);
+        self.next = index;
     }
 
     fn apply_purge(&mut self, index: u64, at: Position) {
-        if index >= self.next() {
-            self.clear_entries(self.first.max(index));
-        }
-        while self.first < index {
-            match self.slots.pop_front() {
-                Some(old) => self.unpin(old),
-                None => break,
-            }
-            self.first += 1;
-        }
+        let kept = self.entries.split_off(&index);
+        let gone = std::mem::replace(&mut self.entries, kept);
+        self.unpin_all(gone);
         self.damaged_entries.retain(|(damaged, _)| *damaged >= index);
         self.purged = self.purged.max(index);
+        self.next = self.next.max(index);
         if let Some(old) = self.purged_at.replace(at) {
             self.unpin(old);
         }
@@ -217,8 +187,9 @@ impl GroupLedger {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     groups: BTreeMap<u32, GroupLedger>,
-    /// Set as soon as frames were lost whose group is not known (recovery only).
-    lost: bool,
+    /// Frames were lost whose group is not known: any group may have been there, also one of
+    /// which nothing else is left (recovery only). The group in it means nothing.
+    lost: Option<Box<Damage>>,
 }
 
 impl Ledger {
@@ -244,7 +215,7 @@ impl Ledger {
         at: Position,
         here: impl Fn(String) -> Box<Damage>,
     ) -> Result<(), Box<Damage>> {
-        let lost = self.lost;
+        let lost = self.lost.is_some();
         let known = self.groups.contains_key(&frame.group) || lost && frame.sequence != 1;
         let group = self.groups.entry(frame.group).or_default();
         let mut result = Ok(());
@@ -256,7 +227,10 @@ impl Ledger {
         if result.is_ok() {
             result = match frame.kind {
                 Kind::Entry => group.apply_entry(frame.index, at),
-                Kind::Moved => group.apply_moved(frame.index, at),
+                Kind::Moved => {
+                    group.apply_moved(frame.index, at);
+                    Ok(())
+                }
                 Kind::Truncate => {
                     group.apply_truncate(frame.index);
                     Ok(())
@@ -287,11 +261,18 @@ impl Ledger {
     }
 
     /// Frames were lost, and it is not known whose.
-    pub fn apply_loss(&mut self, damage: impl Fn(GroupId) -> Box<Damage>) {
-        self.lost = true;
+    pub fn apply_loss(&mut self, damage: Box<Damage>) {
         for (id, group) in &mut self.groups {
-            group.suspect.get_or_insert_with(|| damage(GroupId(*id)));
+            let damage = Damage { group: GroupId(*id), ..(*damage).clone() };
+            group.suspect.get_or_insert_with(|| Box::new(damage));
         }
+        self.lost.get_or_insert(damage);
+    }
+
+    /// The damage of a group of which no frame was found.
+    pub fn damage_of_unknown(&self, group: GroupId) -> Option<Box<Damage>> {
+        let lost = self.lost.as_deref()?;
+        Some(Box::new(Damage { group, ..lost.clone() }))
     }
 }
 
@@ -344,7 +325,7 @@ mod tests {
 
     #[test]
     fn moved_entries_are_found_again_without_the_segment_that_they_came_from() {
-        let ledger = ledger_of(&[(Kind::Entry, 2, 2), (Kind::Moved, 1, 3), (Kind::Moved, 0, 3)]);
+        let ledger = ledger_of(&[(Kind::Entry, 2, 2), (Kind::Moved, 0, 3), (Kind::Moved, 1, 4)]);
         let group = ledger.group(1).unwrap();
         assert_eq!((group.first(), group.next()), (0, 3));
         assert_eq!(group.final_damage(damage), None);

@@ -24,6 +24,9 @@ pub struct RecoveryReport {
     pub torn_tail: Option<TornTail>,
     /// Groups that can't go on, each with the reason.
     pub damaged: Vec<Damage>,
+    /// Frames were lost that can't be attributed, so that groups of which nothing was found are
+    /// refused too: they may have been there.
+    pub unknown_refused: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +124,7 @@ pub(crate) fn scan(segments: Vec<Segment>, options: &LogOptions) -> Result<Recov
             report.damaged.push(*damage);
         }
     }
+    report.unknown_refused = ledger.damage_of_unknown(GroupId(0)).is_some();
     let mut used = segments;
     let mut surplus = used.split_off(tail.segment + 1);
     let usable = surplus.first().is_some_and(|next| next.bytes == options.segment_bytes);
@@ -274,7 +278,7 @@ impl Scan<'_> {
     }
 
     fn lose(&mut self, segment: &Segment, offset: u64, what: &str) {
-        self.ledger.apply_loss(|group| damage_at(group, segment, offset, what.to_owned()));
+        self.ledger.apply_loss(damage_at(GroupId(0), segment, offset, what.to_owned()));
     }
 
     /// What is left of the batches between `place` and the batch of `next_sequence`.

@@ -295,7 +295,13 @@ impl LogStore {
     }
 
     pub fn group(&self, group: GroupId) -> GroupLog {
-        self.inner.shared.lock().fronts.entry(group.0).or_default();
+        let mut guard = self.inner.shared.lock();
+        let state = &mut *guard;
+        state.fronts.entry(group.0).or_insert_with(|| Front {
+            damage: state.ledger.damage_of_unknown(group),
+            ..Front::default()
+        });
+        drop(guard);
         GroupLog { inner: Arc::clone(&self.inner), group }
     }
 
@@ -462,6 +468,7 @@ impl GroupLog {
                 "group {group} truncates from {index}, but is purged up to {}",
                 front.first
             );
+            let index = index.min(front.next);
             front.truncate(index);
             state.push_control(group, Kind::Truncate, index, Bytes::new(), done.take());
         });

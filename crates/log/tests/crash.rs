@@ -247,11 +247,13 @@ proptest! {
             Arc::new(harness.files.clone()), Path::new("/log"), options(),
         ) else { return Ok(()) };
         for (group, history) in &harness.history {
-            if report.damaged.iter().all(|damage| damage.group.0 != *group) {
-                let found = Model::read(&store.group(GroupId(*group)));
-                prop_assert!(history.last().unwrap().is_found_as(&found));
+            let log = store.group(GroupId(*group));
+            let damaged = report.damaged.iter().any(|damage| damage.group.0 == *group);
+            if damaged || report.unknown_refused && log.next_index().is_err() {
+                prop_assert!(log.next_index().is_err());
             } else {
-                prop_assert!(store.group(GroupId(*group)).next_index().is_err());
+                let found = Model::read(&log);
+                prop_assert!(history.last().unwrap().is_found_as(&found));
             }
         }
     }

@@ -1,0 +1,224 @@
+//! A single voter on real files: exactly-once delivery in order, over restarts and compaction.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use skep_log::{GroupId, LogOptions, LogStore, RealFiles};
+use skep_partition::consensus::{Consensus, ConsensusEvent, ConsensusEvents};
+use skep_protocol::Index;
+use skep_raft::{RaftNode, RaftOptions};
+use tokio::sync::Notify;
+
+/// Notes everything.
+#[derive(Default)]
+struct Sink {
+    events: Mutex<Vec<ConsensusEvent>>,
+    changed: Notify,
+}
+
+impl ConsensusEvents for Sink {
+    fn send(&self, event: ConsensusEvent) {
+        self.events.lock().unwrap().push(event);
+        self.changed.notify_one();
+    }
+}
+
+impl Sink {
+    async fn until(&self, holds: impl Fn(&[ConsensusEvent]) -> bool) {
+        let wait = async {
+            while !holds(&self.events.lock().unwrap()) {
+                self.changed.notified().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
+        assert!(waited.is_ok(), "the expected event did not come");
+    }
+
+    async fn leads(&self) {
+        let leads = |event: &ConsensusEvent| matches!(event, ConsensusEvent::BecameLeader { .. });
+        self.until(|events| events.iter().any(leads)).await;
+    }
+
+    /// Waits for this many proposals, and gives index and content of all entries.
+    async fn committed(&self, proposals: usize) -> Vec<(u64, Bytes)> {
+        self.until(|events| contents(events).len() >= proposals).await;
+        let events = self.events.lock().unwrap();
+        let entries = events.iter().filter_map(|event| match event {
+            ConsensusEvent::Committed { index, entry, .. } => Some((index.0, entry.clone())),
+            _ => None,
+        });
+        entries.collect()
+    }
+
+    fn term_at(&self, wanted: u64) -> u64 {
+        let events = self.events.lock().unwrap();
+        let term = events.iter().find_map(|event| match event {
+            ConsensusEvent::Committed { index, term, .. } if index.0 == wanted => Some(*term),
+            _ => None,
+        });
+        term.unwrap()
+    }
+}
+
+fn contents(events: &[ConsensusEvent]) -> Vec<Bytes> {
+    let entries = events.iter().filter_map(|event| match event {
+        ConsensusEvent::Committed { entry, .. } if !entry.is_empty() => Some(entry.clone()),
+        _ => None,
+    });
+    entries.collect()
+}
+
+fn store(dir: &Path) -> LogStore {
+    let options = LogOptions { segment_bytes: 1 << 20, cache_bytes: 16 << 10, ..Default::default() };
+    let (store, report) = LogStore::open(Arc::new(RealFiles), dir, options).unwrap();
+    assert_eq!(report.damaged, []);
+    store
+}
+
+async fn node(store: &LogStore, applied: Option<(Index, u64)>) -> (RaftNode, Arc<Sink>) {
+    let sink = Arc::new(Sink::default());
+    let options = RaftOptions { applied, ..RaftOptions::new(0, vec![0]) };
+    let log = store.group(GroupId(1));
+    let node = RaftNode::open(options, log, sink.clone()).await.unwrap();
+    (node, sink)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn proposal(number: u32) -> Bytes {
+    let mut bytes = number.to_le_bytes().to_vec();
+    bytes.resize(100, 7);
+    Bytes::from(bytes)
+}
+
+fn assert_consecutive(entries: &[(u64, Bytes)], first: u64) {
+    for (at, (index, _)) in entries.iter().enumerate() {
+        assert_eq!(*index, first + at as u64);
+    }
+}
+
+#[test]
+fn proposals_are_committed_in_order_and_again_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = {
+        let runtime = runtime();
+        let store = store(dir.path());
+        let entries = runtime.block_on(async {
+            let (mut node, sink) = node(&store, None).await;
+            sink.leads().await;
+            (0..5000).for_each(|number| node.propose(proposal(number)));
+            let entries = sink.committed(5000).await;
+            // No orderly end.
+            std::mem::forget(node);
+            entries
+        });
+        runtime.shutdown_timeout(Duration::from_secs(10));
+        entries
+    };
+    assert_consecutive(&first, 0);
+    let runtime = runtime();
+    runtime.block_on(async {
+        let store = store(dir.path());
+        for applied in [None, Some(0), Some(17), Some(4000)] {
+            let term = 1;
+            let (mut node, sink) = node(&store, applied.map(|index| (Index(index), term))).await;
+            sink.leads().await;
+            let next = applied.map_or(0, |index| index + 1);
+            let left = first.iter().filter(|(index, bytes)| *index >= next && !bytes.is_empty());
+            let left: Vec<Bytes> = left.map(|(_, bytes)| bytes.clone()).collect();
+            let entries = sink.committed(left.len()).await;
+            assert_consecutive(&entries, next);
+            assert_eq!(contents(&sink.events.lock().unwrap())[..left.len()], left);
+            node.propose(Bytes::new());
+            node.shutdown().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_log_is_compacted_up_to_what_is_durable_and_goes_on_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let applied = {
+            let store = store(dir.path());
+            let (mut node, sink) = node(&store, None).await;
+            sink.leads().await;
+            (0..30_000).for_each(|number| node.propose(proposal(number)));
+            sink.committed(30_000).await;
+            node.state_durable(Index(25_000));
+            while node.metrics().purged.is_none() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(node.metrics().purged, Some(Index(25_000)));
+            let term = sink.term_at(25_000);
+            node.shutdown().await.unwrap();
+            assert_eq!(store.group(GroupId(1)).first_index().unwrap(), 25_001);
+            store.close();
+            (Index(25_000), term)
+        };
+        let store = store(dir.path());
+        let (mut node, sink) = node(&store, Some(applied)).await;
+        sink.leads().await;
+        node.propose(proposal(77_777));
+        sink.until(|events| contents(events).last() == Some(&proposal(77_777))).await;
+        let entries = sink.committed(1).await;
+        assert_consecutive(&entries, 25_001);
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn many_groups_share_a_log_and_all_elect_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let store = store(dir.path());
+        let mut nodes = Vec::new();
+        for group in 1..=64 {
+            let sink = Arc::new(Sink::default());
+            let options = RaftOptions::new(0, vec![0]);
+            let log = store.group(GroupId(group));
+            nodes.push((RaftNode::open(options, log, sink.clone()).await.unwrap(), sink));
+        }
+        for (node, sink) in &mut nodes {
+            sink.leads().await;
+            node.propose(proposal(1));
+        }
+        for (node, sink) in nodes {
+            sink.committed(1).await;
+            node.shutdown().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_proposal_that_is_too_large_is_refused_and_others_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let store = store(dir.path());
+        let (mut node, sink) = node(&store, None).await;
+        sink.leads().await;
+        node.propose(Bytes::from(vec![1; 2 << 20]));
+        node.propose(proposal(1));
+        sink.committed(1).await;
+        let events = sink.events.lock().unwrap().clone();
+        let refused = |event: &&ConsensusEvent| {
+            matches!(event, ConsensusEvent::ProposalRefused { reason } if reason.contains("too large"))
+        };
+        assert_eq!(events.iter().filter(refused).count(), 1);
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn other_members_are_refused_as_long_as_there_is_no_way_to_them() {
+    let dir = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let log = store(dir.path()).group(GroupId(1));
+        let options = RaftOptions::new(0, vec![0, 1]);
+        assert!(RaftNode::open(options, log, Arc::new(Sink::default())).await.is_err());
+    });
+}
