@@ -19,14 +19,29 @@ use super::{delete as delete_value, insert, prefix, put, read};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
 #[repr(i32)]
 pub enum ElementState {
+    /// It is there to hold variables, and its activation is scheduled: only a process instance.
+    Created = 0,
     /// Its inputs, subscriptions and the like are being made ready.
-    Activating = 0,
+    Activating = 1,
     /// It waits for its work to be done.
-    Activated = 1,
+    Activated = 2,
     /// Its work is done, its outputs are not.
-    Completing = 2,
+    Completing = 3,
     /// It is being ended.
-    Terminating = 3,
+    Terminating = 4,
+}
+
+impl ElementState {
+    /// The name in texts for users.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ElementState::Created => "CREATED",
+            ElementState::Activating => "ELEMENT_ACTIVATING",
+            ElementState::Activated => "ELEMENT_ACTIVATED",
+            ElementState::Completing => "ELEMENT_COMPLETING",
+            ElementState::Terminating => "ELEMENT_TERMINATING",
+        }
+    }
 }
 
 /// An element instance as stored.

@@ -1,0 +1,12 @@
+//! Tests of what partitions do together, and of what a single one does for others.
+
+mod channel;
+mod checkpoint;
+mod checkpoint_model;
+mod content;
+mod definitions;
+mod deployment;
+mod evaluate;
+mod messages;
+mod process_side;
+mod world;
