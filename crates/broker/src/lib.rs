@@ -1,1 +1,30 @@
-//! Placeholder while the crate is being written.
+//! Wires the crates together: starts and stops a broker, restores its data directory. No logic that could live below.
+//!
+//! **Invariants**
+//! - A data directory belongs to one process at a time, and a broker does not start in one that a restore has left half-way.
+//! - What one partition cannot stand (a corrupt file, say) stops that partition; the others go on.
+//! - A broken backup store never holds processing up: uploads run beside it, within a deadline.
+
+mod backups;
+mod blob;
+mod broker;
+mod brokers;
+mod clock;
+mod data_dir;
+mod disk;
+mod effects;
+mod error;
+mod management;
+mod metrics;
+mod partition;
+mod requests;
+mod restore;
+
+pub use blob::{open_blob_store, open_configured_store};
+pub use broker::{Broker, Listening};
+pub use clock::now_ms;
+pub use error::BrokerError;
+pub use restore::{Restored, restore};
+
+/// Version of Skep, as backups and Topology show it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -13,6 +13,8 @@ pub struct BrokerConfig {
     pub node_id: u32,
     /// Number of partitions.
     pub partitions_count: u32,
+    /// Name of the cluster.
+    pub cluster_name: String,
     /// Address that clients are shown.
     pub advertised_host: String,
     /// Data directory and log.
@@ -108,6 +110,7 @@ impl BrokerConfig {
                 1,
                 PARTITIONS_MAX,
             )? as u32,
+            cluster_name: source.text("zeebe.broker.cluster.clusterName"),
             advertised_host: source.text("zeebe.broker.network.advertisedHost"),
             data: DataConfig {
                 directory: source.text("zeebe.broker.data.directory").into(),

@@ -65,6 +65,11 @@ pub const PROPERTIES: &[Property] = &[
         "Replicas of each partition. This version keeps one.",
     ),
     key(
+        "zeebe.broker.cluster.clusterName",
+        "zeebe-cluster",
+        "Name of the cluster. Backups carry it; clusters that share a bucket need different base paths.",
+    ),
+    key(
         "zeebe.broker.network.host",
         "0.0.0.0",
         "Address that the gateway listens on, unless the gateway has its own.",

@@ -39,6 +39,9 @@ pub struct Bookkeeping {
 }
 
 impl Bookkeeping {
+    /// Version of the tables that this version knows.
+    pub const VERSION: u32 = STATE_VERSION;
+
     /// The notes in `state`; those of an empty partition if there are none.
     pub fn read(state: &dyn Read) -> Result<Bookkeeping, StateError> {
         let Some(bytes) = state.get(&[PREFIX])? else {

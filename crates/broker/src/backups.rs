@@ -1,0 +1,297 @@
+//! Uploads of checkpoints: beside processing, within a deadline, skipping what has not changed.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use skep_backup::{
+    BackupId, BaseBackup, Cancel, ChunkIndex, Content, ContentError, DirtyChunks,
+    PartitionIdentity, UploadOptions, UploadRequest, complete_backup, mark_failed, publish,
+    upload_chunks,
+};
+use skep_blob::BlobRef;
+use skep_config::UploadLimits;
+use skep_partition::{BOOKKEEPING_PREFIXES, Event, FrozenBackup, Inbox};
+use skep_protocol::CheckpointId;
+use skep_state::{KeyRange, Read, View};
+use tokio::runtime::Handle;
+use tracing::{info, warn};
+
+use crate::metrics::BackupMetrics;
+use crate::{VERSION, now_ms};
+
+/// What all uploads of a node share.
+#[derive(Clone)]
+pub struct BackupSettings {
+    /// Where backups go.
+    pub store: BlobRef,
+    /// Name of the cluster.
+    pub cluster_id: String,
+    /// How many partitions it has.
+    pub partition_count: u32,
+    /// This node.
+    pub node_id: u32,
+    /// What bounds an upload.
+    pub limits: UploadLimits,
+    /// Where uploads run.
+    pub runtime: Handle,
+    /// Where they are counted.
+    pub metrics: BackupMetrics,
+}
+
+/// Uploads of one partition.
+pub struct PartitionBackups {
+    settings: BackupSettings,
+    running: BTreeMap<CheckpointId, Cancel>,
+    notes: Arc<Mutex<Notes>>,
+}
+
+/// What was written since which backup, so that only changed chunks are read again.
+#[derive(Default)]
+struct Notes {
+    /// The last completed backup, and what was written since its checkpoint.
+    base: Option<(BackupId, DirtyChunks)>,
+    /// Checkpoints being uploaded, and what was written since each, in terms of the base.
+    since: BTreeMap<CheckpointId, DirtyChunks>,
+}
+
+impl Notes {
+    fn lock(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
+        // Marking does not leave notes half-made.
+        notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A backup is complete: it is the base from now on.
+    fn completed(&mut self, id: CheckpointId, backup: BackupId, index: ChunkIndex) {
+        let index = Arc::new(index);
+        let dirty = match self.since.remove(&id) {
+            Some(since) => since.rebase(index),
+            // There was no base when it began, so nothing was noted.
+            None => DirtyChunks::all(index),
+        };
+        // Notes of other uploads refer to the former base.
+        self.since.clear();
+        self.base = Some((backup, dirty));
+    }
+}
+
+impl PartitionBackups {
+    /// None yet.
+    pub fn new(settings: BackupSettings) -> PartitionBackups {
+        PartitionBackups {
+            settings,
+            running: BTreeMap::new(),
+            notes: Arc::default(),
+        }
+    }
+
+    /// Keys were written, in order.
+    pub fn written<'a>(&mut self, keys: impl Iterator<Item = &'a [u8]>) {
+        let mut notes = Notes::lock(&self.notes);
+        let Notes { base, since } = &mut *notes;
+        if base.is_none() && since.is_empty() {
+            return;
+        }
+        let content: Vec<&[u8]> = keys.filter(|key| !is_bookkeeping(key)).collect();
+        for dirty in base
+            .iter_mut()
+            .map(|(_, dirty)| dirty)
+            .chain(since.values_mut())
+        {
+            dirty.mark_sorted(content.iter().copied());
+        }
+    }
+
+    /// Begins the upload of a frozen checkpoint, unless it is under way.
+    pub fn begin(&mut self, backup: FrozenBackup, inbox: Inbox) {
+        let id = backup.checkpoint_id;
+        if self.running.contains_key(&id) {
+            return;
+        }
+        let base = {
+            let mut notes = Notes::lock(&self.notes);
+            let base = notes.base.as_ref().map(|(backup_id, dirty)| BaseBackup {
+                backup_id: *backup_id,
+                dirty: Arc::new(dirty.clone()),
+            });
+            if let Some(base) = &base {
+                notes
+                    .since
+                    .insert(id, DirtyChunks::clean(Arc::clone(base.dirty.index())));
+            }
+            base
+        };
+        let cancel = Cancel::new();
+        self.running.retain(|_, cancel| !cancel.is_cancelled());
+        self.running.insert(id, cancel.clone());
+        let upload = Upload {
+            settings: self.settings.clone(),
+            backup,
+            base,
+            cancel,
+            notes: Arc::clone(&self.notes),
+        };
+        self.settings.runtime.spawn(async move {
+            let result = upload.run().await;
+            inbox.push(Event::BackupEnded {
+                checkpoint_id: id,
+                result,
+            });
+        });
+    }
+
+    /// Ends the upload of a checkpoint whose content was given up.
+    pub fn give_up(&mut self, id: CheckpointId) {
+        if let Some(cancel) = self.running.remove(&id) {
+            cancel.cancel();
+        }
+    }
+}
+
+/// One upload.
+struct Upload {
+    settings: BackupSettings,
+    backup: FrozenBackup,
+    base: Option<BaseBackup>,
+    cancel: Cancel,
+    notes: Arc<Mutex<Notes>>,
+}
+
+impl Upload {
+    async fn run(self) -> Result<(), String> {
+        let partition = self.backup.partition.0;
+        let running = self.settings.metrics.begin(partition, "take");
+        let result = self.upload().await;
+        running.end(result.is_ok());
+        let failure = match result {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        };
+        warn!(
+            partition,
+            backup = self.backup.checkpoint_id.0,
+            failure,
+            "the backup failed"
+        );
+        let options = self.options();
+        let identity = self.identity();
+        if let Err(error) = mark_failed(
+            &*self.settings.store,
+            &identity,
+            &failure,
+            now_ms(),
+            &options.retry,
+        )
+        .await
+        {
+            warn!(partition, %error, "the backup store does not take the note that the backup failed; the partition's state has it");
+        }
+        Notes::lock(&self.notes)
+            .since
+            .remove(&self.backup.checkpoint_id);
+        Err(failure)
+    }
+
+    async fn upload(&self) -> Result<(), String> {
+        let store = &self.settings.store;
+        let options = self.options();
+        let request = UploadRequest {
+            identity: self.identity(),
+            content: Arc::new(ViewContent(self.backup.view.clone())),
+            base: self.base.clone(),
+            now_ms: Arc::new(now_ms),
+            cancel: self.cancel.clone(),
+        };
+        let draft = upload_chunks(store, &request, &options)
+            .await
+            .map_err(|error| error.to_string())?;
+        let (index, stats) = (draft.index(), draft.stats);
+        let manifest = publish(store, draft, &options, &self.cancel)
+            .await
+            .map_err(|error| error.to_string())?;
+        let backup_id = manifest.identity.backup_id;
+        Notes::lock(&self.notes).completed(self.backup.checkpoint_id, backup_id, index);
+        info!(
+            partition = self.backup.partition.0,
+            backup = backup_id.0,
+            chunks = manifest.chunks.len(),
+            uploaded_chunks = stats.chunks_uploaded,
+            uploaded_bytes = stats.bytes_uploaded,
+            "the partition's backup is complete"
+        );
+        match complete_backup(&**store, backup_id, &options.retry).await {
+            Ok(Some(_)) => info!(
+                backup = backup_id.0,
+                "the backup of all partitions is complete"
+            ),
+            Ok(None) => {}
+            // The partition's part is safe; whoever reads the backup makes the cluster manifest up.
+            Err(error) => {
+                warn!(backup = backup_id.0, %error, "the cluster manifest could not be written now")
+            }
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> UploadOptions {
+        UploadOptions {
+            bytes_per_second: self
+                .settings
+                .limits
+                .bytes_per_second
+                .and_then(NonZeroU64::new),
+            deadline: self.settings.limits.timeout,
+            ..UploadOptions::default()
+        }
+    }
+
+    fn identity(&self) -> PartitionIdentity {
+        let backup = &self.backup;
+        let log_id = backup.log_id;
+        PartitionIdentity {
+            cluster_id: self.settings.cluster_id.clone(),
+            backup_id: BackupId(backup.checkpoint_id.0 as u64),
+            partition: skep_backup::PartitionId(backup.partition.0),
+            partition_count: self.settings.partition_count,
+            state_version: backup.state_version,
+            broker_version: VERSION.to_owned(),
+            node_id: self.settings.node_id,
+            checkpoint_position: backup.position.0 as u64,
+            epoch: backup.epoch.0,
+            snapshot_id: Some(format!(
+                "{}-{}-{}-{}",
+                log_id.index, log_id.term, backup.position, -1
+            )),
+        }
+    }
+}
+
+fn is_bookkeeping(key: &[u8]) -> bool {
+    key.first()
+        .is_some_and(|prefix| BOOKKEEPING_PREFIXES.contains(prefix))
+}
+
+/// A frozen view without the replica's bookkeeping, for which the manifest stands.
+struct ViewContent(View);
+
+impl Content for ViewContent {
+    fn scan(
+        &self,
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> skep_backup::Visit,
+    ) -> Result<(), ContentError> {
+        let range = KeyRange { from, to: None };
+        let scanned = self.0.scan(range, &mut |key, value| {
+            if is_bookkeeping(key) {
+                return skep_state::Visit::Next;
+            }
+            match visit(key, value) {
+                skep_backup::Visit::Continue => skep_state::Visit::Next,
+                skep_backup::Visit::Stop => skep_state::Visit::Stop,
+            }
+        });
+        scanned.map_err(|error| ContentError {
+            detail: error.to_string(),
+        })
+    }
+}

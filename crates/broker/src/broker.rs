@@ -1,0 +1,414 @@
+//! Starting and stopping a broker.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use skep_blob::BlobRef;
+use skep_config::{BrokerConfig, GatewayListenConfig};
+use skep_gateway::{GatewayConfig, LongPollingConfig};
+use skep_log::{GroupId, LogOptions, LogStatus, LogStore, RealFiles};
+use skep_management::Exposure;
+use skep_partition::thread::ReplicaThread;
+use skep_partition::{Event, LocalPosition, Receiver, Replica, ReplicaConfig, inbox};
+use skep_protocol::{NodeId, PartitionId};
+use skep_raft::{RaftNode, RaftOptions};
+use skep_state::Store;
+use skep_store::{Compact, PartitionStore, StoreOptions, WriteBack};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+
+use crate::backups::{BackupSettings, PartitionBackups};
+use crate::brokers::LocalBrokers;
+use crate::clock::process_nonce;
+use crate::data_dir::DataDir;
+use crate::effects::NodeEffects;
+use crate::management::{ManagedNode, collect_unused};
+use crate::metrics::Metrics;
+use crate::partition::{Partition, Partitions};
+use crate::requests::Requests;
+use crate::{BrokerError, disk, open_configured_store};
+
+/// How often unused chunks are collected.
+const COLLECT_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// Where a broker listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Listening {
+    /// The gateway, if it serves clients.
+    pub gateway: Option<SocketAddr>,
+    /// The management API.
+    pub management: SocketAddr,
+}
+
+/// A running broker.
+pub struct Broker {
+    listening: Listening,
+    partitions: Arc<Partitions>,
+    replicas: Vec<ReplicaThread>,
+    servers: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    disk_watch: (mpsc::Sender<()>, std::thread::JoinHandle<()>),
+    write_back: Arc<WriteBack>,
+    log: LogStore,
+    _data: DataDir,
+}
+
+/// What all partitions are started with.
+struct Shared<'a> {
+    config: &'a BrokerConfig,
+    data: &'a DataDir,
+    log: LogStore,
+    store_options: StoreOptions,
+    partitions: Arc<Partitions>,
+    requests: Arc<Requests>,
+    announcements: tokio::sync::broadcast::Sender<skep_gateway::JobsAvailable>,
+    write_back: Arc<WriteBack>,
+    backups: Option<BackupSettings>,
+}
+
+impl Broker {
+    /// Starts a broker on the current tokio runtime.
+    pub async fn start(config: BrokerConfig) -> Result<Broker, BrokerError> {
+        let blob_store = open_configured_store(&config).await?;
+        let data = DataDir::open(&config.data.directory)?;
+        let log = open_log(&config, &data)?;
+        let write_back =
+            Arc::new(WriteBack::spawn().map_err(BrokerError::system("start the write-back"))?);
+        let metrics = Metrics::new();
+        let requests = Arc::new(Requests::new());
+        let announcements = LocalBrokers::announcements();
+        let (inboxes, receivers): (Vec<_>, Vec<_>) =
+            (0..config.partitions_count).map(|_| inbox()).unzip();
+        let all = inboxes
+            .into_iter()
+            .zip(1..)
+            .map(|(inbox, number)| Partition::new(PartitionId(number), inbox))
+            .collect();
+        let partitions = Arc::new(Partitions::new(
+            NodeId(config.node_id),
+            config.advertised_host.clone(),
+            all,
+        ));
+        let backups = blob_store
+            .clone()
+            .map(|store| backup_settings(&config, store, &metrics));
+        let shared = Shared {
+            config: &config,
+            data: &data,
+            log: log.clone(),
+            store_options: StoreOptions::default(),
+            partitions: Arc::clone(&partitions),
+            requests: Arc::clone(&requests),
+            announcements: announcements.clone(),
+            write_back: Arc::clone(&write_back),
+            backups,
+        };
+        let replicas = start_partitions(&shared, receivers).await;
+        let disk_watch = start_disk_watch(&config, &data, &log, &partitions)?;
+        let (stop, stopped) = watch::channel(false);
+        let node = Arc::new(ManagedNode {
+            partitions: Arc::clone(&partitions),
+            requests: Arc::clone(&requests),
+            store: blob_store.clone(),
+            backups_enabled: config.backup.enabled,
+            metrics,
+            node_id: config.node_id,
+        });
+        let mut servers = Vec::new();
+        let management = serve_management(&config, node, &stopped, &mut servers).await?;
+        let brokers = Arc::new(LocalBrokers::new(
+            Arc::clone(&partitions),
+            requests,
+            announcements,
+        ));
+        let gateway = match &config.gateway {
+            Some(gateway) => Some(serve_gateway(gateway, brokers, &stopped, &mut servers).await?),
+            None => None,
+        };
+        if let Some(store) = blob_store {
+            servers.push(tokio::spawn(collect_now_and_then(
+                store,
+                config.node_id,
+                stopped,
+            )));
+        }
+        let listening = Listening {
+            gateway,
+            management,
+        };
+        Ok(Broker {
+            listening,
+            partitions,
+            replicas,
+            servers,
+            stop,
+            disk_watch,
+            write_back,
+            log,
+            _data: data,
+        })
+    }
+
+    /// Where it listens.
+    pub fn listening(&self) -> Listening {
+        self.listening
+    }
+
+    /// Stops in order: clients first, then partitions with everything written back, then the log.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for server in self.servers {
+            if let Err(error) = server.await {
+                error!(%error, "a server ended badly");
+            }
+        }
+        for partition in self.partitions.iter() {
+            partition.inbox.push(Event::Stop);
+        }
+        let (disk_stop, disk_thread) = self.disk_watch;
+        drop(disk_stop);
+        let (replicas, write_back, log) = (self.replicas, self.write_back, self.log);
+        let joined = tokio::task::spawn_blocking(move || {
+            for replica in replicas {
+                replica.join();
+            }
+            if disk_thread.join().is_err() {
+                error!("the disk watch panicked");
+            }
+            drop(write_back);
+            log.close();
+        });
+        if let Err(error) = joined.await {
+            error!(%error, "the broker did not stop in order");
+        }
+        info!("the broker has stopped");
+    }
+}
+
+fn open_log(config: &BrokerConfig, data: &DataDir) -> Result<LogStore, BrokerError> {
+    let options = LogOptions {
+        segment_bytes: config.data.log_segment_bytes,
+        ..LogOptions::default()
+    };
+    let (log, report) = LogStore::open(Arc::new(RealFiles), &data.log(), options)?;
+    info!(?report, "the log is open");
+    Ok(log)
+}
+
+fn backup_settings(config: &BrokerConfig, store: BlobRef, metrics: &Metrics) -> BackupSettings {
+    BackupSettings {
+        store,
+        cluster_id: config.cluster_name.clone(),
+        partition_count: config.partitions_count,
+        node_id: config.node_id,
+        limits: config.backup.upload,
+        runtime: Handle::current(),
+        metrics: metrics.backups.clone(),
+    }
+}
+
+/// Starts every partition; one that cannot start is marked as failed, and the others go on.
+async fn start_partitions(shared: &Shared<'_>, receivers: Vec<Receiver>) -> Vec<ReplicaThread> {
+    let mut replicas = Vec::new();
+    for (receiver, number) in receivers.into_iter().zip(1..) {
+        match start_partition(shared, PartitionId(number), receiver).await {
+            Ok(replica) => replicas.push(replica),
+            Err(reason) => {
+                error!(
+                    partition = number,
+                    reason, "the partition cannot start; the others go on"
+                );
+                shared.partitions.set_failed(PartitionId(number), reason);
+            }
+        }
+    }
+    replicas
+}
+
+async fn start_partition(
+    shared: &Shared<'_>,
+    id: PartitionId,
+    receiver: Receiver,
+) -> Result<ReplicaThread, String> {
+    let directory = shared.data.partition(id.0);
+    let options = shared.store_options.clone();
+    let store = tokio::task::spawn_blocking(move || PartitionStore::open(&directory, &options));
+    let store = store
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())?;
+    let store = Arc::new(store);
+    let applied = match store.meta().map_err(|error| error.to_string())? {
+        Some(meta) => LocalPosition::read(&meta).map_err(|error| error.to_string())?,
+        None => LocalPosition::default(),
+    };
+    let partition = shared
+        .partitions
+        .get(id)
+        .ok_or("the partition is not of this node")?;
+    let raft_options = RaftOptions {
+        applied: (applied != LocalPosition::default())
+            .then_some((applied.raft_index(), applied.term)),
+        ..RaftOptions::new(
+            u64::from(shared.config.node_id),
+            vec![u64::from(shared.config.node_id)],
+        )
+    };
+    let raft = RaftNode::open(
+        raft_options,
+        shared.log.group(GroupId(id.0)),
+        Arc::new(partition.inbox.clone()),
+    );
+    let raft = raft.await.map_err(|error| error.to_string())?;
+    let effects = NodeEffects {
+        partition: id,
+        partitions: Arc::clone(&shared.partitions),
+        requests: Arc::clone(&shared.requests),
+        announcements: shared.announcements.clone(),
+        write_back: Arc::clone(&shared.write_back),
+        store: Arc::clone(&store) as Arc<dyn Compact>,
+        backups: shared.backups.clone().map(PartitionBackups::new),
+    };
+    let config = ReplicaConfig {
+        partition: id,
+        partition_count: shared.config.partitions_count,
+        node: NodeId(shared.config.node_id),
+        seed: process_nonce() ^ u64::from(id.0),
+    };
+    let replica = Replica::open(config, store, raft, effects).map_err(|error| error.to_string())?;
+    let partitions = Arc::clone(&shared.partitions);
+    let ended = move |result: Result<(), skep_partition::ReplicaError>| {
+        if let Err(error) = result {
+            partitions.set_failed(id, error.to_string());
+        }
+    };
+    ReplicaThread::spawn(format!("partition-{id}"), replica, receiver, ended)
+        .map_err(|error| error.to_string())
+}
+
+fn start_disk_watch(
+    config: &BrokerConfig,
+    data: &DataDir,
+    log: &LogStore,
+    partitions: &Arc<Partitions>,
+) -> Result<(mpsc::Sender<()>, std::thread::JoinHandle<()>), BrokerError> {
+    let (stop, stopped) = mpsc::channel();
+    let (directory, limit) = (data.path().to_owned(), config.data.free_space_bytes);
+    let (log, partitions) = (log.clone(), Arc::clone(partitions));
+    let thread = std::thread::Builder::new()
+        .name("disk-watch".to_owned())
+        .spawn(move || {
+            disk::watch(
+                directory,
+                limit,
+                || matches!(log.status(), LogStatus::Full(_)),
+                partitions,
+                &stopped,
+            )
+        })
+        .map_err(BrokerError::system("start the disk watch"))?;
+    Ok((stop, thread))
+}
+
+async fn listen(
+    address: SocketAddr,
+    what: &'static str,
+    variable: &'static str,
+) -> Result<(TcpListener, SocketAddr), BrokerError> {
+    let failed = |source| BrokerError::Listen {
+        address,
+        what,
+        source,
+        variable,
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error means that the broker is gone.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn serve_management(
+    config: &BrokerConfig,
+    node: Arc<ManagedNode>,
+    stopped: &watch::Receiver<bool>,
+    servers: &mut Vec<JoinHandle<()>>,
+) -> Result<SocketAddr, BrokerError> {
+    let (listener, bound) = listen(
+        config.management.address,
+        "management API",
+        "MANAGEMENT_SERVER_PORT",
+    )
+    .await?;
+    let exposes = |endpoint| config.management.exposes(endpoint);
+    let exposure = Exposure {
+        backups: config.management.backups_enabled && exposes("backups"),
+        health: exposes("health"),
+        prometheus: exposes("prometheus"),
+        partitions: exposes("partitions"),
+    };
+    let timeout = config
+        .gateway
+        .as_ref()
+        .map_or(Duration::from_secs(15), |gateway| gateway.request_timeout);
+    let stopped = until(stopped.clone());
+    servers.push(tokio::spawn(async move {
+        if let Err(error) = skep_management::serve(listener, node, exposure, timeout, stopped).await
+        {
+            error!(%error, "the management API ended");
+        }
+    }));
+    Ok(bound)
+}
+
+async fn serve_gateway(
+    config: &GatewayListenConfig,
+    brokers: Arc<LocalBrokers>,
+    stopped: &watch::Receiver<bool>,
+    servers: &mut Vec<JoinHandle<()>>,
+) -> Result<SocketAddr, BrokerError> {
+    let (listener, bound) = listen(
+        config.address,
+        "gateway",
+        "ZEEBE_BROKER_GATEWAY_NETWORK_PORT",
+    )
+    .await?;
+    let polling = config.long_polling;
+    let gateway = GatewayConfig {
+        request_timeout: config.request_timeout,
+        max_message_size: config.max_message_bytes,
+        long_polling: LongPollingConfig {
+            enabled: polling.enabled,
+            timeout: polling.timeout,
+            probe_timeout: polling.probe_timeout,
+            min_empty_responses: polling.min_empty_responses,
+        },
+    };
+    let stopped = until(stopped.clone());
+    servers.push(tokio::spawn(async move {
+        if let Err(error) = skep_gateway::serve(listener, gateway, brokers, stopped).await {
+            error!(%error, "the gateway ended");
+        }
+    }));
+    Ok(bound)
+}
+
+async fn collect_now_and_then(store: BlobRef, node_id: u32, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = tokio::time::sleep(COLLECT_INTERVAL) => collect_unused(store.clone(), node_id).await,
+        }
+        if *stopped.borrow() {
+            warn!("stopped while collecting");
+            return;
+        }
+    }
+}

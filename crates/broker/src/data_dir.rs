@@ -1,0 +1,83 @@
+//! The data directory: who owns it, what lies where.
+//!
+//! ```text
+//! broker.lock            held by the running broker
+//! log/                   the log, shared by all partitions
+//! partitions/{p}/        the store of partition p
+//! restore-marker.json    if it was restored
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use skep_backup::{DataDirState, inspect_data_dir};
+use tracing::info;
+
+use crate::BrokerError;
+
+/// A data directory that this process owns.
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Takes the directory into possession, creating it if it does not exist.
+    pub fn open(path: &Path) -> Result<DataDir, BrokerError> {
+        let shown = path.display();
+        match inspect_data_dir(path)
+            .map_err(|error| BrokerError::DataDirectory(error.to_string()))?
+        {
+            DataDirState::Interrupted => {
+                return Err(BrokerError::DataDirectory(format!(
+                    "the data directory {shown} holds a restore that was interrupted. Run the restore again; it begins anew"
+                )));
+            }
+            DataDirState::Restored(marker) => info!(
+                backup = marker.backup_id.0,
+                "the data directory was restored from a backup"
+            ),
+            DataDirState::Empty | DataDirState::Occupied { .. } => {}
+        }
+        fs::create_dir_all(path).map_err(BrokerError::system(format!(
+            "create the data directory {shown}"
+        )))?;
+        let lock_path = path.join("broker.lock");
+        let lock = File::create(&lock_path).map_err(BrokerError::system(format!(
+            "create {}",
+            lock_path.display()
+        )))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(DataDir {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(BrokerError::DataDirectory(format!(
+                "the data directory {shown} is in use by another broker. Stop it, or choose another directory with ZEEBE_BROKER_DATA_DIRECTORY"
+            ))),
+            Err(TryLockError::Error(error)) => {
+                Err(BrokerError::system(format!("lock {}", lock_path.display()))(error))
+            }
+        }
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the log is.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    /// Where the store of a partition is.
+    pub fn partition(&self, partition: u32) -> PathBuf {
+        partition_directory(&self.path, partition)
+    }
+}
+
+/// Where the store of a partition is below a data directory.
+pub fn partition_directory(data: &Path, partition: u32) -> PathBuf {
+    data.join("partitions").join(partition.to_string())
+}

@@ -1,0 +1,109 @@
+//! What a replica causes, carried out on this node.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use skep_gateway::JobsAvailable;
+use skep_partition::consensus::ConsensusEvent;
+use skep_partition::{Effects, Event, FrozenBackup, Refusal, Role};
+use skep_protocol::{CheckpointId, Envelope, Epoch, PartitionId, RequestId, Response};
+use skep_state::{FlushTicket, StateError};
+use skep_store::{Compact, WriteBack};
+use tokio::sync::broadcast;
+
+use crate::backups::PartitionBackups;
+use crate::partition::Partitions;
+use crate::requests::Requests;
+
+/// Effects of one partition's replica.
+pub struct NodeEffects {
+    /// The partition.
+    pub partition: PartitionId,
+    /// All partitions of the node.
+    pub partitions: Arc<Partitions>,
+    /// Who waits for answers.
+    pub requests: Arc<Requests>,
+    /// Where jobs are announced.
+    pub announcements: broadcast::Sender<JobsAvailable>,
+    /// The threads that write layers back.
+    pub write_back: Arc<WriteBack>,
+    /// The partition's store.
+    pub store: Arc<dyn Compact>,
+    /// The partition's uploads; `None` without a backup store.
+    pub backups: Option<PartitionBackups>,
+}
+
+impl Effects for NodeEffects {
+    fn respond(&mut self, response: Response) {
+        self.requests.respond(response);
+    }
+
+    fn refuse(&mut self, request: RequestId, refusal: Refusal) {
+        self.requests.refuse(request, refusal);
+    }
+
+    fn send(&mut self, target: PartitionId, envelope: Envelope) {
+        if let Some(partition) = self.partitions.get(target) {
+            partition.inbox.push(Event::Envelope(envelope));
+        }
+    }
+
+    fn jobs_available(&mut self, job_type: &str) {
+        // Without a gateway nobody listens.
+        let _ = self.announcements.send(JobsAvailable {
+            partition: self.partition,
+            job_type: job_type.to_owned(),
+        });
+    }
+
+    fn flush(&mut self, ticket: FlushTicket) {
+        if let Some(backups) = &mut self.backups {
+            backups.written(ticket.keys());
+        }
+        let Some(partition) = self.partitions.get(self.partition) else {
+            return;
+        };
+        let inbox = partition.inbox.clone();
+        let flushed = ticket.clone();
+        let done = Box::new(move |result: Result<(), StateError>| match result {
+            Ok(()) => inbox.push(Event::Flushed(flushed)),
+            Err(error) => inbox.push(Event::Consensus(ConsensusEvent::Failed {
+                message: error.to_string(),
+            })),
+        });
+        // Closed only when the node stops: the log still has what the layer holds.
+        let _ = self.write_back.submit(&self.store, ticket, done);
+    }
+
+    fn back_up(&mut self, backup: FrozenBackup) {
+        let Some(partition) = self.partitions.get(self.partition) else {
+            return;
+        };
+        partition
+            .checkpoint_id
+            .store(backup.checkpoint_id.0, Ordering::Relaxed);
+        partition
+            .checkpoint_position
+            .store(backup.position.0, Ordering::Relaxed);
+        match &mut self.backups {
+            Some(backups) => backups.begin(backup, partition.inbox.clone()),
+            None => partition.inbox.push(Event::BackupEnded {
+                checkpoint_id: backup.checkpoint_id,
+                result: Err(
+                    "No backup store is configured. Backup operations cannot be executed."
+                        .to_owned(),
+                ),
+            }),
+        }
+    }
+
+    fn give_up_backup(&mut self, checkpoint_id: CheckpointId) {
+        if let Some(backups) = &mut self.backups {
+            backups.give_up(checkpoint_id);
+        }
+    }
+
+    fn role_changed(&mut self, role: Role, _epoch: Epoch) {
+        self.partitions.set_role(self.partition, role);
+    }
+}

@@ -1,0 +1,186 @@
+//! Metrics, with Zeebe's names where the meaning is the same.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::partition::Partitions;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operation {
+    partition: u32,
+    operation: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationResult {
+    partition: u32,
+    operation: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PartitionLabel {
+    partition: u32,
+}
+
+/// Counters of backup operations.
+#[derive(Clone)]
+pub struct BackupMetrics {
+    total: Family<OperationResult, Counter>,
+    in_progress: Family<Operation, Gauge>,
+    latency: Family<Operation, Histogram>,
+}
+
+/// A backup operation under way.
+pub struct Running {
+    metrics: BackupMetrics,
+    labels: Operation,
+    begun: Instant,
+}
+
+impl BackupMetrics {
+    /// An operation begins.
+    pub fn begin(&self, partition: u32, operation: &'static str) -> Running {
+        let labels = Operation {
+            partition,
+            operation,
+        };
+        self.in_progress.get_or_create(&labels).inc();
+        Running {
+            metrics: self.clone(),
+            labels,
+            begun: Instant::now(),
+        }
+    }
+}
+
+impl Running {
+    /// The operation has ended.
+    pub fn end(self, completed: bool) {
+        let Operation {
+            partition,
+            operation,
+        } = self.labels;
+        let result = if completed { "completed" } else { "failed" };
+        self.metrics
+            .total
+            .get_or_create(&OperationResult {
+                partition,
+                operation,
+                result,
+            })
+            .inc();
+        self.metrics.in_progress.get_or_create(&self.labels).dec();
+        self.metrics
+            .latency
+            .get_or_create(&self.labels)
+            .observe(self.begun.elapsed().as_secs_f64());
+    }
+}
+
+/// All metrics of a node.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    /// Backup operations.
+    pub backups: BackupMetrics,
+    checkpoint_id: Family<PartitionLabel, Gauge>,
+    checkpoint_position: Family<PartitionLabel, Gauge>,
+    leads: Family<PartitionLabel, Gauge>,
+    waiting: Family<PartitionLabel, Gauge>,
+}
+
+impl Metrics {
+    /// None counted yet.
+    pub fn new() -> Arc<Metrics> {
+        let mut registry = Registry::default();
+        let backups = BackupMetrics {
+            total: Family::default(),
+            in_progress: Family::default(),
+            latency: Family::new_with_constructor(|| {
+                Histogram::new([0.01, 0.1, 1.0, 10.0, 60.0, 300.0])
+            }),
+        };
+        registry.register(
+            "zeebe_backup_operations",
+            "Backup operations by result",
+            backups.total.clone(),
+        );
+        registry.register(
+            "zeebe_backup_operations_in_progress",
+            "Backup operations under way",
+            backups.in_progress.clone(),
+        );
+        registry.register(
+            "zeebe_backup_operations_latency",
+            "Seconds that backup operations took",
+            backups.latency.clone(),
+        );
+        let gauge = |registry: &mut Registry, name: &str, help: &str| {
+            let family = Family::<PartitionLabel, Gauge>::default();
+            registry.register(name, help, family.clone());
+            family
+        };
+        let checkpoint_id = gauge(
+            &mut registry,
+            "zeebe_checkpoint_id",
+            "Id of the latest checkpoint",
+        );
+        let checkpoint_position = gauge(
+            &mut registry,
+            "zeebe_checkpoint_position",
+            "Position of the latest checkpoint",
+        );
+        let leads = gauge(
+            &mut registry,
+            "skep_partition_leads",
+            "Whether the replica leads its partition",
+        );
+        let waiting = gauge(
+            &mut registry,
+            "skep_inbox_commands",
+            "Client commands that wait for the processor",
+        );
+        Arc::new(Metrics {
+            registry: Mutex::new(registry),
+            backups,
+            checkpoint_id,
+            checkpoint_position,
+            leads,
+            waiting,
+        })
+    }
+
+    /// The text that Prometheus scrapes.
+    pub fn render(&self, partitions: &Partitions) -> String {
+        for partition in partitions.iter() {
+            let label = PartitionLabel {
+                partition: partition.id.0,
+            };
+            self.checkpoint_id
+                .get_or_create(&label)
+                .set(partition.checkpoint_id.load(Ordering::Relaxed));
+            self.checkpoint_position
+                .get_or_create(&label)
+                .set(partition.checkpoint_position.load(Ordering::Relaxed));
+            self.leads
+                .get_or_create(&label)
+                .set(partition.leads().into());
+            self.waiting
+                .get_or_create(&label)
+                .set(partition.inbox.waiting() as i64);
+        }
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        encode(&mut text, &registry).expect("a String takes any text");
+        text
+    }
+}

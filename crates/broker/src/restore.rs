@@ -1,0 +1,251 @@
+//! Rebuilding a data directory from a backup.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use prost::Message as _;
+use skep_backup::chunk::PairRun;
+use skep_backup::{
+    BackupId, DataDirState, Incarnation, PartitionManifest, Progress, RestorableBackup,
+    RestoreError, RestoreMarker, RestoreOptions, RestoreSink, RestoreTarget, RetryPolicy,
+    SinkError, find_restorable, inspect_data_dir, restore_partition,
+};
+use skep_blob::BlobRef;
+use skep_config::BrokerConfig;
+use skep_engine::tables::checkpoint;
+use skep_partition::{Bookkeeping, LocalPosition};
+use skep_protocol::{CheckpointId, Position};
+use skep_store::{BulkLoad, PartitionStore, StoreOptions};
+
+use crate::data_dir::partition_directory;
+use crate::now_ms;
+
+/// How a restore ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restored {
+    /// The data directory was rebuilt.
+    Done,
+    /// It had been rebuilt from this backup before; nothing was touched.
+    Already,
+    /// It could be rebuilt; nothing was touched.
+    WouldDo {
+        /// Partitions.
+        partitions: u32,
+        /// Chunks to be read.
+        chunks: u64,
+        /// Bytes to be read.
+        stored_bytes: u64,
+    },
+}
+
+/// Rebuilds the data directory from backup `id`, or says what would be done. A failure leaves the directory as it was.
+pub async fn restore(
+    config: &BrokerConfig,
+    store: &BlobRef,
+    id: BackupId,
+    dry_run: bool,
+    progress: Arc<dyn Progress>,
+) -> Result<Restored, RestoreError> {
+    let directory = &config.data.directory;
+    // Looked at first: a second run over a successful one needs no store, and a full directory no download.
+    match inspect_data_dir(directory)? {
+        DataDirState::Restored(marker) if marker.backup_id == id => return Ok(Restored::Already),
+        DataDirState::Restored(marker) => {
+            return Err(RestoreError::RestoredFromAnother {
+                path: directory.clone(),
+                found: marker.backup_id,
+                wanted: id,
+            });
+        }
+        DataDirState::Occupied { entry } => {
+            return Err(RestoreError::DirectoryNotEmpty {
+                path: directory.clone(),
+                entry,
+            });
+        }
+        DataDirState::Empty | DataDirState::Interrupted => {}
+    }
+    let backup = find(config, store, id).await?;
+    if dry_run {
+        return Ok(Restored::WouldDo {
+            partitions: backup.cluster.partition_count,
+            chunks: backup
+                .cluster
+                .partitions
+                .iter()
+                .map(|partition| partition.chunks)
+                .sum(),
+            stored_bytes: backup
+                .cluster
+                .partitions
+                .iter()
+                .map(|partition| partition.stored_bytes)
+                .sum(),
+        });
+    }
+    let Some(target) = RestoreTarget::begin(directory, id)? else {
+        return Ok(Restored::Already);
+    };
+    match fill(&backup, store, target.staging(), &progress).await {
+        Ok(()) => {
+            target.commit(&marker(&backup, id))?;
+            Ok(Restored::Done)
+        }
+        Err(error) => {
+            target.abort()?;
+            Err(error)
+        }
+    }
+}
+
+async fn find(
+    config: &BrokerConfig,
+    store: &BlobRef,
+    id: BackupId,
+) -> Result<RestorableBackup, RestoreError> {
+    let partition_count = config.partitions_count;
+    let retry = RetryPolicy::default();
+    let found = find_restorable(
+        &**store,
+        id,
+        partition_count,
+        Bookkeeping::VERSION,
+        now_ms(),
+        &retry,
+    )
+    .await;
+    match found {
+        Err(RestoreError::PartitionCount { found, .. }) if !config.backup.validate_config => {
+            tracing::warn!(
+                configured = partition_count,
+                found,
+                "the backup has another partition count; set partitionsCount to it before starting the broker"
+            );
+            find_restorable(&**store, id, found, Bookkeeping::VERSION, now_ms(), &retry).await
+        }
+        found => found,
+    }
+}
+
+/// Restores all partitions at once below `staging`.
+async fn fill(
+    backup: &RestorableBackup,
+    store: &BlobRef,
+    staging: &Path,
+    progress: &Arc<dyn Progress>,
+) -> Result<(), RestoreError> {
+    let options = RestoreOptions::default();
+    try_join_all(backup.partitions.iter().map(|manifest| async {
+        let sink = StoreSink::begin(staging, manifest)?;
+        restore_partition(store, manifest, Box::new(sink), &**progress, &options).await
+    }))
+    .await?;
+    Ok(())
+}
+
+fn marker(backup: &RestorableBackup, id: BackupId) -> RestoreMarker {
+    RestoreMarker {
+        backup_id: id,
+        cluster_id: backup.cluster.cluster_id.clone(),
+        incarnation: Incarnation::derive(id, &backup.checksum, ""),
+        partition_count: backup.cluster.partition_count,
+        partitions: backup
+            .partitions
+            .iter()
+            .map(|manifest| manifest.identity.partition)
+            .collect(),
+        restored_at_ms: now_ms(),
+    }
+}
+
+/// Writes a partition's content into a new store, and the bookkeeping that the manifest stands for in between.
+struct StoreSink {
+    load: Option<BulkLoad>,
+    /// Pairs of the manifest, by key.
+    bookkeeping: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl StoreSink {
+    fn begin(staging: &Path, manifest: &PartitionManifest) -> Result<StoreSink, RestoreError> {
+        let identity = &manifest.identity;
+        let directory = partition_directory(staging, identity.partition.0);
+        let sink_error = |detail: String| RestoreError::Sink {
+            partition: identity.partition,
+            detail,
+        };
+        std::fs::create_dir_all(&directory).map_err(|error| sink_error(error.to_string()))?;
+        let load = PartitionStore::bulk_load(&directory, &StoreOptions::default())
+            .map_err(|error| sink_error(error.to_string()))?;
+        let position = Position(identity.checkpoint_position as i64);
+        let progress = Bookkeeping {
+            epoch: identity.epoch,
+            sequence: 0,
+            position: position.0,
+            time: manifest.created_at_ms as i64,
+            state_version: identity.state_version,
+        };
+        let latest = checkpoint::Checkpoint {
+            id: CheckpointId(identity.backup_id.0 as i64),
+            position,
+        };
+        Ok(StoreSink {
+            load: Some(load),
+            bookkeeping: BTreeMap::from([progress.to_pair(), latest.to_pair()]),
+        })
+    }
+
+    /// Writes those pairs of the manifest that come before `key`.
+    fn write_bookkeeping(&mut self, key: Option<&[u8]>) -> Result<(), SinkError> {
+        while let Some(entry) = self.bookkeeping.first_entry() {
+            if key.is_some_and(|key| entry.key().as_slice() >= key) {
+                break;
+            }
+            let (key, value) = entry.remove_entry();
+            self.write_pairs(&mut std::iter::once((key.as_slice(), value.as_slice())))?;
+        }
+        Ok(())
+    }
+
+    fn write_pairs(
+        &mut self,
+        pairs: &mut dyn Iterator<Item = (&[u8], &[u8])>,
+    ) -> Result<(), SinkError> {
+        let load = self.load.as_mut().ok_or_else(|| SinkError {
+            detail: "the store is finished already".to_owned(),
+        })?;
+        load.write_sorted(pairs).map_err(|error| SinkError {
+            detail: error.to_string(),
+        })
+    }
+}
+
+impl RestoreSink for StoreSink {
+    fn write(&mut self, pairs: &PairRun) -> Result<(), SinkError> {
+        let mut pending: Vec<(&[u8], &[u8])> = Vec::with_capacity(pairs.len());
+        for (key, value) in pairs.iter() {
+            if self
+                .bookkeeping
+                .first_key_value()
+                .is_some_and(|(first, _)| first.as_slice() < key)
+            {
+                self.write_pairs(&mut pending.drain(..))?;
+                self.write_bookkeeping(Some(key))?;
+            }
+            pending.push((key, value));
+        }
+        self.write_pairs(&mut pending.drain(..))
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.write_bookkeeping(None)?;
+        let load = self.load.take().ok_or_else(|| SinkError {
+            detail: "the store is finished already".to_owned(),
+        })?;
+        load.finish(&LocalPosition::default().encode_to_vec().into())
+            .map_err(|error| SinkError {
+                detail: error.to_string(),
+            })
+    }
+}
