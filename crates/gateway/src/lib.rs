@@ -7,7 +7,7 @@
 //! - A command is sent again only when it has certainly not been taken in: [`BrokerError`] tells.
 //! - Jobs that a client asked for and did not take are handed back at once, with their retries unchanged.
 //! - No status is ever UNKNOWN, no document in an answer is ever empty text, no message exceeds the configured size.
-//! - Nothing here outlives [`serve`]: the tasks of parked polls end with it.
+//! - Parked polls end with [`serve`]; what waits for a broker may outlive it by that wait, to hand jobs back.
 //!
 //! **Absent on purpose**: engine, state, Raft, files, configuration reading, the network to the brokers.
 

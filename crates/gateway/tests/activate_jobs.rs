@@ -54,19 +54,25 @@ fn job_of(command: &Command) -> Job {
     }
 }
 
-/// Waits until the brokers have seen as many commands of that intent; the test's own timeout bounds it.
+/// Waits until the brokers have seen as many commands of that intent.
 async fn seen(
     brokers: &Fake,
     intent: impl Into<skep_protocol::Intent> + Copy,
     count: usize,
 ) -> Vec<Command> {
-    loop {
-        let commands = brokers.seen_of(intent);
-        if commands.len() >= count {
-            return commands.into_iter().map(|(_, command)| command).collect();
+    let all = async {
+        loop {
+            let commands = brokers.seen_of(intent);
+            if commands.len() >= count {
+                return commands.into_iter().map(|(_, command)| command).collect();
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+    };
+    let patience = Duration::from_secs(30);
+    tokio::time::timeout(patience, all)
+        .await
+        .expect("the command never came")
 }
 
 #[tokio::test]
