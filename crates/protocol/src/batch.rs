@@ -270,6 +270,24 @@ mod tests {
     }
 
     #[test]
+    fn entries_of_version_1_can_be_read() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../testdata/golden/batch-v1.bin"
+        );
+        let entry = LogEntry::Batch(batch());
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, entry.encode()).unwrap();
+        }
+        let bytes = std::fs::read(path).unwrap();
+        assert_eq!(LogEntry::decode(&bytes).unwrap(), entry);
+        let LogEntry::Batch(batch) = entry else {
+            unreachable!()
+        };
+        assert_eq!(LogEntry::decode_header(&bytes).unwrap(), Some(batch.header));
+    }
+
+    #[test]
     fn a_cut_entry_is_an_error_and_never_a_panic() {
         let bytes = LogEntry::Batch(batch()).encode();
         for end in 0..bytes.len() {

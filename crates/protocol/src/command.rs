@@ -160,3 +160,57 @@ impl Envelope {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MessageIntent, values};
+
+    fn envelopes() -> [Envelope; 2] {
+        let message = values::Message {
+            name: "paid".to_owned(),
+            correlation_key: "order-1".to_owned(),
+            ..Default::default()
+        };
+        let command = Command::new(Key(7), MessageIntent::Publish, message);
+        [
+            EnvelopeBody::Command {
+                number: 300,
+                command,
+            },
+            EnvelopeBody::Acknowledgement { number: 4 },
+        ]
+        .map(|body| Envelope {
+            source: PartitionId(2),
+            checkpoint_id: CheckpointId(-1),
+            body,
+        })
+    }
+
+    #[test]
+    fn envelopes_come_back_as_they_were_and_a_cut_one_is_an_error() {
+        for envelope in envelopes() {
+            let bytes = envelope.encode();
+            assert_eq!(Envelope::decode(&bytes).unwrap(), envelope);
+            for end in 0..bytes.len() {
+                assert!(Envelope::decode(&bytes[..end]).is_err(), "cut at {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn envelopes_of_version_1_can_be_read() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../testdata/golden/envelope-v1.bin"
+        );
+        let [envelope, _] = envelopes();
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, envelope.encode()).unwrap();
+        }
+        assert_eq!(
+            Envelope::decode(&std::fs::read(path).unwrap()).unwrap(),
+            envelope
+        );
+    }
+}
