@@ -72,6 +72,9 @@ pub(crate) struct Parameter {
     pub(crate) kind: Option<Kind>,
 }
 
+/// The entries that a context type asks for.
+pub(crate) type EntryKinds = Box<[(Arc<str>, Kind)]>;
+
 /// A type as written after `instance of` or for a parameter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -86,7 +89,7 @@ pub(crate) enum Kind {
     DaysTimeDuration,
     YearsMonthsDuration,
     List(Option<Box<Kind>>),
-    Context(Option<Box<[(Arc<str>, Kind)]>>),
+    Context(Option<EntryKinds>),
     Range(Option<Box<Kind>>),
     Function(Option<usize>),
     /// A name that is no built-in type; nothing is an instance of it.
@@ -192,11 +195,14 @@ pub(crate) struct Program {
     pub(crate) root: NodeId,
     /// Names of the scope's variables by slot.
     pub(crate) globals: Box<[Box<str>]>,
+    /// Whether a variable may be read more than once, by slot, so that its value is worth keeping.
+    pub(crate) repeated: Box<[bool]>,
     /// The same names, sorted.
     pub(crate) variables: Box<[Box<str>]>,
 }
 
 impl Program {
+    #[inline]
     pub(crate) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]
     }

@@ -1,5 +1,7 @@
 //! The language, by table: an expression and the JSON of its value.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use skep_feel::{Environment, Evaluation, Expression, Failure, Value, WarningKind};
 
 fn environment() -> Environment {

@@ -1,5 +1,7 @@
 //! Nothing that a user writes may hang, overflow the stack or exhaust memory.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use skep_feel::limits::{EXPRESSION_DEPTH_MAX, SOURCE_BYTES_MAX, VALUE_DEPTH_MAX};
 use skep_feel::{
     Environment, Evaluation, EvaluationError, Expression, Failure, JsonError, ParseErrorCause,

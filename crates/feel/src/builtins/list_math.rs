@@ -88,7 +88,7 @@ fn fold(
 }
 
 fn total(numbers: &[Number]) -> Answer<Number> {
-    fold(numbers, Number::ZERO, Number::add)
+    fold(numbers, Number::ZERO, Number::checked_add)
 }
 
 /// Durations can be summed too, which DMN does not ask for but Camunda does.
@@ -101,7 +101,7 @@ fn sum(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
                 items
                     .iter()
                     .try_fold(crate::DaysTimeDuration::ZERO, |sum, item| match item {
-                        Value::DaysTimeDuration(duration) => sum.add(*duration),
+                        Value::DaysTimeDuration(duration) => sum.checked_add(*duration),
                         _ => None,
                     });
             sum.map(Value::DaysTimeDuration).ok_or_else(out_of_range)
@@ -109,7 +109,7 @@ fn sum(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
         Some(Value::YearsMonthsDuration(_)) => {
             let zero = crate::YearsMonthsDuration::from_months(0);
             let sum = items.iter().try_fold(zero, |sum, item| match item {
-                Value::YearsMonthsDuration(duration) => sum.add(*duration),
+                Value::YearsMonthsDuration(duration) => sum.checked_add(*duration),
                 _ => None,
             });
             sum.map(Value::YearsMonthsDuration).ok_or_else(out_of_range)
@@ -120,12 +120,12 @@ fn sum(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
 
 fn product(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     let numbers = some_numbers(evaluator, &args)?;
-    fold(&numbers, Number::ONE, Number::multiply).map(Value::Number)
+    fold(&numbers, Number::ONE, Number::checked_mul).map(Value::Number)
 }
 
 fn average(numbers: &[Number]) -> Answer<Number> {
     total(numbers)?
-        .divide(Number::from(numbers.len()))
+        .checked_div(Number::from(numbers.len()))
         .ok_or_else(out_of_range)
 }
 
@@ -156,12 +156,12 @@ fn stddev(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     let squares: Option<Vec<Number>> = numbers
         .iter()
         .map(|number| {
-            let distance = number.subtract(mean)?;
-            distance.multiply(distance)
+            let distance = number.checked_sub(mean)?;
+            distance.checked_mul(distance)
         })
         .collect();
     let sum = total(&squares.ok_or_else(out_of_range)?)?;
-    let variance = sum.divide(Number::from(numbers.len() - 1));
+    let variance = sum.checked_div(Number::from(numbers.len() - 1));
     let deviation = variance.and_then(Number::square_root);
     deviation.map(Value::Number).ok_or_else(out_of_range)
 }

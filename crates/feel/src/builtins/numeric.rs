@@ -144,7 +144,7 @@ fn random_number(evaluator: &mut Evaluator<'_>, _: Args<'_>) -> Answer {
     const DIGITS: u64 = 10_000_000_000_000_000;
     let drawn = Number::from(evaluator.draw() % DIGITS);
     drawn
-        .divide(Number::from(DIGITS))
+        .checked_div(Number::from(DIGITS))
         .map(Value::Number)
         .ok_or_else(out_of_range)
 }

@@ -98,9 +98,9 @@ fn time(_: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
 fn time_of(_: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     let seconds = args.number(2)?;
     let whole = seconds.floor();
-    let fraction = seconds.subtract(whole).and_then(|fraction| {
+    let fraction = seconds.checked_sub(whole).and_then(|fraction| {
         fraction
-            .multiply(Number::from(1_000_000_000_i64))?
+            .checked_mul(Number::from(1_000_000_000_i64))?
             .round(0, Rounding::Down)?
             .to_i64()
     });

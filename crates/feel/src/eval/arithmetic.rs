@@ -95,12 +95,12 @@ fn no_result(operator: Arithmetic, left: &Value, right: &Value) -> String {
 
 fn add(left: &Value, right: &Value) -> Option<Value> {
     match (left, right) {
-        (Value::Number(a), Value::Number(b)) => a.add(*b).map(Value::Number),
+        (Value::Number(a), Value::Number(b)) => a.checked_add(*b).map(Value::Number),
         (Value::DaysTimeDuration(a), Value::DaysTimeDuration(b)) => {
-            a.add(*b).map(Value::DaysTimeDuration)
+            a.checked_add(*b).map(Value::DaysTimeDuration)
         }
         (Value::YearsMonthsDuration(a), Value::YearsMonthsDuration(b)) => {
-            a.add(*b).map(Value::YearsMonthsDuration)
+            a.checked_add(*b).map(Value::YearsMonthsDuration)
         }
         (Value::DaysTimeDuration(duration), point) | (point, Value::DaysTimeDuration(duration)) => {
             add_days(point, *duration)
@@ -133,7 +133,7 @@ fn add_months(point: &Value, duration: YearsMonthsDuration) -> Option<Value> {
 
 fn subtract(left: &Value, right: &Value) -> Option<Value> {
     match (left, right) {
-        (Value::Number(a), Value::Number(b)) => a.subtract(*b).map(Value::Number),
+        (Value::Number(a), Value::Number(b)) => a.checked_sub(*b).map(Value::Number),
         (Value::Time(a), Value::Time(b)) => {
             let offsets = match (a.offset_seconds(), b.offset_seconds()) {
                 (Some(a), Some(b)) => i128::from(b) - i128::from(a),
@@ -174,14 +174,14 @@ fn moment(value: &Value) -> Option<Arc<DateTime>> {
 
 fn multiply(left: &Value, right: &Value) -> Option<Value> {
     match (left, right) {
-        (Value::Number(a), Value::Number(b)) => a.multiply(*b).map(Value::Number),
+        (Value::Number(a), Value::Number(b)) => a.checked_mul(*b).map(Value::Number),
         (Value::DaysTimeDuration(duration), Value::Number(factor))
         | (Value::Number(factor), Value::DaysTimeDuration(duration)) => {
-            scale_days(*duration, |nanos| nanos.multiply(*factor))
+            scale_days(*duration, |nanos| nanos.checked_mul(*factor))
         }
         (Value::YearsMonthsDuration(duration), Value::Number(factor))
         | (Value::Number(factor), Value::YearsMonthsDuration(duration)) => {
-            scale_months(*duration, |months| months.multiply(*factor))
+            scale_months(*duration, |months| months.checked_mul(*factor))
         }
         _ => None,
     }
@@ -189,18 +189,18 @@ fn multiply(left: &Value, right: &Value) -> Option<Value> {
 
 fn divide(left: &Value, right: &Value) -> Option<Value> {
     match (left, right) {
-        (Value::Number(a), Value::Number(b)) => a.divide(*b).map(Value::Number),
+        (Value::Number(a), Value::Number(b)) => a.checked_div(*b).map(Value::Number),
         (Value::DaysTimeDuration(duration), Value::Number(divisor)) => {
-            scale_days(*duration, |nanos| nanos.divide(*divisor))
+            scale_days(*duration, |nanos| nanos.checked_div(*divisor))
         }
         (Value::YearsMonthsDuration(duration), Value::Number(divisor)) => {
-            scale_months(*duration, |months| months.divide(*divisor))
+            scale_months(*duration, |months| months.checked_div(*divisor))
         }
         (Value::DaysTimeDuration(a), Value::DaysTimeDuration(b)) => wide(a.total_nanos())?
-            .divide(wide(b.total_nanos())?)
+            .checked_div(wide(b.total_nanos())?)
             .map(Value::Number),
         (Value::YearsMonthsDuration(a), Value::YearsMonthsDuration(b)) => Number::from(a.months())
-            .divide(Number::from(b.months()))
+            .checked_div(Number::from(b.months()))
             .map(Value::Number),
         _ => None,
     }

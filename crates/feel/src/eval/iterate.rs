@@ -46,7 +46,7 @@ impl Domain {
             Domain::Numbers { next, step, left } => {
                 *left = left.checked_sub(1)?;
                 let value = *next;
-                *next = value.add(*step)?;
+                *next = value.checked_add(*step)?;
                 Some(Value::Number(value))
             }
             Domain::Dates { next, step, left } => {
@@ -64,7 +64,7 @@ impl Domain {
         match (start, end) {
             (Value::Number(start), Value::Number(end)) => {
                 let falling = start.cmp(end) == Ordering::Greater;
-                let distance = end.subtract(*start)?.abs().floor();
+                let distance = end.checked_sub(*start)?.abs().floor();
                 // What doesn't fit is more than any fuel allows.
                 let left = distance.to_i64().unwrap_or(i64::MAX - 1) as u64 + 1;
                 let step = Number::from(if falling { -1 } else { 1 });

@@ -59,32 +59,6 @@ enum Slot {
     Found(Value),
 }
 
-/// Most expressions read no more variables than this, and need no allocation for them.
-const INLINE_SLOTS: usize = 6;
-
-struct Slots {
-    inline: [Slot; INLINE_SLOTS],
-    more: Vec<Slot>,
-}
-
-impl Slots {
-    fn new(count: usize) -> Slots {
-        let more = vec![Slot::Unread; count.saturating_sub(INLINE_SLOTS)];
-        Slots {
-            inline: [const { Slot::Unread }; INLINE_SLOTS],
-            more,
-        }
-    }
-
-    fn slot(&mut self, at: usize) -> &mut Slot {
-        if at < INLINE_SLOTS {
-            &mut self.inline[at]
-        } else {
-            &mut self.more[at - INLINE_SLOTS]
-        }
-    }
-}
-
 pub(crate) struct Evaluator<'e> {
     program: &'e Arc<Program>,
     scope: &'e dyn Scope,
@@ -92,7 +66,8 @@ pub(crate) struct Evaluator<'e> {
     fuel: u64,
     depth: u32,
     locals: Vec<Value>,
-    slots: Slots,
+    /// Variables that are read more than once; empty until the first of them is.
+    slots: Vec<Slot>,
     warnings: Vec<Warning>,
     /// Numbers drawn so far.
     draws: u64,
@@ -111,7 +86,7 @@ impl<'e> Evaluator<'e> {
             fuel: env.fuel,
             depth: 0,
             locals: Vec::new(),
-            slots: Slots::new(program.globals.len()),
+            slots: Vec::new(),
             warnings: Vec::new(),
             draws: 0,
         }
@@ -162,7 +137,8 @@ impl<'e> Evaluator<'e> {
         Ok(value)
     }
 
-    /// One step. Every case of more than a line is a function of its own, which keeps this frame small.
+    /// One step, part of the frame of [`Evaluator::eval`]. Every case of more than a line is a function of its own, which keeps this frame small.
+    #[inline(always)]
     fn node(&mut self, frame: &Frame<'_>, id: NodeId) -> Evaluated {
         match frame.program.node(id) {
             Node::Literal(value) => Ok(value.clone()),
@@ -225,49 +201,47 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    /// A variable of the scope, asked for once.
+    /// A variable of the scope; null with a warning if there is none.
     fn global(&mut self, frame: &Frame<'_>, slot: u16) -> Value {
-        let name = &*frame.program.globals[usize::from(slot)];
-        if !Arc::ptr_eq(frame.program, self.program) {
-            return match self.scope.variable(name) {
-                Some(value) => value,
-                None => self.missing_variable(name),
-            };
-        }
-        match self.slots.slot(usize::from(slot)) {
-            Slot::Found(value) => value.clone(),
-            Slot::Missing => Value::Null,
-            Slot::Unread => match self.scope.variable(name) {
-                Some(value) => {
-                    *self.slots.slot(usize::from(slot)) = Slot::Found(value.clone());
-                    value
-                }
-                None => {
-                    *self.slots.slot(usize::from(slot)) = Slot::Missing;
-                    self.missing_variable(name)
-                }
-            },
+        match self.global_if_found(frame, slot) {
+            Some(value) => value,
+            None => self.missing_variable(&frame.program.globals[usize::from(slot)]),
         }
     }
 
+    /// The scope is asked once for each name: what may be read again is kept.
+    fn global_if_found(&mut self, frame: &Frame<'_>, slot: u16) -> Option<Value> {
+        let at = usize::from(slot);
+        let name = &*frame.program.globals[at];
+        // Slots are those of the expression itself; a function from elsewhere has its own.
+        if !frame.program.repeated[at] || !Arc::ptr_eq(frame.program, self.program) {
+            return self.scope.variable(name);
+        }
+        if self.slots.is_empty() {
+            self.slots.resize(frame.program.globals.len(), Slot::Unread);
+        }
+        match &self.slots[at] {
+            Slot::Found(value) => Some(value.clone()),
+            Slot::Missing => None,
+            Slot::Unread => {
+                let value = self.scope.variable(name);
+                self.slots[at] = value.clone().map_or(Slot::Missing, Slot::Found);
+                value
+            }
+        }
+    }
+
+    #[cold]
     fn missing_variable(&mut self, name: &str) -> Value {
         if let Some(builtin) = crate::builtins::find(name) {
             return Value::Function(Arc::new(Function::builtin(builtin)));
         }
-        self.null(WarningKind::NoVariableFound, || {
-            format!("No variable found with name '{name}'")
-        })
-    }
-
-    /// A variable's value, or `None` without a warning.
-    fn global_if_found(&mut self, frame: &Frame<'_>, slot: u16) -> Option<Value> {
-        let warnings = self.warnings.len();
-        let value = self.global(frame, slot);
-        let missing = Arc::ptr_eq(frame.program, self.program)
-            && matches!(self.slots.slot(usize::from(slot)), Slot::Missing)
-            || self.warnings.len() > warnings;
-        self.warnings.truncate(warnings);
-        if missing { None } else { Some(value) }
+        let text = format!("No variable found with name '{name}'");
+        // Once is enough, however often it is read.
+        if self.warnings.iter().any(|warning| warning.text == text) {
+            return Value::Null;
+        }
+        self.null(WarningKind::NoVariableFound, || text)
     }
 
     fn captured(&mut self, frame: &Frame<'_>, index: u16, global: Option<u16>) -> Value {
@@ -443,6 +417,7 @@ impl<'e> Evaluator<'e> {
         Ok(Value::from(text))
     }
 
+    #[inline]
     pub(crate) fn charge(&mut self, steps: u64) -> Evaluated<()> {
         match self.fuel.checked_sub(steps) {
             Some(rest) => {

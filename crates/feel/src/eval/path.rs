@@ -98,8 +98,8 @@ fn time_property(time: &Time, name: &str) -> Option<Value> {
         "second" => {
             // A fraction of a second belongs to the second.
             let nanos = Number::from(i64::from(time.nanosecond()));
-            let fraction = nanos.divide(Number::from(1_000_000_000_i64))?;
-            Value::Number(Number::from(i64::from(time.second())).add(fraction)?)
+            let fraction = nanos.checked_div(Number::from(1_000_000_000_i64))?;
+            Value::Number(Number::from(i64::from(time.second())).checked_add(fraction)?)
         }
         "time offset" => time.offset_seconds().map_or(Value::Null, offset_value),
         "timezone" => Value::from(time.zone().name()),

@@ -22,7 +22,7 @@ pub enum Rounding {
 }
 
 impl Number {
-    pub fn add(self, other: Number) -> Option<Number> {
+    pub fn checked_add(self, other: Number) -> Option<Number> {
         if self.exponent == other.exponent {
             let sum = self.signed() + other.signed();
             return Number::build(sum < 0, sum.unsigned_abs(), i32::from(self.exponent));
@@ -64,8 +64,8 @@ impl Number {
         }
     }
 
-    pub fn subtract(self, other: Number) -> Option<Number> {
-        self.add(other.negate())
+    pub fn checked_sub(self, other: Number) -> Option<Number> {
+        self.checked_add(other.negate())
     }
 
     pub fn negate(self) -> Number {
@@ -82,7 +82,7 @@ impl Number {
         }
     }
 
-    pub fn multiply(self, other: Number) -> Option<Number> {
+    pub fn checked_mul(self, other: Number) -> Option<Number> {
         let negative = self.negative != other.negative;
         let exponent = i32::from(self.exponent) + i32::from(other.exponent);
         if self.high == 0 && other.high == 0 {
@@ -94,7 +94,7 @@ impl Number {
     }
 
     /// `None` when the divisor is zero or the result is out of range.
-    pub fn divide(self, other: Number) -> Option<Number> {
+    pub fn checked_div(self, other: Number) -> Option<Number> {
         if other.is_zero() {
             return None;
         }
@@ -109,7 +109,7 @@ impl Number {
         }
         // Enough digits that the quotient has 35 or 36: 34 and the ones that decide the rounding.
         let power = (PRECISION + 1 + digits(b)).saturating_sub(digits(a));
-        let (quotient, remainder) = Wide::scaled(a, power).divide(b);
+        let (quotient, remainder) = Wide::scaled(a, power).quotient(b);
         let exponent = exponent - power as i32;
         if remainder != 0 {
             let wide = Wide {
@@ -137,8 +137,8 @@ impl Number {
             };
             return Number::build(rest < 0, rest.unsigned_abs(), 0);
         }
-        let floor = self.divide(other)?.round(0, Rounding::Floor)?;
-        self.subtract(other.multiply(floor)?)
+        let floor = self.checked_div(other)?.round(0, Rounding::Floor)?;
+        self.checked_sub(other.checked_mul(floor)?)
     }
 
     /// Rounds to `scale` digits after the point (before it when negative).
@@ -170,15 +170,15 @@ impl Number {
         let mut rest = exponent.unsigned_abs();
         while rest > 0 {
             if rest & 1 == 1 {
-                result = result.multiply(base)?;
+                result = result.checked_mul(base)?;
             }
             rest >>= 1;
             if rest > 0 {
-                base = base.multiply(base)?;
+                base = base.checked_mul(base)?;
             }
         }
         if exponent < 0 {
-            Number::ONE.divide(result)
+            Number::ONE.checked_div(result)
         } else {
             Some(result)
         }
@@ -244,12 +244,12 @@ pub(super) fn shorten(
     let mut sticky = sticky;
     let mut drop = drop;
     while drop > 38 {
-        let (quotient, remainder) = value.divide_wide(POWERS[38]);
+        let (quotient, remainder) = value.quotient_wide(POWERS[38]);
         sticky |= remainder != 0;
         value = quotient;
         drop -= 38;
     }
-    let (quotient, remainder) = value.divide_wide(POWERS[drop]);
+    let (quotient, remainder) = value.quotient_wide(POWERS[drop]);
     assert!(quotient.high == 0, "a shortened coefficient fits 128 bits");
     let half = POWERS[drop] / 2;
     let position = match remainder.cmp(&half) {

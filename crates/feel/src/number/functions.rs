@@ -35,14 +35,16 @@ impl Number {
     pub fn exponential(self) -> Option<Number> {
         let ln_10 = constant(LN_10)?;
         // self = k ln 10 + rest, so that e^self = 10^k e^rest.
-        let k = self.divide(ln_10)?.round(0, super::Rounding::HalfEven)?;
+        let k = self
+            .checked_div(ln_10)?
+            .round(0, super::Rounding::HalfEven)?;
         let shift = i32::try_from(k.to_i64()?).ok()?;
-        let rest = self.subtract(k.multiply(ln_10)?)?;
+        let rest = self.checked_sub(k.checked_mul(ln_10)?)?;
         // e^rest = (e^(rest/64))^64, which keeps the series at about 18 terms.
-        let small = rest.divide(Number::from(64))?;
+        let small = rest.checked_div(Number::from(64))?;
         let mut result = exponential_series(small)?;
         for _ in 0..6 {
-            result = result.multiply(result)?;
+            result = result.checked_mul(result)?;
         }
         result.shift(shift)
     }
@@ -60,11 +62,11 @@ impl Number {
         // Halve the distance to one: reduced = 2^-n m with m in 0.7 .. 1.5.
         let estimate = -reduced.to_f64().log2();
         let halvings = estimate.round() as i64;
-        let m = reduced.multiply(Number::from(2).power_integer(halvings)?)?;
+        let m = reduced.checked_mul(Number::from(2).power_integer(halvings)?)?;
         let ln_m = logarithm_series(m)?;
-        let whole = constant(LN_10)?.multiply(Number::from(i64::from(scale)))?;
-        let twos = constant(LN_2)?.multiply(Number::from(halvings))?;
-        whole.subtract(twos)?.add(ln_m)
+        let whole = constant(LN_10)?.checked_mul(Number::from(i64::from(scale)))?;
+        let twos = constant(LN_2)?.checked_mul(Number::from(halvings))?;
+        whole.checked_sub(twos)?.checked_add(ln_m)
     }
 
     /// General power; `None` where the result is not a real number or out of range.
@@ -80,16 +82,16 @@ impl Number {
             };
         }
         if let Some(root) = exponent
-            .multiply(Number::from(2))
+            .checked_mul(Number::from(2))
             .and_then(|twice| twice.to_i64())
         {
             // Halves are common (x ** 0.5) and exact through the root.
             return self.square_root()?.power_integer(root);
         }
-        let result = self.logarithm()?.multiply(exponent)?.exponential()?;
+        let result = self.logarithm()?.checked_mul(exponent)?.exponential()?;
         Some(snap(result, |candidate| {
             let inverse = Number::ONE
-                .divide(exponent)
+                .checked_div(exponent)
                 .and_then(|inverse| inverse.to_i64());
             inverse.is_some_and(|inverse| candidate.power_integer(inverse) == Some(self))
         }))
@@ -107,7 +109,7 @@ fn integer_root(square: Wide) -> u128 {
     // Newton's iteration from above falls until it has the root rounded down.
     let mut root = 10_u128.pow(PRECISION as u32);
     loop {
-        let (quotient, _) = square.divide(root);
+        let (quotient, _) = square.quotient(root);
         let next = (root + quotient) / 2;
         if next >= root {
             break;
@@ -141,8 +143,8 @@ fn exponential_series(x: Number) -> Option<Number> {
     let mut sum = Number::ONE;
     let mut term = Number::ONE;
     for n in 1..60 {
-        term = term.multiply(x)?.divide(Number::from(n))?;
-        let next = sum.add(term)?;
+        term = term.checked_mul(x)?.checked_div(Number::from(n))?;
+        let next = sum.checked_add(term)?;
         if next == sum {
             break;
         }
@@ -153,17 +155,19 @@ fn exponential_series(x: Number) -> Option<Number> {
 
 /// ln m = 2 artanh((m - 1) / (m + 1)), for m near one.
 fn logarithm_series(m: Number) -> Option<Number> {
-    let z = m.subtract(Number::ONE)?.divide(m.add(Number::ONE)?)?;
-    let square = z.multiply(z)?;
+    let z = m
+        .checked_sub(Number::ONE)?
+        .checked_div(m.checked_add(Number::ONE)?)?;
+    let square = z.checked_mul(z)?;
     let mut power = z;
     let mut sum = z;
     for n in 1..120 {
-        power = power.multiply(square)?;
-        let next = sum.add(power.divide(Number::from(2 * n + 1))?)?;
+        power = power.checked_mul(square)?;
+        let next = sum.checked_add(power.checked_div(Number::from(2 * n + 1))?)?;
         if next == sum {
             break;
         }
         sum = next;
     }
-    sum.multiply(Number::from(2))
+    sum.checked_mul(Number::from(2))
 }

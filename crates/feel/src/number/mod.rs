@@ -47,11 +47,13 @@ impl Number {
         negative: false,
     };
 
+    #[inline]
     fn coefficient(&self) -> u128 {
         u128::from(self.high) << 64 | u128::from(self.low)
     }
 
     /// Builds a number from parts that already keep the invariants.
+    #[inline]
     fn pack(negative: bool, coefficient: u128, exponent: i32) -> Number {
         debug_assert!(coefficient < COEFFICIENT_LIMIT);
         Number {
@@ -63,6 +65,7 @@ impl Number {
     }
 
     /// Rounds to 34 digits and checks the exponent; `None` when the magnitude is out of range.
+    #[inline]
     fn build(negative: bool, coefficient: u128, exponent: i32) -> Option<Number> {
         if coefficient < COEFFICIENT_LIMIT && (EXPONENT_MIN..=EXPONENT_MAX).contains(&exponent) {
             return Some(Number::pack(negative, coefficient, exponent));
@@ -167,6 +170,7 @@ impl Number {
         format!("{value:e}").parse().ok()
     }
 
+    #[inline]
     fn signed(&self) -> i128 {
         let magnitude = self.coefficient() as i128;
         if self.negative { -magnitude } else { magnitude }
@@ -193,6 +197,7 @@ impl Number {
 }
 
 impl Ord for Number {
+    #[inline]
     fn cmp(&self, other: &Number) -> Ordering {
         if self.exponent == other.exponent {
             return self.signed().cmp(&other.signed());

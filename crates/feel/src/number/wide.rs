@@ -96,18 +96,18 @@ impl Wide {
     }
 
     /// Quotient and remainder; the quotient may be wider than 128 bits.
-    pub(super) fn divide_wide(self, divisor: u128) -> (Wide, u128) {
+    pub(super) fn quotient_wide(self, divisor: u128) -> (Wide, u128) {
         let high = self.high / divisor;
         let rest = Wide {
             high: self.high % divisor,
             low: self.low,
         };
-        let (low, remainder) = rest.divide(divisor);
+        let (low, remainder) = rest.quotient(divisor);
         (Wide { high, low }, remainder)
     }
 
     /// Quotient and remainder where the quotient fits 128 bits (Knuth's algorithm D with 64-bit digits).
-    pub(super) fn divide(self, divisor: u128) -> (u128, u128) {
+    pub(super) fn quotient(self, divisor: u128) -> (u128, u128) {
         assert!(
             self.high < divisor,
             "the quotient of a wide division must fit 128 bits"

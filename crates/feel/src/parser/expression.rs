@@ -245,10 +245,12 @@ impl Parser<'_> {
     fn filter(&mut self, list: NodeId) -> Parsed<NodeId> {
         self.expect_symbol("[")?;
         self.bind_item()?;
+        self.repeating += 1;
         let in_range_end = std::mem::replace(&mut self.in_range_end, false);
         let predicate = self.expression()?;
         self.in_range_end = in_range_end;
         self.unbind_item();
+        self.repeating -= 1;
         self.expect_symbol("]")?;
         self.add(Node::Filter { list, predicate })
     }

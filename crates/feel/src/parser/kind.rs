@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Parsed, Parser};
-use crate::ast::Kind;
+use crate::ast::{EntryKinds, Kind};
 use crate::lexer::TokenKind;
 
 impl Parser<'_> {
@@ -79,7 +79,7 @@ impl Parser<'_> {
         Ok(Some(Box::new(kind)))
     }
 
-    fn entry_kinds(&mut self) -> Parsed<Option<Box<[(Arc<str>, Kind)]>>> {
+    fn entry_kinds(&mut self) -> Parsed<Option<EntryKinds>> {
         if !self.eat_symbol("<")? {
             return Ok(None);
         }

@@ -33,6 +33,10 @@ pub(crate) struct Parser<'s> {
     /// Names that are more than one word.
     spaced: Vec<SpacedName>,
     nesting: usize,
+    /// How many loops and filters are open.
+    repeating: u32,
+    /// Whether a variable is read more than once, by slot.
+    repeated: Vec<bool>,
     /// How often `?` and `partial` were read so far.
     input_reads: u32,
     partial_reads: u32,
@@ -89,6 +93,8 @@ impl<'s> Parser<'s> {
             global_slots: BTreeMap::new(),
             spaced: Vec::new(),
             nesting: 0,
+            repeating: 0,
+            repeated: Vec::new(),
             input_reads: 0,
             partial_reads: 0,
             in_range_end: false,
@@ -104,6 +110,7 @@ impl<'s> Parser<'s> {
             nodes: self.arena.nodes,
             root,
             globals: self.globals.into_boxed_slice(),
+            repeated: self.repeated.into_boxed_slice(),
             variables,
         }
     }

@@ -22,6 +22,9 @@ const RESERVED: [&str; 9] = [
     "of",
 ];
 
+/// Iterators, and the names that they bound.
+type Iterations = (Box<[Iteration]>, Vec<Arc<str>>);
+
 impl Parser<'_> {
     pub(super) fn primary(&mut self) -> Parsed<NodeId> {
         match self.token.kind {
@@ -134,6 +137,7 @@ impl Parser<'_> {
     fn iteration(&mut self) -> Parsed<NodeId> {
         self.advance()?;
         let partial: Arc<str> = "partial".into();
+        self.repeating += 1;
         self.bind(&partial)?;
         let (iterations, names) = self.iterations()?;
         self.expect_word("return")?;
@@ -141,6 +145,7 @@ impl Parser<'_> {
         let body = self.expression()?;
         names.iter().rev().for_each(|name| self.unbind(name));
         self.unbind(&partial);
+        self.repeating -= 1;
         let reads_partial = self.partial_reads > reads_before;
         self.add(Node::For {
             iterations,
@@ -152,10 +157,12 @@ impl Parser<'_> {
     fn quantified(&mut self) -> Parsed<NodeId> {
         let every = self.is_word("every");
         self.advance()?;
+        self.repeating += 1;
         let (iterations, names) = self.iterations()?;
         self.expect_word("satisfies")?;
         let body = self.expression()?;
         names.iter().rev().for_each(|name| self.unbind(name));
+        self.repeating -= 1;
         self.add(Node::Quantified {
             every,
             iterations,
@@ -164,7 +171,7 @@ impl Parser<'_> {
     }
 
     /// `name in list, …`; each name is bound when the next list is read.
-    fn iterations(&mut self) -> Parsed<(Box<[Iteration]>, Vec<Arc<str>>)> {
+    fn iterations(&mut self) -> Parsed<Iterations> {
         let mut iterations = Vec::new();
         let mut names = Vec::new();
         loop {

@@ -163,8 +163,9 @@ impl Parser<'_> {
     }
 
     fn global(&mut self, name: &str) -> Parsed<NodeId> {
-        if let Some(slot) = self.global_slots.get(name) {
-            return self.add(Node::Global(*slot));
+        if let Some(slot) = self.global_slots.get(name).copied() {
+            self.repeated[usize::from(slot)] = true;
+            return self.add(Node::Global(slot));
         }
         let Ok(slot) = u16::try_from(self.globals.len()) else {
             return Err(
@@ -172,6 +173,7 @@ impl Parser<'_> {
             );
         };
         self.globals.push(name.into());
+        self.repeated.push(self.repeating > 0);
         self.global_slots.insert(name.into(), slot);
         self.add(Node::Global(slot))
     }

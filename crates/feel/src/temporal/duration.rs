@@ -45,7 +45,7 @@ impl DaysTimeDuration {
         DaysTimeDuration::from_nanos(-self.total_nanos())
     }
 
-    pub fn add(self, other: DaysTimeDuration) -> Option<DaysTimeDuration> {
+    pub fn checked_add(self, other: DaysTimeDuration) -> Option<DaysTimeDuration> {
         DaysTimeDuration::from_nanos(self.total_nanos().checked_add(other.total_nanos())?)
     }
 }
@@ -71,7 +71,7 @@ impl YearsMonthsDuration {
             .map(YearsMonthsDuration::from_months)
     }
 
-    pub fn add(self, other: YearsMonthsDuration) -> Option<YearsMonthsDuration> {
+    pub fn checked_add(self, other: YearsMonthsDuration) -> Option<YearsMonthsDuration> {
         self.months
             .checked_add(other.months)
             .map(YearsMonthsDuration::from_months)
