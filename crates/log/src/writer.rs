@@ -305,13 +305,19 @@ impl Writer {
                 && self.stuck.is_none()
         };
         self.refuse_all(None);
-        let end = self.offset + frame::ALIGN;
-        if orderly && end <= self.active.bytes {
-            let batch = self.encode(Vec::new());
-            let written = self.active.file.write_at(self.offset, &batch.bytes);
-            if let Err(error) = written.and_then(|()| self.active.file.sync()) {
-                tracing::warn!("mark the log as closed: {error}");
-            }
+        if !orderly {
+            return;
+        }
+        if self.offset + frame::ALIGN > self.active.bytes {
+            // Without space for the mark the log is as after a crash, which is no harm.
+            let Some(next) = self.shared.lock().prepared.take() else { return };
+            self.offset = frame::DATA_START;
+            self.active = next;
+        }
+        let batch = self.encode(Vec::new());
+        let written = self.active.file.write_at(self.offset, &batch.bytes);
+        if let Err(error) = written.and_then(|()| self.active.file.sync()) {
+            tracing::warn!("mark the log as closed: {error}");
         }
     }
 

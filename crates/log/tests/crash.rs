@@ -215,7 +215,7 @@ impl Harness {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn recovery_finds_a_prefix_with_all_that_was_acknowledged(ops in prop::collection::vec(op(), 1..80)) {
