@@ -46,15 +46,37 @@ struct Entry {
 }
 
 /// Compiled process definitions, kept by key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Definitions {
+    processes_max: usize,
+    resource_bytes_max: usize,
     entries: FxHashMap<Key, Entry>,
     /// Keys in the order in which they are looked over when room is needed.
     queue: VecDeque<Key>,
     resource_bytes: usize,
 }
 
+impl Default for Definitions {
+    fn default() -> Definitions {
+        Definitions::new(
+            limits::COMPILED_PROCESSES_MAX,
+            limits::COMPILED_RESOURCE_BYTES_MAX,
+        )
+    }
+}
+
 impl Definitions {
+    /// Keeps so many processes, out of so many bytes of resources.
+    pub fn new(processes_max: usize, resource_bytes_max: usize) -> Definitions {
+        Definitions {
+            processes_max,
+            resource_bytes_max,
+            entries: FxHashMap::default(),
+            queue: VecDeque::new(),
+            resource_bytes: 0,
+        }
+    }
+
     /// The process of that key.
     pub fn process(&mut self, state: &dyn Read, key: Key) -> Result<Option<Arc<Definition>>> {
         if let Some(entry) = self.entries.get_mut(&key) {
@@ -114,8 +136,8 @@ impl Definitions {
     /// Drops what has not been used lately, until there is room for one more. Ends, since each round either drops an entry
     /// or clears its mark.
     fn make_room(&mut self, resource_bytes: usize) {
-        while self.entries.len() >= limits::COMPILED_PROCESSES_MAX
-            || self.resource_bytes + resource_bytes > limits::COMPILED_RESOURCE_BYTES_MAX
+        while self.entries.len() >= self.processes_max
+            || self.resource_bytes + resource_bytes > self.resource_bytes_max
         {
             let Some(key) = self.queue.pop_front() else {
                 return;

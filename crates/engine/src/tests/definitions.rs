@@ -1,8 +1,9 @@
+use std::sync::Arc;
+
 use skep_protocol::{Key, values};
 
 use super::content::Content;
-use crate::definitions::Definitions;
-use crate::limits;
+use crate::definitions::{Definition, Definitions};
 use crate::tables::processes;
 
 fn deployed(content: &mut Content, key: i64, bytes: usize) {
@@ -27,11 +28,7 @@ fn deployed(content: &mut Content, key: i64, bytes: usize) {
     processes::insert(content, &definition).unwrap();
 }
 
-fn process(
-    definitions: &mut Definitions,
-    content: &Content,
-    key: i64,
-) -> std::sync::Arc<crate::definitions::Definition> {
+fn process(definitions: &mut Definitions, content: &Content, key: i64) -> Arc<Definition> {
     definitions.process(content, Key(key)).unwrap().unwrap()
 }
 
@@ -60,28 +57,32 @@ fn a_definition_is_found_by_key_by_id_and_by_version() {
 
 #[test]
 fn what_is_used_stays_compiled_and_the_rest_makes_room() {
+    let bytes = 1000;
     let mut content = Content::default();
-    let mut definitions = Definitions::default();
-    // Large resources, so that few of them are all that fit.
-    let bytes = 2 << 20;
-    let fit = (limits::COMPILED_RESOURCE_BYTES_MAX / bytes) as i64;
-    for key in 1..=fit + 1 {
+    for key in 1..=4 {
         deployed(&mut content, key, bytes);
     }
-    let first: Vec<_> = (1..=fit)
-        .map(|key| process(&mut definitions, &content, key))
-        .collect();
-    let again = process(&mut definitions, &content, 1);
-    assert!(
-        std::sync::Arc::ptr_eq(&first[0], &again),
-        "it was compiled once"
-    );
-    process(&mut definitions, &content, fit + 1);
-    let kept = process(&mut definitions, &content, 1);
-    assert!(std::sync::Arc::ptr_eq(&first[0], &kept), "it had been used");
-    let compiled_again = process(&mut definitions, &content, 2);
-    assert!(
-        !std::sync::Arc::ptr_eq(&first[1], &compiled_again),
-        "it had made room"
-    );
+    for (processes_max, resource_bytes_max) in [(3, usize::MAX), (100, 3 * bytes)] {
+        let mut definitions = Definitions::new(processes_max, resource_bytes_max);
+        let first: Vec<_> = (1..=3)
+            .map(|key| process(&mut definitions, &content, key))
+            .collect();
+        let again = process(&mut definitions, &content, 1);
+        assert!(Arc::ptr_eq(&first[0], &again), "it was compiled once");
+        process(&mut definitions, &content, 4);
+        let kept = process(&mut definitions, &content, 1);
+        assert!(Arc::ptr_eq(&first[0], &kept), "it had been used");
+        let compiled_again = process(&mut definitions, &content, 2);
+        assert!(!Arc::ptr_eq(&first[1], &compiled_again), "it had made room");
+    }
+}
+
+#[test]
+fn a_process_larger_than_all_room_is_compiled_nevertheless() {
+    let mut content = Content::default();
+    deployed(&mut content, 1, 1000);
+    let mut definitions = Definitions::new(3, 10);
+    for _ in 0..2 {
+        process(&mut definitions, &content, 1);
+    }
 }
