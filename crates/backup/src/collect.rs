@@ -43,6 +43,7 @@ use crate::ids::BackupId;
 use crate::layout::{BackupObject, CHUNKS, ChunkName, MARKS};
 use crate::lease::Lease;
 use crate::limits::{CHUNK_OBJECTS_MAX, GRACE_MIN, MARKS_MAX, UPLOAD_DEADLINE_MAX};
+use crate::listing::{Listed, Names, list_names};
 use crate::manifest::PartitionManifest;
 use crate::retry::RetryPolicy;
 use crate::status::all_backups;
@@ -109,15 +110,6 @@ struct Run<'a> {
     grace: Duration,
 }
 
-/// An object as listed.
-#[derive(Clone, Copy, Debug)]
-struct Listed {
-    modified: SystemTime,
-    size: u64,
-}
-
-type Names = BTreeMap<ChunkName, Listed>;
-
 impl Run<'_> {
     async fn collect(&self) -> Result<CollectReport, BackupError> {
         // The order of these reads matters: marks, then manifests.
@@ -167,28 +159,7 @@ impl Run<'_> {
     }
 
     async fn list(&self, prefix: &str, limit: usize) -> Result<Names, BackupError> {
-        let mut names = Names::new();
-        let mut listing = self.store.list(prefix);
-        while let Some(meta) = listing.next().await {
-            let meta = meta?;
-            if let Some(name) = ChunkName::parse(&meta.path) {
-                names.insert(
-                    name,
-                    Listed {
-                        modified: meta.modified,
-                        size: meta.size,
-                    },
-                );
-            }
-            if names.len() > limit {
-                let detail = format!("there are more than {limit} objects");
-                return Err(BackupError::Damaged {
-                    path: prefix.to_owned(),
-                    detail,
-                });
-            }
-        }
-        Ok(names)
+        Ok(list_names(self.store, prefix, limit, &self.options.retry).await?)
     }
 
     /// The chunks of all manifests there are, those of backups being deleted included.

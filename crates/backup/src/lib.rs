@@ -35,6 +35,7 @@ mod index;
 mod layout;
 mod lease;
 mod limits;
+mod listing;
 mod manifest;
 mod marker;
 mod pace;

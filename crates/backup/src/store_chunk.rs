@@ -7,7 +7,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use skep_blob::{BlobErrorKind, BlobRef, BlobStore, PutOutcome};
 
 use crate::chunk::{
@@ -18,6 +17,7 @@ use crate::error::BackupError;
 use crate::ids::BackupId;
 use crate::layout::{CHUNKS, ChunkName, MARKS};
 use crate::limits::{CHUNK_OBJECTS_MAX, MARKS_MAX};
+use crate::listing::list_names;
 use crate::manifest::{PartitionIdentity, PartitionManifest};
 use crate::pace::Pace;
 use crate::plan::{PlannedChunk, PlannedContent, read_chunk};
@@ -42,7 +42,7 @@ impl Known {
         retry: &RetryPolicy,
     ) -> Result<Self, BackupError> {
         let mut known = Self {
-            condemned: names(store, MARKS, MARKS_MAX).await?,
+            condemned: names(store, MARKS, MARKS_MAX, retry).await?,
             ..Self::default()
         };
         let manifest = match base {
@@ -60,7 +60,7 @@ impl Known {
                 .collect();
         }
         if list || manifest.is_none() {
-            known.listed = names(store, CHUNKS, CHUNK_OBJECTS_MAX).await?;
+            known.listed = names(store, CHUNKS, CHUNK_OBJECTS_MAX, retry).await?;
         }
         Ok(known)
     }
@@ -77,20 +77,12 @@ async fn names(
     store: &dyn BlobStore,
     prefix: &str,
     limit: usize,
+    retry: &RetryPolicy,
 ) -> Result<HashSet<ChunkName>, BackupError> {
-    let mut names = HashSet::new();
-    let mut listing = store.list(prefix);
-    while let Some(meta) = listing.next().await {
-        names.extend(ChunkName::parse(&meta?.path));
-        if names.len() > limit {
-            let detail = format!("there are more than {limit} objects");
-            return Err(BackupError::Damaged {
-                path: prefix.to_owned(),
-                detail,
-            });
-        }
-    }
-    Ok(names)
+    Ok(list_names(store, prefix, limit, retry)
+        .await?
+        .into_keys()
+        .collect())
 }
 
 impl StoredChunk {
