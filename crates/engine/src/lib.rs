@@ -17,12 +17,18 @@ mod context;
 mod definitions;
 mod elements;
 mod engine;
+mod instances;
+mod json;
 pub mod limits;
 mod outcome;
 mod processing;
 mod processors;
 pub mod tables;
 
+pub use behaviours::channel::{targets_with_undelivered, undelivered};
 pub use context::{Context, EngineConfig};
 pub use engine::{Due, Engine, Input};
 pub use outcome::{Outcome, Send};
+
+#[cfg(test)]
+mod tests;

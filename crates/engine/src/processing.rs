@@ -9,6 +9,7 @@ use skep_protocol::{Command, Intent, Key, Position, Record, RecordType, RecordVa
 use skep_state::{StateError, Txn};
 
 use crate::definitions::Definitions;
+use crate::instances::{ElementInstance, Instances};
 use crate::tables::keys;
 use crate::{Context, EngineConfig, Outcome};
 
@@ -32,6 +33,8 @@ pub(crate) struct Processing<'a> {
     pub context: Context,
     /// Compiled definitions.
     pub definitions: &'a mut Definitions,
+    /// Element instances met so far.
+    pub instances: Instances,
     /// What has come of it so far.
     pub outcome: Outcome,
     /// Follow-up commands not yet evaluated.
@@ -46,6 +49,17 @@ impl Processing<'_> {
     /// The time of the evaluation, in epoch milliseconds.
     pub fn now(&self) -> i64 {
         self.context.time
+    }
+
+    /// The element instance of that key.
+    pub fn instance(&mut self, key: Key) -> Result<Option<ElementInstance>> {
+        self.instances.get(self.txn, self.definitions, key)
+    }
+
+    /// The element instance of a key that the state refers to, so that it must be there.
+    pub fn existing_instance(&mut self, key: Key) -> Result<ElementInstance> {
+        let instance = self.instance(key)?;
+        Ok(instance.unwrap_or_else(|| panic!("element instance {key} is referred to but does not exist")))
     }
 
     /// A new key.

@@ -2,5 +2,17 @@
 
 pub(crate) mod channel;
 pub(crate) mod deployments;
+pub(crate) mod errors;
+pub(crate) mod events;
+pub(crate) mod expressions;
+pub(crate) mod incidents;
+pub(crate) mod instances;
+pub(crate) mod jobs;
+pub(crate) mod lifecycle;
+pub(crate) mod mappings;
 pub(crate) mod message_starts;
 pub(crate) mod messages;
+pub(crate) mod results;
+pub(crate) mod subscriptions;
+pub(crate) mod timers;
+pub(crate) mod variables;

@@ -6,6 +6,7 @@ use skep_protocol::{
 };
 
 use crate::behaviours::{message_starts, messages as correlation};
+use crate::json::Document;
 use crate::limits;
 use crate::processing::{Processing, Result};
 use crate::tables::{message_subscriptions, messages};
@@ -37,6 +38,15 @@ fn publish(p: &mut Processing, command: &Command, message: &values::Message) -> 
             message.message_id
         );
         p.reject(command, Rejection::already_exists(reason));
+        return Ok(());
+    }
+    if let Err(error) = Document::parse(&message.variables) {
+        p.reject(
+            command,
+            Rejection::invalid_argument(format!(
+                "Expected the variables to be a JSON object, but {error}"
+            )),
+        );
         return Ok(());
     }
     let receivers = receivers(p, message)?;

@@ -3,6 +3,13 @@
 pub(crate) mod channel;
 pub(crate) mod checkpoint;
 pub(crate) mod deployment;
+pub(crate) mod incident;
+pub(crate) mod job;
+pub(crate) mod job_batch;
 pub(crate) mod message;
 pub(crate) mod message_subscription;
+pub(crate) mod process_instance;
+pub(crate) mod process_instance_creation;
 pub(crate) mod process_message_subscription;
+pub(crate) mod timer;
+pub(crate) mod variable_document;

@@ -42,6 +42,7 @@ impl Evaluator {
                 first_position: first,
             },
             definitions: &mut self.definitions,
+            instances: Default::default(),
             outcome: Outcome::default(),
             follow_ups: VecDeque::new(),
             source: Position::NONE,

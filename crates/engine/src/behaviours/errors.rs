@@ -1,0 +1,74 @@
+//! Thrown errors: who catches them.
+
+use skep_bpmn::model::{ElementIndex, ElementKind, Trigger};
+use skep_protocol::Key;
+use skep_protocol::values::IncidentErrorType;
+
+use crate::behaviours::incidents::Failure;
+use crate::behaviours::lifecycle;
+use crate::instances::ElementInstance;
+use crate::processing::{Processing, Result};
+use crate::tables::element_instances::ElementState;
+
+/// Where a thrown error is caught, or what could have been caught.
+#[derive(Debug)]
+pub(crate) enum Caught {
+    /// By that event of that element instance.
+    By {
+        /// The element instance that is interrupted.
+        element_instance: Key,
+        /// The event.
+        event: ElementIndex,
+    },
+    /// By nobody. These codes are caught.
+    Nowhere(Vec<String>),
+}
+
+/// Looks for the event that catches an error: at the element that throws it, then outwards. In one scope an event for exactly
+/// that code goes before one for all codes.
+pub(crate) fn find(p: &mut Processing, thrower: &ElementInstance, code: &str) -> Result<Caught> {
+    let mut available = Vec::new();
+    let mut instance = thrower.clone();
+    while instance.flow_scope_key.is_some() {
+        let scope = p.existing_instance(instance.flow_scope_key)?;
+        let catches = instance.interrupted_by.is_none()
+            && instance.state != ElementState::Terminating
+            && lifecycle::is_open(&scope);
+        if catches && let Some(event) = matching(&instance, code, &mut available) {
+            return Ok(Caught::By { element_instance: instance.key, event });
+        }
+        instance = scope;
+    }
+    Ok(Caught::Nowhere(available))
+}
+
+fn matching(instance: &ElementInstance, code: &str, available: &mut Vec<String>) -> Option<ElementIndex> {
+    let mut catch_all = None;
+    for &index in &instance.element().boundary_events {
+        let ElementKind::BoundaryEvent(boundary) = &instance.process.element(index).kind else {
+            continue;
+        };
+        match &boundary.trigger {
+            Trigger::Error(Some(caught)) if **caught == *code => return Some(index),
+            Trigger::Error(Some(caught)) => available.push(caught.to_string()),
+            Trigger::Error(None) => catch_all = Some(index),
+            _ => {}
+        }
+    }
+    catch_all
+}
+
+/// The incident of an error that nobody catches.
+pub(crate) fn uncaught(code: &str, message: &str, available: &[String]) -> Failure {
+    let mut text = format!("Expected to throw an error event with the code '{code}'");
+    if !message.is_empty() {
+        text.push_str(&format!(" with message '{message}'"));
+    }
+    text.push_str(", but it was not caught.");
+    if available.is_empty() {
+        text.push_str(" No error events are available in the scope.");
+    } else {
+        text.push_str(&format!(" Available error events are [{}]", available.join(", ")));
+    }
+    Failure::new(IncidentErrorType::UnhandledErrorEvent, text)
+}

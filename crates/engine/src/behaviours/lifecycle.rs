@@ -1,0 +1,246 @@
+//! The life of element instances: the transitions that all kinds of elements share, and how a token moves.
+//!
+//! ```text
+//! ACTIVATING → ACTIVATED → COMPLETING → COMPLETED
+//! ACTIVATING | ACTIVATED | COMPLETING → TERMINATING → TERMINATED
+//! ```
+//!
+//! Whatever happens elsewhere than in the element at hand is scheduled as a follow-up command, so that nothing here recurses and
+//! races show as refused commands. A scope with many children terminates them a window at a time.
+
+use skep_bpmn::model::{ElementIndex, ElementKind, FlowIndex};
+use skep_protocol::{Command, Key, ProcessInstanceIntent};
+
+use crate::behaviours::{events, incidents, jobs, message_starts, subscriptions};
+use crate::instances::ElementInstance;
+use crate::limits;
+use crate::processing::{Processing, Result};
+use crate::tables::element_instances::{self, ElementState};
+use crate::tables::{event_triggers, taken_sequence_flows, variables};
+
+/// Has an element of a scope activated after the command at hand.
+pub(crate) fn schedule_activation(p: &mut Processing, scope: &ElementInstance, element: ElementIndex) -> Result<()> {
+    let key = p.next_key()?;
+    p.instances.change(scope.key, |scope| scope.tokens += 1);
+    p.follow_up(Command::new(key, ProcessInstanceIntent::ActivateElement, scope.child_value(element)));
+    Ok(())
+}
+
+/// Has an element of a scope activated whatever led to it: a join begins without its incoming sequence flows.
+pub(crate) fn schedule_direct_activation(
+    p: &mut Processing,
+    scope: &ElementInstance,
+    element: ElementIndex,
+) -> Result<()> {
+    let target = scope.process.element(element);
+    if is_join(&target.kind, target.incoming.len()) {
+        for &flow in &target.incoming {
+            taken_sequence_flows::take(p.txn, scope.key, &target.id, &scope.process.flow(flow).id)?;
+        }
+        let missing = target.incoming.len() as u32 - 1;
+        p.instances.change(scope.key, |scope| scope.tokens += missing);
+    }
+    schedule_activation(p, scope, element)
+}
+
+/// Has an element instance completed after the command at hand.
+pub(crate) fn schedule_completion(p: &mut Processing, instance: &ElementInstance) {
+    p.follow_up(Command::new(instance.key, ProcessInstanceIntent::CompleteElement, instance.value()));
+}
+
+/// Has an element instance terminated after the command at hand.
+pub(crate) fn schedule_termination(p: &mut Processing, instance: &ElementInstance) {
+    p.follow_up(Command::new(instance.key, ProcessInstanceIntent::TerminateElement, instance.value()));
+}
+
+/// A new element instance in a scope, which has used up the tokens that led to it.
+pub(crate) fn enter(
+    p: &mut Processing,
+    key: Key,
+    scope: &ElementInstance,
+    element: ElementIndex,
+    tokens: u32,
+) -> ElementInstance {
+    let instance = ElementInstance::new(key, scope, element);
+    p.instances.change(scope.key, |scope| {
+        assert!(scope.tokens >= tokens, "scope {} has {} tokens, not {tokens}", scope.key, scope.tokens);
+        scope.tokens -= tokens;
+        scope.children += 1;
+    });
+    p.instances.add(instance.clone());
+    p.event(key, ProcessInstanceIntent::ElementActivating, instance.value());
+    instance
+}
+
+/// ELEMENT_ACTIVATED.
+pub(crate) fn activated(p: &mut Processing, instance: &ElementInstance) {
+    transition(p, instance, ElementState::Activated, ProcessInstanceIntent::ElementActivated);
+}
+
+/// ELEMENT_COMPLETING.
+pub(crate) fn completing(p: &mut Processing, instance: &ElementInstance) {
+    transition(p, instance, ElementState::Completing, ProcessInstanceIntent::ElementCompleting);
+}
+
+/// ELEMENT_ACTIVATED for what has nothing to wait for.
+pub(crate) fn activated_and_done(p: &mut Processing, instance: &ElementInstance) {
+    activated(p, instance);
+    schedule_completion(p, instance);
+}
+
+fn transition(p: &mut Processing, instance: &ElementInstance, state: ElementState, intent: ProcessInstanceIntent) {
+    p.instances.change(instance.key, |instance| instance.state = state);
+    p.event(instance.key, intent, instance.value());
+}
+
+/// ELEMENT_COMPLETED, and the token goes on along all outgoing sequence flows.
+pub(crate) fn completed(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
+    end(p, instance, ProcessInstanceIntent::ElementCompleted)?;
+    let flows = &instance.element().outgoing;
+    for &flow in flows {
+        take_flow(p, instance, flow)?;
+    }
+    if flows.is_empty() { path_ended(p, instance.flow_scope_key) } else { Ok(()) }
+}
+
+/// ELEMENT_COMPLETED, and the token goes on along one sequence flow, if there is one.
+pub(crate) fn completed_to(p: &mut Processing, instance: &ElementInstance, flow: Option<FlowIndex>) -> Result<()> {
+    end(p, instance, ProcessInstanceIntent::ElementCompleted)?;
+    match flow {
+        Some(flow) => take_flow(p, instance, flow),
+        None => path_ended(p, instance.flow_scope_key),
+    }
+}
+
+/// ELEMENT_COMPLETED of a process instance.
+pub(crate) fn process_completed(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
+    end(p, instance, ProcessInstanceIntent::ElementCompleted)
+}
+
+fn take_flow(p: &mut Processing, instance: &ElementInstance, flow: FlowIndex) -> Result<()> {
+    let flow = instance.process.flow(flow);
+    let key = p.next_key()?;
+    p.event(key, ProcessInstanceIntent::SequenceFlowTaken, instance.flow_value(flow));
+    let target = instance.process.element(flow.target);
+    if is_join(&target.kind, target.incoming.len()) {
+        taken_sequence_flows::take(p.txn, instance.flow_scope_key, &target.id, &flow.id)?;
+    }
+    let scope = p.existing_instance(instance.flow_scope_key)?;
+    schedule_activation(p, &scope, flow.target)
+}
+
+/// Whether an element waits for all of its incoming sequence flows.
+pub(crate) fn is_join(kind: &ElementKind, incoming: usize) -> bool {
+    matches!(kind, ElementKind::ParallelGateway) && incoming > 1
+}
+
+/// Something in a scope came to an end. If nothing else is left in it, it completes.
+pub(crate) fn path_ended(p: &mut Processing, scope: Key) -> Result<()> {
+    let scope = p.existing_instance(scope)?;
+    if scope.is_idle() && scope.state == ElementState::Activated {
+        schedule_completion(p, &scope);
+    }
+    Ok(())
+}
+
+/// The last event of an element instance, and the end of all that belongs to it.
+fn end(p: &mut Processing, instance: &ElementInstance, intent: ProcessInstanceIntent) -> Result<()> {
+    p.event(instance.key, intent, instance.value());
+    let now = p.existing_instance(instance.key)?;
+    assert_eq!(now.children, 0, "element instance {} ends with children", now.key);
+    if now.has_variables {
+        variables::delete_scope(p.txn, now.key)?;
+    }
+    if now.has_triggers {
+        for (trigger, _) in event_triggers::of_scope(p.txn, now.key)? {
+            event_triggers::delete(p.txn, now.key, trigger);
+        }
+    }
+    if now.tokens > 0 {
+        taken_sequence_flows::delete_scope(p.txn, now.key)?;
+    }
+    p.instances.remove(now.key);
+    if now.flow_scope_key.is_some() {
+        p.existing_instance(now.flow_scope_key)?;
+        p.instances.change(now.flow_scope_key, |scope| {
+            assert!(scope.children > 0, "scope {} loses a child that it does not have", scope.key);
+            scope.children -= 1;
+        });
+    }
+    Ok(())
+}
+
+/// ELEMENT_TERMINATING, and the end of all that it waits for.
+pub(crate) fn terminate(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
+    transition(p, instance, ElementState::Terminating, ProcessInstanceIntent::ElementTerminating);
+    jobs::cancel_of(p, instance)?;
+    subscriptions::close(p, instance)?;
+    incidents::resolve_of(p, instance.key)?;
+    if instance.children > 0 {
+        return terminate_children(p, instance.key, limits::TERMINATING_CHILDREN_MAX);
+    }
+    terminated(p, instance.key)
+}
+
+/// Has the next children of a terminating scope terminated.
+fn terminate_children(p: &mut Processing, scope: Key, count: usize) -> Result<()> {
+    p.instances.flush(p.txn);
+    let scope = p.existing_instance(scope)?;
+    let children = element_instances::children(p.txn, scope.key, scope.terminated_up_to, count)?;
+    for &child in &children {
+        let child = p.existing_instance(child)?;
+        schedule_termination(p, &child);
+    }
+    if let Some(&last) = children.last() {
+        p.instances.change(scope.key, |scope| scope.terminated_up_to = last);
+    }
+    Ok(())
+}
+
+/// ELEMENT_TERMINATED, of the scopes around it as well if they waited for it.
+fn terminated(p: &mut Processing, key: Key) -> Result<()> {
+    let mut key = key;
+    loop {
+        let instance = p.existing_instance(key)?;
+        if !instance.flow_scope_key.is_some() {
+            end(p, &instance, ProcessInstanceIntent::ElementTerminated)?;
+            return instance_ended(p, &instance);
+        }
+        let scope = p.existing_instance(instance.flow_scope_key)?;
+        if scope.state != ElementState::Terminating {
+            return terminated_in_living_scope(p, &instance, &scope);
+        }
+        end(p, &instance, ProcessInstanceIntent::ElementTerminated)?;
+        if scope.children > 1 {
+            return terminate_children(p, scope.key, 1);
+        }
+        key = scope.key;
+    }
+}
+
+/// What comes after an element was interrupted: the boundary event that did it.
+fn terminated_in_living_scope(p: &mut Processing, instance: &ElementInstance, scope: &ElementInstance) -> Result<()> {
+    let interrupted_by = instance.interrupted_by.filter(|_| is_open(scope));
+    let mut variables = None;
+    if let Some(event) = interrupted_by {
+        variables = events::take(p, instance, event)?;
+    }
+    end(p, instance, ProcessInstanceIntent::ElementTerminated)?;
+    match (interrupted_by, variables) {
+        (Some(event), Some(variables)) => events::activate_boundary_event(p, scope.key, event, variables),
+        _ => path_ended(p, scope.key),
+    }
+}
+
+/// Whether elements in a scope may begin and end.
+pub(crate) fn is_open(scope: &ElementInstance) -> bool {
+    scope.state == ElementState::Activated && scope.interrupted_by.is_none()
+}
+
+/// A process instance has completed or terminated.
+pub(crate) fn instance_ended(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
+    if instance.has_awaited_result {
+        crate::tables::awaited_results::delete(p.txn, instance.key);
+    }
+    message_starts::instance_ended(p, instance.key)
+}

@@ -1,0 +1,49 @@
+//! The process itself: the root scope.
+
+use skep_bpmn::model::Scope;
+use skep_protocol::ProcessInstanceIntent;
+
+use crate::behaviours::incidents::Step;
+use crate::behaviours::{lifecycle, results};
+use crate::instances::ElementInstance;
+use crate::processing::{Processing, Result};
+use crate::tables::element_instances::ElementState;
+use crate::tables::event_triggers;
+
+/// Begins at the start event that was triggered, or else at the none start event.
+pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &Scope) -> Step<()> {
+    lifecycle::activated(p, instance);
+    let mut start = scope.none_start;
+    if instance.has_triggers
+        && let Some((_, trigger)) = event_triggers::of_scope(p.txn, instance.key)?.first()
+    {
+        start = instance.process.element_by_id(&trigger.target_element_id).map(|event| event.index);
+    }
+    let start = start.expect("a process instance is created only where it can begin");
+    lifecycle::schedule_activation(p, instance, start)?;
+    Ok(())
+}
+
+/// ACTIVATING and ACTIVATED without a start event.
+pub(crate) fn enter(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
+    activating(p, instance);
+    lifecycle::activated(p, instance);
+    Ok(())
+}
+
+/// ELEMENT_ACTIVATING.
+pub(crate) fn activating(p: &mut Processing, instance: &ElementInstance) {
+    p.instances.change(instance.key, |instance| instance.state = ElementState::Activating);
+    p.event(instance.key, ProcessInstanceIntent::ElementActivating, instance.value());
+}
+
+/// Answers whoever waits for the result.
+pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+    let result = results::prepare(p, instance)?;
+    lifecycle::process_completed(p, instance)?;
+    if let Some((awaited, result)) = result {
+        results::send(p, &awaited, result)?;
+    }
+    lifecycle::instance_ended(p, instance)?;
+    Ok(())
+}

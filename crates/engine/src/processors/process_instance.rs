@@ -1,0 +1,153 @@
+//! PROCESS_INSTANCE: cancelling an instance, and the steps of element instances.
+
+use skep_protocol::values;
+use skep_protocol::{Command, Intent, ProcessInstanceIntent, RecordValue, Rejection};
+
+use crate::behaviours::{incidents, lifecycle};
+use crate::elements;
+use crate::instances::ElementInstance;
+use crate::processing::{Processing, Result};
+use crate::tables::element_instances::ElementState;
+use crate::tables::taken_sequence_flows;
+
+/// Evaluates a PROCESS_INSTANCE command.
+pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
+    let RecordValue::ProcessInstance(value) = &command.value else {
+        unreachable!("a PROCESS_INSTANCE command carries a process instance");
+    };
+    match command.intent {
+        Intent::ProcessInstance(ProcessInstanceIntent::Cancel) => cancel(p, command),
+        Intent::ProcessInstance(ProcessInstanceIntent::ActivateElement) => activate(p, command, value),
+        Intent::ProcessInstance(ProcessInstanceIntent::CompleteElement) => complete(p, command),
+        Intent::ProcessInstance(ProcessInstanceIntent::TerminateElement) => terminate(p, command),
+        intent => unreachable!("{} is no command about a process instance", intent.name()),
+    }
+}
+
+fn cancel(p: &mut Processing, command: &Command) -> Result<()> {
+    let instance = p.instance(command.key)?;
+    let Some(instance) =
+        instance.filter(|instance| instance.is_process() && instance.state != ElementState::Terminating)
+    else {
+        let reason = format!(
+            "Expected to cancel a process instance with key '{}', but no such process was found",
+            command.key
+        );
+        p.reject(command, Rejection::not_found(reason));
+        return Ok(());
+    };
+    if instance.parent_process_instance_key.is_some() {
+        let reason = format!(
+            "Expected to cancel a process instance with key '{}', but it is created by a parent process instance. \
+             Cancel the root process instance '{}' instead.",
+            command.key, instance.parent_process_instance_key
+        );
+        p.reject(command, Rejection::invalid_state(reason));
+        return Ok(());
+    }
+    lifecycle::schedule_termination(p, &instance);
+    p.respond(command.key, ProcessInstanceIntent::ElementTerminating, instance.value());
+    Ok(())
+}
+
+fn activate(p: &mut Processing, command: &Command, value: &values::ProcessInstance) -> Result<()> {
+    let instance = match p.instance(command.key)? {
+        Some(instance) => match instance.state {
+            ElementState::Created => {
+                elements::process::activating(p, &instance);
+                instance
+            }
+            // An incident was resolved: the step is repeated.
+            ElementState::Activating => instance,
+            _ => return refuse(p, command, "ACTIVATING", Some(&instance)),
+        },
+        None => match enter(p, command, value)? {
+            Some(instance) => instance,
+            None => return Ok(()),
+        },
+    };
+    let step = elements::activate(p, &instance);
+    incidents::raise_if_stopped(p, &instance, step)?;
+    Ok(())
+}
+
+/// A new element instance, if its scope still takes one and, for a join, all tokens are there.
+fn enter(p: &mut Processing, command: &Command, value: &values::ProcessInstance) -> Result<Option<ElementInstance>> {
+    let scope = p.instance(skep_protocol::Key(value.flow_scope_key))?;
+    let Some(scope) = scope.filter(|scope| lifecycle::is_open(scope)) else {
+        let reason = format!(
+            "Expected flow scope instance with key '{}' to be active and not interrupted, but it is not",
+            value.flow_scope_key
+        );
+        p.reject(command, Rejection::invalid_state(reason));
+        return Ok(None);
+    };
+    let Some(element) = scope.process.element_by_id(&value.element_id) else {
+        let reason = format!("Expected an element with id '{}', but there is none", value.element_id);
+        p.reject(command, Rejection::not_found(reason));
+        return Ok(None);
+    };
+    let mut tokens = 1;
+    if lifecycle::is_join(&element.kind, element.incoming.len()) {
+        let flows: Vec<_> = element.incoming.iter().map(|&flow| &scope.process.flow(flow).id).collect();
+        for flow in &flows {
+            if taken_sequence_flows::taken(p.txn, scope.key, &element.id, flow)? == 0 {
+                let reason = format!(
+                    "Expected to be able to activate parallel gateway '{}', \
+                     but not all sequence flows have been taken.",
+                    element.id
+                );
+                p.reject(command, Rejection::invalid_state(reason));
+                return Ok(None);
+            }
+        }
+        for flow in &flows {
+            taken_sequence_flows::consume(p.txn, scope.key, &element.id, flow)?;
+        }
+        tokens = flows.len() as u32;
+    }
+    Ok(Some(lifecycle::enter(p, command.key, &scope, element.index, tokens)))
+}
+
+fn complete(p: &mut Processing, command: &Command) -> Result<()> {
+    let Some(instance) = p.instance(command.key)? else {
+        return refuse(p, command, "ACTIVATED or COMPLETING", None);
+    };
+    if !matches!(instance.state, ElementState::Activated | ElementState::Completing) {
+        return refuse(p, command, "ACTIVATED or COMPLETING", Some(&instance));
+    }
+    if instance.flow_scope_key.is_some() {
+        let scope = p.existing_instance(instance.flow_scope_key)?;
+        if !lifecycle::is_open(&scope) {
+            let reason = format!(
+                "Expected flow scope instance with key '{}' to be active and not interrupted, but it is not",
+                scope.key
+            );
+            p.reject(command, Rejection::invalid_state(reason));
+            return Ok(());
+        }
+    }
+    if instance.state == ElementState::Activated {
+        lifecycle::completing(p, &instance);
+    }
+    let step = elements::complete(p, &instance);
+    incidents::raise_if_stopped(p, &instance, step)?;
+    Ok(())
+}
+
+fn terminate(p: &mut Processing, command: &Command) -> Result<()> {
+    match p.instance(command.key)? {
+        Some(instance) if instance.state != ElementState::Terminating => lifecycle::terminate(p, &instance),
+        other => refuse(p, command, "ACTIVATING, ACTIVATED or COMPLETING", other.as_ref()),
+    }
+}
+
+fn refuse(p: &mut Processing, command: &Command, expected: &str, found: Option<&ElementInstance>) -> Result<()> {
+    let found = match found {
+        Some(instance) => format!("it is {}", instance.state.name()),
+        None => "there is no such element instance".to_owned(),
+    };
+    let reason = format!("Expected element instance with key '{}' to be {expected}, but {found}", command.key);
+    p.reject(command, Rejection::invalid_state(reason));
+    Ok(())
+}
