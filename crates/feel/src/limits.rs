@@ -36,6 +36,18 @@ pub const BYTES_PER_FUEL: usize = 8;
 /// Warnings kept per evaluation; a loop can produce one per step.
 pub const WARNINGS_MAX: usize = 32;
 
+/// Fuel for a logarithm, an exponential or a general power: they take some tens of microseconds.
+pub const STEPS_OF_A_SERIES: u64 = 500;
+
+/// Fuel for a root or a power to a whole number.
+pub const STEPS_OF_A_PRODUCT_SERIES: u64 = 50;
+
+/// Fuel for compiling a regular expression, which can take milliseconds: at most 200 in an evaluation.
+pub const STEPS_OF_A_PATTERN: u64 = 20_000;
+
+/// Compiled regular expressions kept during an evaluation, for patterns in loops.
+pub const PATTERNS_MAX: usize = 8;
+
 /// Bytes of a compiled regular expression.
 pub const REGEX_BYTES_MAX: usize = 1 << 20;
 

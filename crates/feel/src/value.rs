@@ -120,6 +120,10 @@ impl Value {
             Value::List(list) => list.0.extent,
             Value::Context(context) => context.0.extent,
             Value::Function(function) => function.extent(),
+            Value::Range(range) => Extent {
+                depth: 0,
+                bytes: 4 + range.start.value.bytes() + range.end.value.bytes(),
+            },
             Value::String(text) => Extent {
                 depth: 0,
                 bytes: text.len() as u64 + 2,

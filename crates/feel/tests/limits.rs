@@ -191,6 +191,23 @@ fn patterns_stay_cheap() {
 }
 
 #[test]
+fn costly_functions_use_fuel_for_what_they_cost() {
+    for source in [
+        "for x in 1..100000 return exp(x / 100000)",
+        "for x in 1..100000 return x ** 0.3",
+        "for x in 1..1000 return matches(\"a\", \"a{1,100}\" + string(x))",
+        "{s: string join(for x in 1..200000 return \"0123456789\"), t: s + \"\", r: for x in 1..1000 return s = t}",
+    ] {
+        let cause = evaluate(source).unwrap_err().cause;
+        assert!(
+            matches!(cause, Failure::OutOfFuel { .. }),
+            "{source}: {cause}"
+        );
+    }
+    evaluate("for x in 1..10000 return matches(string(x), \"^[0-9]+$\")").unwrap();
+}
+
+#[test]
 fn powers_and_exponents_stay_small() {
     for (source, expected) in [
         ("10 ** 7000", "null"),

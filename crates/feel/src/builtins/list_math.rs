@@ -18,10 +18,7 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     function("stddev", &[over_list(stddev)]),
     function("mode", &[over_list(mode)]),
     function("all", &[over_list(all)]),
-    function("and", &[over_list(all)]),
-    function("every", &[over_list(all)]),
     function("any", &[over_list(any)]),
-    function("or", &[over_list(any)]),
 ];
 
 /// Takes a list, or its items as arguments.
@@ -55,6 +52,7 @@ fn some_numbers(evaluator: &mut Evaluator<'_>, args: &Args<'_>) -> Answer<Vec<Nu
 
 fn extreme(evaluator: &mut Evaluator<'_>, args: Args<'_>, wanted: Ordering) -> Answer {
     let items = items(evaluator, &args)?;
+    evaluator.charge(items.iter().map(|item| item.bytes() / 64).sum())?;
     let (first, rest) = items.split_first().ok_or(Refusal::Silent)?;
     let mut best = first;
     // A list of one item is looked at too: only what has an order has a least one.

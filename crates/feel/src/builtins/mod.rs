@@ -21,6 +21,7 @@ use crate::lexer::{is_name_part, is_space};
 use crate::value::{Value, ValueLimit};
 
 pub(crate) use args::Args;
+pub(crate) use pattern::Pattern;
 
 /// A function by name, with its ways to be called.
 #[derive(Debug)]

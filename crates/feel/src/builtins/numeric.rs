@@ -2,6 +2,7 @@
 
 use super::{Answer, Args, Builtin, Refusal, fixed, function, optional};
 use crate::eval::Evaluator;
+use crate::limits::{STEPS_OF_A_PRODUCT_SERIES, STEPS_OF_A_SERIES};
 use crate::number::{Number, Rounding};
 use crate::temporal::{DaysTimeDuration, YearsMonthsDuration};
 use crate::value::Value;
@@ -101,21 +102,24 @@ fn modulo(_: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     result.map(Value::Number).ok_or_else(out_of_range)
 }
 
-fn sqrt(_: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
+fn sqrt(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
+    evaluator.charge(STEPS_OF_A_PRODUCT_SERIES)?;
     args.number(0)?
         .square_root()
         .map(Value::Number)
         .ok_or_else(out_of_range)
 }
 
-fn log(_: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
+fn log(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
+    evaluator.charge(STEPS_OF_A_SERIES)?;
     args.number(0)?
         .logarithm()
         .map(Value::Number)
         .ok_or_else(out_of_range)
 }
 
-fn exp(_: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
+fn exp(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
+    evaluator.charge(STEPS_OF_A_SERIES)?;
     args.number(0)?
         .exponential()
         .map(Value::Number)

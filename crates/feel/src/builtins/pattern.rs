@@ -5,7 +5,7 @@ use regex::{Captures, Regex, RegexBuilder};
 
 use super::{Answer, Args, Builtin, Refusal, fixed, function, optional};
 use crate::eval::Evaluator;
-use crate::limits::REGEX_BYTES_MAX;
+use crate::limits::{PATTERNS_MAX, REGEX_BYTES_MAX, STEPS_OF_A_PATTERN};
 use crate::value::Value;
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
@@ -25,11 +25,38 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     function("extract", &[fixed(&["string", "pattern"], extract)]),
 ];
 
-/// Compiling costs about this many bytes of text per byte of pattern.
-const COMPILE_COST: usize = 64;
+/// A compiled pattern with the text that it was made of.
+pub(crate) struct Pattern {
+    source: Box<str>,
+    flags: Box<str>,
+    regex: Regex,
+}
 
-fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Answer<Regex> {
-    evaluator.charge_bytes(pattern.len().saturating_mul(COMPILE_COST) + 4096)?;
+/// The compiled pattern, which is kept during the evaluation: in a loop it is mostly the same one.
+fn pattern(evaluator: &mut Evaluator<'_>, source: &str, flags: &str) -> Answer<Regex> {
+    let known = evaluator
+        .patterns
+        .iter()
+        .find(|p| *p.source == *source && *p.flags == *flags);
+    if let Some(known) = known {
+        return Ok(known.regex.clone());
+    }
+    evaluator.charge(STEPS_OF_A_PATTERN)?;
+    evaluator.charge(source.len() as u64)?;
+    let regex = compile(source, flags)?;
+    if evaluator.patterns.len() == PATTERNS_MAX {
+        evaluator.patterns.remove(0);
+    }
+    let pattern = Pattern {
+        source: source.into(),
+        flags: flags.into(),
+        regex: regex.clone(),
+    };
+    evaluator.patterns.push(pattern);
+    Ok(regex)
+}
+
+fn compile(pattern: &str, flags: &str) -> Answer<Regex> {
     let mut literal = false;
     let mut blank = false;
     let mut settings = (false, false, false);
@@ -132,7 +159,7 @@ fn property(name: &str, blank: bool, in_class: bool) -> String {
 
 fn matches(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     let (text, pattern) = (args.text(0)?, args.text(1)?);
-    let regex = compile(evaluator, pattern, &args.text_or(2, "")?)?;
+    let regex = self::pattern(evaluator, pattern, &args.text_or(2, "")?)?;
     evaluator.charge(text.len() as u64)?;
     Ok(Value::Boolean(regex.is_match(text)))
 }
@@ -140,7 +167,7 @@ fn matches(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
 fn replace(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     let (text, pattern, replacement) = (args.text(0)?, args.text(1)?, args.text(2)?);
     let flags = args.text_or(3, "")?;
-    let regex = compile(evaluator, pattern, &flags)?;
+    let regex = self::pattern(evaluator, pattern, &flags)?;
     evaluator.charge(text.len() as u64)?;
     let template = if flags.contains('q') {
         vec![Part::Text(replacement)]
@@ -217,7 +244,7 @@ fn expand(template: &[Part<'_>], captures: &Captures<'_>, out: &mut String) {
 
 fn split(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     let (text, delimiter) = (args.text(0)?, args.text(1)?);
-    let regex = compile(evaluator, delimiter, "")?;
+    let regex = self::pattern(evaluator, delimiter, "")?;
     evaluator.charge(text.len() as u64)?;
     let mut parts = Vec::new();
     for part in regex.split(text) {
@@ -229,7 +256,7 @@ fn split(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
 
 fn extract(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     let (text, pattern) = (args.text(0)?, args.text(1)?);
-    let regex = compile(evaluator, pattern, "")?;
+    let regex = self::pattern(evaluator, pattern, "")?;
     evaluator.charge(text.len() as u64)?;
     let mut found = Vec::new();
     for part in regex.find_iter(text) {

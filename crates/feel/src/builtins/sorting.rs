@@ -44,7 +44,8 @@ fn natural(evaluator: &mut Evaluator<'_>, mut items: Vec<Value>) -> Answer {
         return Err(Refusal::Null("the items have no order".to_owned()));
     }
     let depth = u64::from(items.len().checked_ilog2().unwrap_or(0));
-    evaluator.charge((items.len() as u64).saturating_mul(depth))?;
+    let walk = items.iter().map(|item| 1 + item.bytes() / 64).sum::<u64>();
+    evaluator.charge(walk.saturating_mul(depth))?;
     items.sort_by(|a, b| order(a, b).unwrap_or(std::cmp::Ordering::Equal));
     Ok(Value::list(items)?)
 }

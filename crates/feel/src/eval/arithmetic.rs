@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Evaluated, Evaluator, Frame};
 use crate::ast::{Arithmetic, NodeId};
 use crate::error::WarningKind;
+use crate::limits::{STEPS_OF_A_PRODUCT_SERIES, STEPS_OF_A_SERIES};
 use crate::number::{Number, Rounding};
 use crate::temporal::{DateTime, DaysTimeDuration, YearsMonthsDuration};
 use crate::value::Value;
@@ -70,7 +71,15 @@ impl Evaluator<'_> {
         let base = self.operand(frame, base)?;
         let exponent = self.operand(frame, exponent)?;
         let result = match (&*base, &*exponent) {
-            (Value::Number(a), Value::Number(b)) => a.power(*b).map(Value::Number),
+            (Value::Number(a), Value::Number(b)) => {
+                let whole = b.is_integer();
+                self.charge(if whole {
+                    STEPS_OF_A_PRODUCT_SERIES
+                } else {
+                    STEPS_OF_A_SERIES
+                })?;
+                a.power(*b).map(Value::Number)
+            }
             _ => None,
         };
         Ok(match result {

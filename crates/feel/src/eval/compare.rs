@@ -95,11 +95,14 @@ impl Evaluator<'_> {
         left: &Value,
         right: &Value,
     ) -> Evaluated {
+        if matches!(
+            left,
+            Value::String(_) | Value::List(_) | Value::Context(_) | Value::Range(_)
+        ) {
+            self.charge(left.bytes() / 16)?;
+        }
         let result = match comparison {
             Comparison::Equal | Comparison::NotEqual => {
-                if matches!(left, Value::List(_) | Value::Context(_)) {
-                    self.charge(left.bytes() / 4)?;
-                }
                 equal(left, right).map(|equal| equal == (comparison == Comparison::Equal))
             }
             _ => order(left, right).map(|order| match comparison {

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::ast::{Comparison, Node, NodeId, Program};
+use crate::builtins::Pattern;
 use crate::error::{EvaluationError, Failure, Warning, WarningKind};
 use crate::expression::{Environment, Evaluation, Scope};
 use crate::function::Function;
@@ -69,6 +70,7 @@ pub(crate) struct Evaluator<'e> {
     /// Variables that are read more than once; empty until the first of them is.
     slots: Vec<Slot>,
     warnings: Vec<Warning>,
+    pub(crate) patterns: Vec<Pattern>,
     /// Numbers drawn so far.
     draws: u64,
 }
@@ -88,6 +90,7 @@ impl<'e> Evaluator<'e> {
             locals: Vec::new(),
             slots: Vec::new(),
             warnings: Vec::new(),
+            patterns: Vec::new(),
             draws: 0,
         }
     }
@@ -132,9 +135,10 @@ impl<'e> Evaluator<'e> {
             return Err(Stop::new(Failure::TooDeep));
         }
         self.depth += 1;
-        let value = self.node(frame, id)?;
+        // Returned as it is: looking into the result would copy it, and that copy waits for the stores of its parts.
+        let result = self.node(frame, id);
         self.depth -= 1;
-        Ok(value)
+        result
     }
 
     /// One step, part of the frame of [`Evaluator::eval`]. Every case of more than a line is a function of its own, which keeps this frame small.
