@@ -11,7 +11,10 @@ use skep_log::{GroupId, LogOptions, LogStore, RealFiles};
 const TIME: Duration = Duration::from_secs(3);
 
 fn main() {
-    let dir = std::env::args().nth(1).map_or_else(std::env::temp_dir, Into::into).join("log-bench");
+    let dir = std::env::args()
+        .nth(1)
+        .map_or_else(std::env::temp_dir, Into::into)
+        .join("log-bench");
     println!("groups x entries | entries/s | appends/s | syncs/s | p50 us | p99 us");
     for groups in [1, 3, 8] {
         for entries in [1, 16] {
@@ -59,10 +62,18 @@ fn run(log: &skep_log::GroupLog, entries: u64, start: &Barrier) -> Vec<u64> {
     let (mut next, mut micros) = (0, Vec::new());
     while Instant::now() < end {
         let began = Instant::now();
-        let frames = (next..next + entries).map(|index| (index, payload.clone())).collect();
+        let frames = (next..next + entries)
+            .map(|index| (index, payload.clone()))
+            .collect();
         let sender = sender.clone();
-        log.append(frames, Box::new(move |result| sender.send(result.is_ok()).unwrap_or_default()));
-        assert!(receiver.recv().expect("the callback comes"), "the append succeeds");
+        log.append(
+            frames,
+            Box::new(move |result| sender.send(result.is_ok()).unwrap_or_default()),
+        );
+        assert!(
+            receiver.recv().expect("the callback comes"),
+            "the append succeeds"
+        );
         micros.push(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
         next += entries;
         if next.is_multiple_of(4096) {

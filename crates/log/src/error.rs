@@ -16,8 +16,17 @@ pub struct Damage {
 
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { group, file, offset, what } = self;
-        write!(f, "log of group {group} is damaged in {} at offset {offset}: {what}", file.display())
+        let Self {
+            group,
+            file,
+            offset,
+            what,
+        } = self;
+        write!(
+            f,
+            "log of group {group} is damaged in {} at offset {offset}: {what}",
+            file.display()
+        )
     }
 }
 
@@ -34,7 +43,9 @@ pub enum LogError {
     #[error("no space left for the log: {0}; free space on the log's disk")]
     Full(String),
     /// The disk failed the log. Nothing can be acknowledged any more until the store is reopened.
-    #[error("{what} failed: {message}; the log refuses to go on until the node is restarted, check the disk first")]
+    #[error(
+        "{what} failed: {message}; the log refuses to go on until the node is restarted, check the disk first"
+    )]
     Failed { what: String, message: String },
     /// The store is closed, or was dropped before the operation became durable.
     #[error("the log is closed")]
@@ -45,12 +56,20 @@ pub enum LogError {
     #[error("open log: {0}")]
     Open(String),
     #[error("{what}: {message}")]
-    Io { what: String, kind: io::ErrorKind, message: String },
+    Io {
+        what: String,
+        kind: io::ErrorKind,
+        message: String,
+    },
 }
 
 impl LogError {
     pub(crate) fn io(what: impl Into<String>, error: &io::Error) -> Self {
-        Self::Io { what: what.into(), kind: error.kind(), message: error.to_string() }
+        Self::Io {
+            what: what.into(),
+            kind: error.kind(),
+            message: error.to_string(),
+        }
     }
 }
 

@@ -39,7 +39,11 @@ pub(crate) fn encode_segment_header(header: &SegmentHeader) -> Vec<u8> {
     one.extend_from_slice(&header.salt.to_le_bytes());
     one.extend_from_slice(&header.bytes.to_le_bytes());
     one.extend_from_slice(&crc32c(&one).to_le_bytes());
-    assert_eq!(one.len(), SEGMENT_HEADER, "segment header has its documented length");
+    assert_eq!(
+        one.len(),
+        SEGMENT_HEADER,
+        "segment header has its documented length"
+    );
     one.resize(ALIGN as usize, 0);
     one.extend_from_within(..);
     one
@@ -48,7 +52,9 @@ pub(crate) fn encode_segment_header(header: &SegmentHeader) -> Vec<u8> {
 pub(crate) fn decode_segment_header(data: &[u8]) -> Result<SegmentHeader, SegmentHeaderError> {
     let mut result = Err(SegmentHeaderError::Damaged);
     for copy in [0, ALIGN as usize] {
-        let Some(bytes) = data.get(copy..copy + SEGMENT_HEADER) else { break };
+        let Some(bytes) = data.get(copy..copy + SEGMENT_HEADER) else {
+            break;
+        };
         if &bytes[..8] != SEGMENT_MAGIC || u32_at(bytes, 40) != crc32c(&bytes[..40]) {
             continue;
         }
@@ -58,7 +64,11 @@ pub(crate) fn decode_segment_header(data: &[u8]) -> Result<SegmentHeader, Segmen
             continue;
         }
         let (number, salt, size) = (u64_at(bytes, 16), u64_at(bytes, 24), u64_at(bytes, 32));
-        return Ok(SegmentHeader { number, salt, bytes: size });
+        return Ok(SegmentHeader {
+            number,
+            salt,
+            bytes: size,
+        });
     }
     result
 }
@@ -182,7 +192,17 @@ impl BatchEncoder {
         debug_assert_eq!(self.buffer.len() - start, FRAME_HEADER);
         self.buffer.extend_from_slice(payload);
         self.frames += 1;
-        (FrameHeader { kind, group, sequence, index, payload_bytes, payload_crc }, start as u64)
+        (
+            FrameHeader {
+                kind,
+                group,
+                sequence,
+                index,
+                payload_bytes,
+                payload_crc,
+            },
+            start as u64,
+        )
     }
 
     /// The whole batch, padded. [`BatchEncoder::give_back`] spares the next allocation.
@@ -198,7 +218,8 @@ impl BatchEncoder {
         header[20..24].copy_from_slice(&body_crc.to_le_bytes());
         let crc = salted(self.salt, &header[..28]);
         header[28..].copy_from_slice(&crc.to_le_bytes());
-        self.buffer.resize(align(self.buffer.len() as u64) as usize, 0);
+        self.buffer
+            .resize(align(self.buffer.len() as u64) as usize, 0);
         std::mem::take(&mut self.buffer)
     }
 
@@ -248,5 +269,9 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("a slice of eight bytes"))
+    u64::from_le_bytes(
+        bytes[at..at + 8]
+            .try_into()
+            .expect("a slice of eight bytes"),
+    )
 }

@@ -77,26 +77,34 @@ impl GroupLedger {
     }
 
     pub fn purge_in(&self, segment: u64) -> Option<u64> {
-        self.purged_at.filter(|at| at.segment == segment).map(|_| self.purged)
+        self.purged_at
+            .filter(|at| at.segment == segment)
+            .map(|_| self.purged)
     }
 
     pub fn meta_in(&self, segment: u64) -> Option<&Bytes> {
-        self.meta.as_ref().filter(|(_, at)| at.segment == segment).map(|(bytes, _)| bytes)
+        self.meta
+            .as_ref()
+            .filter(|(_, at)| at.segment == segment)
+            .map(|(bytes, _)| bytes)
     }
 
     /// The damage that is left when all frames have been seen.
     pub fn final_damage(&self, here: impl Fn(String) -> Box<Damage>) -> Option<Box<Damage>> {
-        let known = self.damage.as_ref().or(self.suspect.as_ref()).or(self.damaged_meta.as_ref());
+        let known = self
+            .damage
+            .as_ref()
+            .or(self.suspect.as_ref())
+            .or(self.damaged_meta.as_ref());
         if let Some(damage) = known.or(self.damaged_entries.first().map(|(_, damage)| damage)) {
             return Some(damage.clone());
         }
-        let mut expected = self.purged;
-        for index in self.entries.keys().copied().chain([self.next]) {
-            if index != expected {
-                let last = index - 1;
-                return Some(here(format!("entries {expected} to {last} are missing")));
-            }
-            expected += 1;
+        let found = self.entries.keys().copied().chain([self.next]);
+        if let Some((expected, index)) = (self.purged..).zip(found).find(|(e, index)| e != index) {
+            return Some(here(format!(
+                "entries {expected} to {} are missing",
+                index - 1
+            )));
         }
         None
     }
@@ -137,7 +145,8 @@ impl GroupLedger {
         if let Some(old) = self.entries.insert(index, at) {
             self.unpin(old);
         }
-        self.damaged_entries.retain(|(damaged, _)| *damaged != index);
+        self.damaged_entries
+            .retain(|(damaged, _)| *damaged != index);
         self.next = self.next.max(index + 1);
     }
 
@@ -152,7 +161,8 @@ impl GroupLedger {
         let kept = self.entries.split_off(&index);
         let gone = std::mem::replace(&mut self.entries, kept);
         self.unpin_all(gone);
-        self.damaged_entries.retain(|(damaged, _)| *damaged >= index);
+        self.damaged_entries
+            .retain(|(damaged, _)| *damaged >= index);
         self.purged = self.purged.max(index);
         self.next = self.next.max(index);
         if let Some(old) = self.purged_at.replace(at) {
@@ -179,7 +189,11 @@ impl GroupLedger {
         }
         // Which frames are missing is not known, so the damage stays even if more follows.
         self.damage = self.damage.take().or(self.suspect.take());
-        Err(format!("frame {} of the group follows frame {}", frame.sequence, expected - 1))
+        Err(format!(
+            "frame {} of the group follows frame {}",
+            frame.sequence,
+            expected - 1
+        ))
     }
 }
 
@@ -203,7 +217,9 @@ impl Ledger {
 
     /// The oldest segment that some group needs, and that group.
     pub fn oldest_pin(&self) -> Option<(u64, u32)> {
-        self.groups().filter_map(|(id, group)| Some((group.oldest_pin()?, id))).min()
+        self.groups()
+            .filter_map(|(id, group)| Some((group.oldest_pin()?, id)))
+            .min()
     }
 
     /// Takes in one durable frame. An error says how the file contradicts itself; the damage is
@@ -220,7 +236,10 @@ impl Ledger {
         let group = self.groups.entry(frame.group).or_default();
         let mut result = Ok(());
         if frame.kind == Kind::Reset {
-            *group = GroupLedger { sequence: frame.sequence, ..GroupLedger::default() };
+            *group = GroupLedger {
+                sequence: frame.sequence,
+                ..GroupLedger::default()
+            };
         } else {
             result = group.apply_sequence(frame, known);
         }
@@ -263,7 +282,10 @@ impl Ledger {
     /// Frames were lost, and it is not known whose.
     pub fn apply_loss(&mut self, damage: Box<Damage>) {
         for (id, group) in &mut self.groups {
-            let damage = Damage { group: GroupId(*id), ..(*damage).clone() };
+            let damage = Damage {
+                group: GroupId(*id),
+                ..(*damage).clone()
+            };
             group.suspect.get_or_insert_with(|| Box::new(damage));
         }
         self.lost.get_or_insert(damage);
@@ -272,7 +294,10 @@ impl Ledger {
     /// The damage of a group of which no frame was found.
     pub fn damage_of_unknown(&self, group: GroupId) -> Option<Box<Damage>> {
         let lost = self.lost.as_deref()?;
-        Some(Box::new(Damage { group, ..lost.clone() }))
+        Some(Box::new(Damage {
+            group,
+            ..lost.clone()
+        }))
     }
 }
 
@@ -291,20 +316,34 @@ mod tests {
                 payload_bytes: 0,
                 payload_crc: 0,
             };
-            let position = Position { segment: *segment, offset: at as u32, bytes: 10 };
-            ledger.apply(&frame, Bytes::new(), position, damage).unwrap();
+            let position = Position {
+                segment: *segment,
+                offset: at as u32,
+                bytes: 10,
+            };
+            ledger
+                .apply(&frame, Bytes::new(), position, damage)
+                .unwrap();
         }
         ledger
     }
 
     fn damage(what: String) -> Box<Damage> {
-        Box::new(Damage { group: GroupId(1), file: "f".into(), offset: 0, what })
+        Box::new(Damage {
+            group: GroupId(1),
+            file: "f".into(),
+            offset: 0,
+            what,
+        })
     }
 
     #[test]
     fn purged_entries_release_their_segment_but_the_purge_pins_its_own() {
-        let ledger =
-            ledger_of(&[(Kind::Entry, 0, 1), (Kind::Entry, 1, 2), (Kind::Purge, 2, 3)]);
+        let ledger = ledger_of(&[
+            (Kind::Entry, 0, 1),
+            (Kind::Entry, 1, 2),
+            (Kind::Purge, 2, 3),
+        ]);
         assert_eq!(ledger.oldest_pin(), Some((3, 1)));
         let group = ledger.group(1).unwrap();
         assert_eq!((group.first(), group.next()), (2, 2));
@@ -325,7 +364,11 @@ mod tests {
 
     #[test]
     fn moved_entries_are_found_again_without_the_segment_that_they_came_from() {
-        let ledger = ledger_of(&[(Kind::Entry, 2, 2), (Kind::Moved, 0, 3), (Kind::Moved, 1, 4)]);
+        let ledger = ledger_of(&[
+            (Kind::Entry, 2, 2),
+            (Kind::Moved, 0, 3),
+            (Kind::Moved, 1, 4),
+        ]);
         let group = ledger.group(1).unwrap();
         assert_eq!((group.first(), group.next()), (0, 3));
         assert_eq!(group.final_damage(damage), None);
@@ -342,7 +385,11 @@ mod tests {
 
     #[test]
     fn a_purge_beyond_the_end_moves_the_end() {
-        let ledger = ledger_of(&[(Kind::Entry, 0, 1), (Kind::Purge, 7, 1), (Kind::Entry, 7, 1)]);
+        let ledger = ledger_of(&[
+            (Kind::Entry, 0, 1),
+            (Kind::Purge, 7, 1),
+            (Kind::Entry, 7, 1),
+        ]);
         let group = ledger.group(1).unwrap();
         assert_eq!((group.first(), group.next()), (7, 8));
     }

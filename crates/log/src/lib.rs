@@ -18,6 +18,8 @@
 mod error;
 mod files;
 mod frame;
+mod front;
+mod group;
 mod ledger;
 mod options;
 mod recovery;
@@ -29,9 +31,10 @@ mod writer;
 
 pub use error::{Damage, LogError};
 pub use files::{File, FileSystem, RealFiles};
+pub use group::GroupLog;
 pub use options::{Drive, LogOptions};
 pub use recovery::{RecoveryReport, TornTail};
-pub use store::{GroupLog, LogStats, LogStatus, LogStore, OnDurable, Pin};
+pub use store::{LogStats, LogStatus, LogStore, OnDurable, Pin};
 
 /// One consensus group in the store; the number of its partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

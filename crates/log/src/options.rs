@@ -65,7 +65,10 @@ impl LogOptions {
             ));
         }
         if !self.segment_bytes.is_multiple_of(frame::ALIGN) {
-            return Err(format!("segment size {} is not a multiple of 512", self.segment_bytes));
+            return Err(format!(
+                "segment size {} is not a multiple of 512",
+                self.segment_bytes
+            ));
         }
         Ok(())
     }

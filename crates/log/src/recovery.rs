@@ -50,15 +50,19 @@ pub(crate) struct Recovered {
 }
 
 /// Opens all segments of the directory in order, and removes leftovers.
-pub(crate) fn open_segments(
-    files: &dyn FileSystem,
-    dir: &Path,
-) -> Result<Vec<Segment>, LogError> {
-    let names = files.list(dir).map_err(|e| LogError::io("list the log's directory", &e))?;
+pub(crate) fn open_segments(files: &dyn FileSystem, dir: &Path) -> Result<Vec<Segment>, LogError> {
+    let names = files
+        .list(dir)
+        .map_err(|e| LogError::io("list the log's directory", &e))?;
     for name in names.iter().filter(|name| segments::is_leftover(name)) {
-        files.remove(&dir.join(name)).map_err(|e| LogError::io(format!("remove {name}"), &e))?;
+        files
+            .remove(&dir.join(name))
+            .map_err(|e| LogError::io(format!("remove {name}"), &e))?;
     }
-    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segments::number_of(name)).collect();
+    let mut numbers: Vec<u64> = names
+        .iter()
+        .filter_map(|name| segments::number_of(name))
+        .collect();
     numbers.sort_unstable();
     for pair in numbers.windows(2) {
         if pair[1] != pair[0] + 1 {
@@ -70,7 +74,10 @@ pub(crate) fn open_segments(
             )));
         }
     }
-    numbers.into_iter().map(|number| open_segment(files, dir, number)).collect()
+    numbers
+        .into_iter()
+        .map(|number| open_segment(files, dir, number))
+        .collect()
 }
 
 fn open_segment(files: &dyn FileSystem, dir: &Path, number: u64) -> Result<Segment, LogError> {
@@ -82,8 +89,7 @@ fn open_segment(files: &dyn FileSystem, dir: &Path, number: u64) -> Result<Segme
         head.truncate(read);
         Ok((file, head))
     };
-    let (file, head) =
-        read().map_err(|e| LogError::io(format!("open {}", path.display()), &e))?;
+    let (file, head) = read().map_err(|e| LogError::io(format!("open {}", path.display()), &e))?;
     let header = frame::decode_segment_header(&head).map_err(|error| {
         LogError::Open(match error {
             SegmentHeaderError::Damaged => format!(
@@ -100,9 +106,18 @@ fn open_segment(files: &dyn FileSystem, dir: &Path, number: u64) -> Result<Segme
     })?;
     if header.number != number {
         let found = segments::name(header.number);
-        return Err(LogError::Open(format!("{} was renamed, it is {found}", path.display())));
+        return Err(LogError::Open(format!(
+            "{} was renamed, it is {found}",
+            path.display()
+        )));
     }
-    Ok(Segment { number, salt: header.salt, bytes: header.bytes, path, file })
+    Ok(Segment {
+        number,
+        salt: header.salt,
+        bytes: header.bytes,
+        path,
+        file,
+    })
 }
 
 /// Reads everything and builds the ledger.
@@ -111,12 +126,27 @@ pub(crate) fn scan(segments: Vec<Segment>, options: &LogOptions) -> Result<Recov
         segments: &segments,
         loaded: None,
         ledger: Ledger::default(),
-        report: RecoveryReport { segments: segments.len(), ..RecoveryReport::default() },
-        expected: segments.first().filter(|first| first.number == 1).map(|_| 1),
-        tail: Place { segment: 0, offset: frame::DATA_START },
+        report: RecoveryReport {
+            segments: segments.len(),
+            ..RecoveryReport::default()
+        },
+        expected: segments
+            .first()
+            .filter(|first| first.number == 1)
+            .map(|_| 1),
+        tail: Place {
+            segment: 0,
+            offset: frame::DATA_START,
+        },
     };
     scan.run()?;
-    let Scan { ledger, mut report, expected, tail, .. } = scan;
+    let Scan {
+        ledger,
+        mut report,
+        expected,
+        tail,
+        ..
+    } = scan;
     let last = &segments[tail.segment];
     for (id, group) in ledger.groups() {
         let here = |what| damage_at(GroupId(id), last, tail.offset, what);
@@ -127,7 +157,9 @@ pub(crate) fn scan(segments: Vec<Segment>, options: &LogOptions) -> Result<Recov
     report.unknown_refused = ledger.damage_of_unknown(GroupId(0)).is_some();
     let mut used = segments;
     let mut surplus = used.split_off(tail.segment + 1);
-    let usable = surplus.first().is_some_and(|next| next.bytes == options.segment_bytes);
+    let usable = surplus
+        .first()
+        .is_some_and(|next| next.bytes == options.segment_bytes);
     let prepared = usable.then(|| surplus.remove(0));
     Ok(Recovered {
         ledger,
@@ -187,7 +219,9 @@ impl Scan<'_> {
             return Ok(data.clone());
         }
         self.loaded = None;
-        let Segment { file, path, bytes, .. } = &self.segments[segment];
+        let Segment {
+            file, path, bytes, ..
+        } = &self.segments[segment];
         let mut data = vec![0; *bytes as usize];
         let read = file
             .read_at(0, &mut data)
@@ -201,7 +235,9 @@ impl Scan<'_> {
     fn header(&mut self, place: Place) -> Result<Option<(BatchHeader, Bytes)>, LogError> {
         let salt = self.segments[place.segment].salt;
         let data = self.data(place.segment)?;
-        let Some(rest) = data.get(place.offset as usize..) else { return Ok(None) };
+        let Some(rest) = data.get(place.offset as usize..) else {
+            return Ok(None);
+        };
         Ok(frame::decode_batch_header(rest, salt).map(|header| {
             let from = place.offset as usize + frame::BATCH_HEADER;
             let to = (from + header.body_bytes as usize).min(data.len());
@@ -211,7 +247,9 @@ impl Scan<'_> {
 
     /// Applies the batch at `place` if it is the expected one and whole; gives its end.
     fn take_batch(&mut self, place: Place) -> Result<Option<Place>, LogError> {
-        let Some((header, body)) = self.header(place)? else { return Ok(None) };
+        let Some((header, body)) = self.header(place)? else {
+            return Ok(None);
+        };
         if header.sequence != self.expected.unwrap_or(header.sequence)
             || body.len() != header.body_bytes as usize
             || !header.matches(&body)
@@ -221,7 +259,10 @@ impl Scan<'_> {
         self.take_frames(place, &header, &body)?;
         self.expected = Some(header.sequence + 1);
         self.report.batches += 1;
-        Ok(Some(Place { offset: place.offset + header.disk_bytes(), ..place }))
+        Ok(Some(Place {
+            offset: place.offset + header.disk_bytes(),
+            ..place
+        }))
     }
 
     /// Applies frame after frame; damaged ones are noted with their group, and when the frames
@@ -252,15 +293,18 @@ impl Scan<'_> {
                 }
             };
             let bytes = frame::FRAME_HEADER + frame.payload_bytes as usize;
-            let position =
-                Position { segment: segment.number, offset: offset as u32, bytes: bytes as u32 };
+            let position = Position {
+                segment: segment.number,
+                offset: offset as u32,
+                bytes: bytes as u32,
+            };
             let group = GroupId(frame.group);
             if frame::payload(&frame, &body[at..]).is_some() {
                 // Entries stay on disk; only the small blobs are kept from here.
                 let payload = match frame.kind {
-                    frame::Kind::Meta => Bytes::copy_from_slice(
-                        &body[at + frame::FRAME_HEADER..at + bytes],
-                    ),
+                    frame::Kind::Meta => {
+                        Bytes::copy_from_slice(&body[at + frame::FRAME_HEADER..at + bytes])
+                    }
                     _ => Bytes::new(),
                 };
                 let here = |what| damage_at(group, segment, offset, what);
@@ -278,7 +322,8 @@ impl Scan<'_> {
     }
 
     fn lose(&mut self, segment: &Segment, offset: u64, what: &str) {
-        self.ledger.apply_loss(damage_at(GroupId(0), segment, offset, what.to_owned()));
+        self.ledger
+            .apply_loss(damage_at(GroupId(0), segment, offset, what.to_owned()));
     }
 
     /// What is left of the batches between `place` and the batch of `next_sequence`.
@@ -293,7 +338,11 @@ impl Scan<'_> {
                 return Ok(());
             }
         }
-        self.lose(segment, place.offset, &format!("batches before {next_sequence} can't be read"));
+        self.lose(
+            segment,
+            place.offset,
+            &format!("batches before {next_sequence} can't be read"),
+        );
         Ok(())
     }
 
@@ -325,12 +374,20 @@ impl Scan<'_> {
         if self.header(place)?.is_some() {
             let file = self.segments[place.segment].path.clone();
             tracing::warn!(file = %file.display(), offset = place.offset, "cut a torn batch");
-            self.report.torn_tail = Some(TornTail { file, offset: place.offset });
+            self.report.torn_tail = Some(TornTail {
+                file,
+                offset: place.offset,
+            });
         }
         Ok(())
     }
 }
 
 fn damage_at(group: GroupId, segment: &Segment, offset: u64, what: String) -> Box<Damage> {
-    Box::new(Damage { group, file: segment.path.clone(), offset, what })
+    Box::new(Damage {
+        group,
+        file: segment.path.clone(),
+        offset,
+        what,
+    })
 }

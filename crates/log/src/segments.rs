@@ -49,7 +49,13 @@ pub(crate) struct Yard {
 
 impl Yard {
     pub fn new(files: Arc<dyn FileSystem>, dir: &Path, segment_bytes: u64, salt: u64) -> Self {
-        Self { files, dir: dir.to_owned(), segment_bytes, salt, spare: None }
+        Self {
+            files,
+            dir: dir.to_owned(),
+            segment_bytes,
+            salt,
+            spare: None,
+        }
     }
 
     /// A durable, empty segment.
@@ -59,7 +65,11 @@ impl Yard {
             None => self.fill(number)?,
         };
         let salt = mix(self.salt ^ number);
-        let header = SegmentHeader { number, salt, bytes: self.segment_bytes };
+        let header = SegmentHeader {
+            number,
+            salt,
+            bytes: self.segment_bytes,
+        };
         file.write_at(0, &frame::encode_segment_header(&header))?;
         file.sync()?;
         let path = self.dir.join(name(number));
@@ -67,7 +77,13 @@ impl Yard {
         // From here on the name may be durable, so the file may not serve a second time.
         self.spare = None;
         self.files.sync_dir(&self.dir)?;
-        Ok(Segment { number, salt, bytes: self.segment_bytes, path, file })
+        Ok(Segment {
+            number,
+            salt,
+            bytes: self.segment_bytes,
+            path,
+            file,
+        })
     }
 
     fn fill(&mut self, number: u64) -> io::Result<(PathBuf, Arc<dyn File>)> {
@@ -97,7 +113,9 @@ impl Yard {
     /// Removes a segment that nobody needs, or keeps its file for the next preparation.
     pub fn retire(&mut self, segment: &Segment) -> io::Result<()> {
         if self.spare.is_none() && segment.bytes == self.segment_bytes {
-            let path = self.dir.join(format!("segment-{:016x}.spare", segment.number));
+            let path = self
+                .dir
+                .join(format!("segment-{:016x}.spare", segment.number));
             self.files.rename(&segment.path, &path)?;
             self.files.sync_dir(&self.dir)?;
             self.spare = Some((path, Arc::clone(&segment.file)));

@@ -1,4 +1,4 @@
-//! The handles that callers hold, and the state behind them.
+//! The store, and the state that its handles and threads share.
 //!
 //! A group's *front* is what its caller has asked for; the *ledger* is what is durable. Operations
 //! change the front at once and go to the writer's queue, which carries them into the ledger.
@@ -6,17 +6,18 @@
 //! only used for an entry that it describes.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::error::{Damage, LogError};
+use crate::error::LogError;
 use crate::files::FileSystem;
 use crate::frame::{self, Kind};
-use crate::ledger::{Ledger, Position};
+use crate::front::Front;
+use crate::group::GroupLog;
+use crate::ledger::Ledger;
 use crate::recovery::{self, RecoveryReport};
 use crate::segments::{Segment, Yard};
 use crate::writer::{Keeper, Threads, Writer};
@@ -70,59 +71,6 @@ pub(crate) struct Pending {
 impl Pending {
     pub fn bytes(&self) -> usize {
         frame::FRAME_HEADER + self.payload.len()
-    }
-}
-
-/// What the caller of a group sees.
-#[derive(Default)]
-pub(crate) struct Front {
-    first: u64,
-    next: u64,
-    /// The entries up to `next`, each with the ticket of its append.
-    cache: VecDeque<(u64, Bytes)>,
-    cache_bytes: usize,
-    pub durable_ticket: u64,
-    meta: Option<Bytes>,
-    damage: Option<Box<Damage>>,
-}
-
-impl Front {
-    fn pop_cache_front(&mut self) {
-        if let Some((_, bytes)) = self.cache.pop_front() {
-            self.cache_bytes -= bytes.len();
-        }
-    }
-
-    /// Drops the oldest durable entries from memory until at most `bytes_max` are left.
-    pub fn evict(&mut self, bytes_max: usize) {
-        while self.cache_bytes > bytes_max
-            && self.cache.front().is_some_and(|(ticket, _)| *ticket <= self.durable_ticket)
-        {
-            self.pop_cache_front();
-        }
-    }
-
-    fn truncate(&mut self, index: u64) {
-        while self.next > index {
-            self.next -= 1;
-            if let Some((_, bytes)) = self.cache.pop_back() {
-                self.cache_bytes -= bytes.len();
-            }
-        }
-    }
-
-    fn purge(&mut self, index: u64) {
-        self.first = self.first.max(index);
-        self.next = self.next.max(index);
-        while self.next - (self.cache.len() as u64) < self.first && !self.cache.is_empty() {
-            self.pop_cache_front();
-        }
-    }
-
-    fn cached(&self, index: u64) -> Option<&Bytes> {
-        let from = self.next - self.cache.len() as u64;
-        let at = usize::try_from(index.checked_sub(from)?).ok()?;
-        self.cache.get(at).map(|(_, bytes)| bytes)
     }
 }
 
@@ -197,8 +145,8 @@ impl Shared {
     }
 }
 
-struct Inner {
-    shared: Arc<Shared>,
+pub(crate) struct Inner {
+    pub shared: Arc<Shared>,
     driver: Mutex<Driver>,
 }
 
@@ -258,21 +206,31 @@ impl LogStore {
         let io = |what: &str, error: &std::io::Error| {
             LogError::io(format!("{what} {}", dir.display()), error)
         };
-        files.create_dir_all(dir).map_err(|e| io("create the log's directory", &e))?;
+        files
+            .create_dir_all(dir)
+            .map_err(|e| io("create the log's directory", &e))?;
         let mut yard = Yard::new(Arc::clone(&files), dir, options.segment_bytes, options.salt);
         let mut segments = recovery::open_segments(&*files, dir)?;
         if segments.is_empty() {
-            segments.push(yard.prepare(1).map_err(|e| io("create the first segment in", &e))?);
+            segments.push(
+                yard.prepare(1)
+                    .map_err(|e| io("create the first segment in", &e))?,
+            );
         }
         let recovered = recovery::scan(segments, &options)?;
         for segment in recovered.surplus.iter().rev() {
-            files.remove(&segment.path).map_err(|e| io("remove an empty segment in", &e))?;
+            files
+                .remove(&segment.path)
+                .map_err(|e| io("remove an empty segment in", &e))?;
         }
         files.sync_dir(dir).map_err(|e| io("sync", &e))?;
         let active = recovered.segments.last().cloned();
         let active = active.ok_or_else(|| LogError::Open("there is no segment".into()))?;
         // The process may have died between a write and its sync, see the format page.
-        active.file.sync().map_err(|e| io("sync the last segment in", &e))?;
+        active
+            .file
+            .sync()
+            .map_err(|e| io("sync the last segment in", &e))?;
         let report = recovered.report.clone();
         let (next_sequence, next_offset) = (recovered.next_sequence, recovered.next_offset);
         let shared = Arc::new(Shared {
@@ -290,24 +248,37 @@ impl LogStore {
                 Threads::start(writer, keeper).map_err(|e| io("start threads for", &e))?,
             ),
         };
-        let inner = Arc::new(Inner { shared, driver: Mutex::new(driver) });
+        let inner = Arc::new(Inner {
+            shared,
+            driver: Mutex::new(driver),
+        });
         Ok((Self { inner }, report))
     }
 
     pub fn group(&self, group: GroupId) -> GroupLog {
         let mut guard = self.inner.shared.lock();
         let state = &mut *guard;
-        state.fronts.entry(group.0).or_insert_with(|| Front {
-            damage: state.ledger.damage_of_unknown(group),
-            ..Front::default()
-        });
+        let damage = state.ledger.damage_of_unknown(group);
+        state
+            .fronts
+            .entry(group.0)
+            .or_insert_with(|| Front::with_damage(damage));
         drop(guard);
-        GroupLog { inner: Arc::clone(&self.inner), group }
+        GroupLog {
+            inner: Arc::clone(&self.inner),
+            group,
+        }
     }
 
     /// Groups that have content.
     pub fn groups(&self) -> Vec<GroupId> {
-        self.inner.shared.lock().ledger.groups().map(|(id, _)| GroupId(id)).collect()
+        self.inner
+            .shared
+            .lock()
+            .ledger
+            .groups()
+            .map(|(id, _)| GroupId(id))
+            .collect()
     }
 
     /// Writes what is queued, marks the log as closed in order, and ends the threads.
@@ -327,7 +298,11 @@ impl LogStore {
 
     pub fn stats(&self) -> LogStats {
         let state = self.inner.shared.lock();
-        let segments = state.segments.values().chain(&state.prepared).chain(&state.retired);
+        let segments = state
+            .segments
+            .values()
+            .chain(&state.prepared)
+            .chain(&state.retired);
         let (count, bytes) = segments.fold((0, 0), |(n, sum), one| (n + 1, sum + one.bytes));
         let mut oldest = Vec::new();
         if state.segments.len() > 1
@@ -336,7 +311,11 @@ impl LogStore {
             for (id, group) in state.ledger.groups() {
                 let bytes = group.pinned_bytes(segment);
                 if bytes > 0 {
-                    oldest.push(Pin { group: GroupId(id), segment, bytes });
+                    oldest.push(Pin {
+                        group: GroupId(id),
+                        segment,
+                        bytes,
+                    });
                 }
             }
         }
@@ -353,7 +332,11 @@ impl LogStore {
     /// With [`Drive::Caller`]: does one piece of work, at most one sync of entries; says whether
     /// there was any. Without: does nothing.
     pub fn drive(&self) -> bool {
-        let mut driver = self.inner.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut driver = self
+            .inner
+            .driver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match &mut *driver {
             Driver::Caller(both) => both.1.step() | both.0.step().is_done(),
             Driver::Threads(_) | Driver::Ended => false,
@@ -379,7 +362,11 @@ impl State {
         Self {
             fronts,
             ledger: recovered.ledger,
-            segments: recovered.segments.into_iter().map(|one| (one.number, one)).collect(),
+            segments: recovered
+                .segments
+                .into_iter()
+                .map(|one| (one.number, one))
+                .collect(),
             queue: VecDeque::new(),
             urgent: 0,
             next_ticket: 1,
@@ -395,235 +382,19 @@ impl State {
         }
     }
 
-    fn push(&mut self, pending: Pending) {
+    pub fn push(&mut self, pending: Pending) {
         self.urgent += usize::from(pending.kind != Kind::Purge || pending.done.is_some());
         self.queue.push_back(pending);
     }
 
-    fn ticket(&mut self) -> u64 {
+    pub fn ticket(&mut self) -> u64 {
         self.next_ticket += 1;
         self.next_ticket
     }
 }
 
-/// The log of one consensus group.
-#[derive(Clone)]
-pub struct GroupLog {
-    inner: Arc<Inner>,
-    group: GroupId,
-}
-
-/// Where an entry is to be read.
-enum Source {
-    Cache(Bytes),
-    Disk(Segment, Position),
-}
-
-impl GroupLog {
-    pub fn id(&self) -> GroupId {
-        self.group
-    }
-
-    /// True while the disk is full: appends wait, so callers had better not begin new ones.
-    pub fn is_full(&self) -> bool {
-        self.inner.shared.full.load(Ordering::Acquire)
-    }
-
-    pub fn entry_bytes_max(&self) -> usize {
-        self.inner.shared.options.entry_bytes_max()
-    }
-
-    /// Appends entries, whose indexes must follow the last one without a gap. They can be read at
-    /// once; `on_durable` is called when all of them are durable.
-    pub fn append(&self, entries: Vec<(u64, Bytes)>, on_durable: OnDurable) {
-        let bytes_max = self.entry_bytes_max();
-        if let Some((_, large)) = entries.iter().find(|(_, bytes)| bytes.len() > bytes_max) {
-            return on_durable(Err(LogError::TooLarge { bytes: large.len(), bytes_max }));
-        }
-        let Some((last, _)) = entries.last() else { return on_durable(Ok(())) };
-        let last = *last;
-        let mut done = Some(on_durable);
-        self.submit(&mut done, |state, group, done| {
-            for (index, payload) in entries {
-                // Each its own: the entries of one append may become durable in several batches.
-                let ticket = state.ticket();
-                let front = state.fronts.entry(group).or_default();
-                assert_eq!(index, front.next, "entries of group {group} are consecutive");
-                front.next += 1;
-                front.cache_bytes += payload.len();
-                front.cache.push_back((ticket, payload.clone()));
-                let done = done.take_if(|_| index == last);
-                state.push(Pending { group, kind: Kind::Entry, index, payload, ticket, done });
-            }
-        });
-    }
-
-    /// Drops all entries from `index` on. Durable before anything that is appended later.
-    pub fn truncate_from(&self, index: u64, on_durable: OnDurable) {
-        let mut done = Some(on_durable);
-        self.submit(&mut done, |state, group, done| {
-            let front = state.fronts.entry(group).or_default();
-            assert!(
-                index >= front.first,
-                "group {group} truncates from {index}, but is purged up to {}",
-                front.first
-            );
-            let index = index.min(front.next);
-            front.truncate(index);
-            state.push_control(group, Kind::Truncate, index, Bytes::new(), done.take());
-        });
-    }
-
-    /// Entries before `index` are not needed any more. Durable some time later. An index beyond
-    /// the end moves the end: the next entry is `index`.
-    pub fn purge_before(&self, index: u64) {
-        self.submit(&mut None, |state, group, _| {
-            let front = state.fronts.entry(group).or_default();
-            if index > front.first {
-                front.purge(index);
-                state.push_control(group, Kind::Purge, index, Bytes::new(), None);
-            }
-        });
-    }
-
-    /// Replaces the small blob of the group.
-    pub fn save_meta(&self, meta: Bytes, on_durable: OnDurable) {
-        let bytes_max = self.entry_bytes_max();
-        if meta.len() > bytes_max {
-            return on_durable(Err(LogError::TooLarge { bytes: meta.len(), bytes_max }));
-        }
-        let mut done = Some(on_durable);
-        self.submit(&mut done, |state, group, done| {
-            state.fronts.entry(group).or_default().meta = Some(meta.clone());
-            state.push_control(group, Kind::Meta, 0, meta, done.take());
-        });
-    }
-
-    /// Forgets everything about the group, its damage too.
-    pub fn reset(&self, on_durable: OnDurable) {
-        let refused = Shared::refusal(&self.inner.shared.lock());
-        if let Some(error) = refused {
-            return on_durable(Err(error));
-        }
-        {
-            let mut state = self.inner.shared.lock();
-            state.fronts.insert(self.group.0, Front::default());
-            state.push_control(self.group.0, Kind::Reset, 0, Bytes::new(), Some(on_durable));
-        }
-        self.inner.shared.writer_wake.notify_one();
-    }
-
-    /// The last blob saved, durable or not.
-    pub fn meta(&self) -> Result<Option<Bytes>, LogError> {
-        self.with_front(|front| front.meta.clone())
-    }
-
-    /// The index of the first entry that is kept; equals `next_index` if there is none.
-    pub fn first_index(&self) -> Result<u64, LogError> {
-        self.with_front(|front| front.first)
-    }
-
-    /// The index that the next entry must have.
-    pub fn next_index(&self) -> Result<u64, LogError> {
-        self.with_front(|front| front.next)
-    }
-
-    /// Entries of the range that are there, from its beginning on, up to about `bytes_max` bytes,
-    /// but at least one.
-    pub fn read(
-        &self,
-        range: Range<u64>,
-        bytes_max: usize,
-    ) -> Result<Vec<(u64, Bytes)>, LogError> {
-        let mut attempt = 0;
-        loop {
-            let sources = self.sources(&range, bytes_max)?;
-            let read: Result<Vec<_>, LogError> = sources
-                .into_iter()
-                .map(|(index, source)| Ok((index, self.read_entry(index, source)?)))
-                .collect();
-            attempt += 1;
-            match read {
-                // A purge may have let the segment go meanwhile; then the entry is not found
-                // in the second attempt. Real damage is found again.
-                Err(LogError::Corrupt(_)) if attempt == 1 => {}
-                other => return other,
-            }
-        }
-    }
-
-    fn sources(
-        &self,
-        range: &Range<u64>,
-        bytes_max: usize,
-    ) -> Result<Vec<(u64, Source)>, LogError> {
-        let state = self.inner.shared.lock();
-        let Some(front) = state.fronts.get(&self.group.0) else { return Ok(Vec::new()) };
-        if let Some(damage) = &front.damage {
-            return Err(LogError::Corrupt(damage.clone()));
-        }
-        let ledger = state.ledger.group(self.group.0);
-        let mut found = Vec::new();
-        let mut bytes = 0;
-        for index in range.start.max(front.first)..range.end.min(front.next) {
-            let source = match (front.cached(index), ledger.and_then(|l| l.position(index))) {
-                (Some(cached), _) => Source::Cache(cached.clone()),
-                (None, Some(at)) => Source::Disk(state.segments[&at.segment].clone(), at),
-                (None, None) => unreachable!("entry {index} is neither in memory nor durable"),
-            };
-            bytes += match &source {
-                Source::Cache(cached) => cached.len(),
-                Source::Disk(_, at) => at.bytes as usize,
-            };
-            if bytes > bytes_max && !found.is_empty() {
-                break;
-            }
-            found.push((index, source));
-        }
-        Ok(found)
-    }
-
-    fn read_entry(&self, index: u64, source: Source) -> Result<Bytes, LogError> {
-        match source {
-            Source::Cache(bytes) => Ok(bytes),
-            Source::Disk(segment, at) => read_frame(&segment, at, self.group, index),
-        }
-    }
-
-    fn with_front<T: Default>(&self, get: impl FnOnce(&Front) -> T) -> Result<T, LogError> {
-        let state = self.inner.shared.lock();
-        let Some(front) = state.fronts.get(&self.group.0) else { return Ok(T::default()) };
-        match &front.damage {
-            Some(damage) => Err(LogError::Corrupt(damage.clone())),
-            None => Ok(get(front)),
-        }
-    }
-
-    /// Runs `change` under the lock unless the store or the group refuses.
-    fn submit(
-        &self,
-        done: &mut Option<OnDurable>,
-        change: impl FnOnce(&mut State, u32, &mut Option<OnDurable>),
-    ) {
-        let refused = {
-            let mut state = self.inner.shared.lock();
-            let damage = state.fronts.get(&self.group.0).and_then(|front| front.damage.clone());
-            let refused = Shared::refusal(&state).or(damage.map(LogError::Corrupt));
-            if refused.is_none() {
-                change(&mut state, self.group.0, done);
-            }
-            refused
-        };
-        match (refused, done.take()) {
-            (None, _) => self.inner.shared.writer_wake.notify_one(),
-            (Some(error), Some(done)) => done(Err(error)),
-            (Some(_), None) => {}
-        }
-    }
-}
-
 impl State {
-    fn push_control(
+    pub fn push_control(
         &mut self,
         group: u32,
         kind: Kind,
@@ -632,34 +403,13 @@ impl State {
         done: Option<OnDurable>,
     ) {
         let ticket = self.ticket();
-        self.push(Pending { group, kind, index, payload, ticket, done });
-    }
-}
-
-/// Reads the payload of one entry and checks that it is the right one and whole.
-pub(crate) fn read_frame(
-    segment: &Segment,
-    at: Position,
-    group: GroupId,
-    index: u64,
-) -> Result<Bytes, LogError> {
-    let mut data = vec![0; at.bytes as usize];
-    let read = segment
-        .file
-        .read_at(u64::from(at.offset), &mut data)
-        .map_err(|e| LogError::io(format!("read {}", segment.path.display()), &e))?;
-    data.truncate(read);
-    let header = frame::decode_frame_header(&data, segment.salt);
-    let whole = header.is_ok_and(|header| {
-        header.group == group.0 && header.index == index && frame::payload(&header, &data).is_some()
-    });
-    if !whole {
-        return Err(LogError::Corrupt(Box::new(Damage {
+        self.push(Pending {
             group,
-            file: segment.path.clone(),
-            offset: u64::from(at.offset),
-            what: format!("entry {index} is not what was written"),
-        })));
+            kind,
+            index,
+            payload,
+            ticket,
+            done,
+        });
     }
-    Ok(Bytes::from(data).slice(frame::FRAME_HEADER..))
 }

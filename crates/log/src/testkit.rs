@@ -21,7 +21,7 @@ impl Random {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -30,7 +30,7 @@ impl Random {
 
     /// A number below `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
+        self.number() % limit
     }
 }
 
@@ -117,7 +117,9 @@ impl MemFiles {
     /// Changes one bit of a file for good.
     pub fn flip_bit(&self, path: &Path, offset: u64, bit: u8) {
         let mut disk = self.disk();
-        let Some(number) = disk.names.get(path).copied() else { return };
+        let Some(number) = disk.names.get(path).copied() else {
+            return;
+        };
         let content = &mut disk.contents[number];
         for bytes in [&mut content.durable, &mut content.current] {
             if let Some(byte) = bytes.get_mut(offset as usize) {
@@ -130,7 +132,10 @@ impl MemFiles {
     pub fn dump(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let disk = self.disk();
         let content = |number: &usize| disk.contents[*number].current.clone();
-        disk.names.iter().map(|(path, number)| (path.clone(), content(number))).collect()
+        disk.names
+            .iter()
+            .map(|(path, number)| (path.clone(), content(number)))
+            .collect()
     }
 
     /// A file with this content, durable at once.
@@ -138,7 +143,11 @@ impl MemFiles {
         let mut disk = self.disk();
         let number = disk.contents.len();
         let (durable, current) = (bytes.to_vec(), bytes.to_vec());
-        disk.contents.push(Content { durable, current, dirty: Vec::new() });
+        disk.contents.push(Content {
+            durable,
+            current,
+            dirty: Vec::new(),
+        });
         disk.names.insert(path.to_owned(), number);
         disk.durable_names.insert(path.to_owned(), number);
     }
@@ -220,7 +229,11 @@ impl MemFile {
 
 impl MemFiles {
     fn handle(&self, number: usize, life: u64) -> Arc<dyn File> {
-        Arc::new(MemFile { disk: Arc::clone(&self.disk), number, life })
+        Arc::new(MemFile {
+            disk: Arc::clone(&self.disk),
+            number,
+            life,
+        })
     }
 
     fn change(&self, change: NameChange) {
@@ -230,7 +243,11 @@ impl MemFiles {
     }
 
     fn must_exist(&self, path: &Path) -> io::Result<usize> {
-        self.disk().names.get(path).copied().ok_or_else(|| not_found(path))
+        self.disk()
+            .names
+            .get(path)
+            .copied()
+            .ok_or_else(|| not_found(path))
     }
 }
 
@@ -242,7 +259,9 @@ impl FileSystem for MemFiles {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let disk = self.disk();
         let inside = disk.names.keys().filter(|path| path.parent() == Some(dir));
-        Ok(inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+        Ok(inside
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .collect())
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {

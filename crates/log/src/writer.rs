@@ -14,9 +14,10 @@ use bytes::Bytes;
 use crate::GroupId;
 use crate::error::{Damage, LogError, is_full};
 use crate::frame::{self, BatchEncoder, FrameHeader, Kind};
+use crate::group::read_frame;
 use crate::ledger::Position;
 use crate::segments::{Segment, Yard};
-use crate::store::{OnDurable, Pending, Shared, State, Stop, read_frame};
+use crate::store::{OnDurable, Pending, Shared, State, Stop};
 
 pub(crate) struct Writer {
     shared: Arc<Shared>,
@@ -43,8 +44,12 @@ struct Batch {
 
 impl Writer {
     pub fn new(shared: Arc<Shared>, active: Segment, sequence: u64, offset: u64) -> Self {
-        let frame_sequences =
-            shared.lock().ledger.groups().map(|(id, group)| (id, group.sequence)).collect();
+        let frame_sequences = shared
+            .lock()
+            .ledger
+            .groups()
+            .map(|(id, group)| (id, group.sequence))
+            .collect();
         Self {
             shared,
             active,
@@ -80,7 +85,7 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         let lazy_too = state.stop == Stop::Close;
-        if state.urgent == 0 && !(lazy_too && !state.queue.is_empty()) {
+        if state.urgent == 0 && (!lazy_too || state.queue.is_empty()) {
             return Next::Nothing;
         }
         let room = (self.active.bytes.saturating_sub(self.offset) as usize)
@@ -101,8 +106,14 @@ impl Writer {
             }
         }
         if frames.is_empty() {
-            let Some(next) = state.prepared.take() else { return Next::NoSegment };
-            assert_eq!(next.number, self.active.number + 1, "segments are used in order");
+            let Some(next) = state.prepared.take() else {
+                return Next::NoSegment;
+            };
+            assert_eq!(
+                next.number,
+                self.active.number + 1,
+                "segments are used in order"
+            );
             state.segments.insert(next.number, next.clone());
             state.wanted = Some(next.number + 1);
             self.active = next;
@@ -119,7 +130,13 @@ impl Writer {
         for pending in frames {
             let sequence = self.frame_sequences.entry(pending.group).or_default();
             *sequence += 1;
-            let Pending { kind, group, index, ref payload, .. } = pending;
+            let Pending {
+                kind,
+                group,
+                index,
+                ref payload,
+                ..
+            } = pending;
             let (header, at) = self.encoder.push(kind, group, *sequence, index, payload);
             let position = Position {
                 segment: self.active.number,
@@ -128,12 +145,18 @@ impl Writer {
             };
             placed.push((header, position, pending));
         }
-        Batch { frames: placed, bytes: self.encoder.finish(self.sequence) }
+        Batch {
+            frames: placed,
+            bytes: self.encoder.finish(self.sequence),
+        }
     }
 
     fn write(&mut self, batch: Batch) -> Step {
         let end = self.offset + batch.bytes.len() as u64;
-        assert!(end <= self.active.bytes, "a batch ends at {end} within its segment");
+        assert!(
+            end <= self.active.bytes,
+            "a batch ends at {end} within its segment"
+        );
         if let Err(error) = self.active.file.write_at(self.offset, &batch.bytes) {
             if is_full(&error) {
                 self.stuck = Some(batch);
@@ -188,14 +211,22 @@ impl Writer {
 
     fn damage(&self, group: u32, at: &Position, what: String) -> Box<Damage> {
         let offset = u64::from(at.offset);
-        Box::new(Damage { group: GroupId(group), file: self.active.path.clone(), offset, what })
+        Box::new(Damage {
+            group: GroupId(group),
+            file: self.active.path.clone(),
+            offset,
+            what,
+        })
     }
 
     fn retire_segments(&self, state: &mut State) {
         if state.segments.len() < 2 {
             return;
         }
-        let needed = state.ledger.oldest_pin().map_or(u64::MAX, |(segment, _)| segment);
+        let needed = state
+            .ledger
+            .oldest_pin()
+            .map_or(u64::MAX, |(segment, _)| segment);
         while let Some(entry) = state.segments.first_entry()
             && *entry.key() < needed.min(self.active.number)
         {
@@ -206,7 +237,9 @@ impl Writer {
 
     /// If few bytes keep the oldest segment, queues copies of them in front of everything else.
     fn move_live_frames(&mut self) {
-        let Some(moves) = self.plan_moves() else { return };
+        let Some(moves) = self.plan_moves() else {
+            return;
+        };
         let oldest = moves.segment.number;
         let mut pending = Vec::new();
         for (group, kind, index, source) in moves.frames {
@@ -223,7 +256,14 @@ impl Writer {
                     }
                 }
             };
-            pending.push(Pending { group, kind, index, payload, ticket: 0, done: None });
+            pending.push(Pending {
+                group,
+                kind,
+                index,
+                payload,
+                ticket: 0,
+                done: None,
+            });
         }
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
@@ -242,7 +282,11 @@ impl Writer {
             return None;
         }
         let (number, segment) = state.segments.iter().next()?;
-        let bytes: u64 = state.ledger.groups().map(|(_, group)| group.pinned_bytes(*number)).sum();
+        let bytes: u64 = state
+            .ledger
+            .groups()
+            .map(|(_, group)| group.pinned_bytes(*number))
+            .sum();
         let bytes_max = options.move_bytes_max.min(options.segment_bytes / 4);
         if *number == self.unmovable || bytes > bytes_max {
             return None;
@@ -259,13 +303,19 @@ impl Writer {
                 frames.push((id, Kind::Moved, index, MoveSource::Disk(at)));
             }
         }
-        Some(Moves { segment: segment.clone(), frames })
+        Some(Moves {
+            segment: segment.clone(),
+            frames,
+        })
     }
 
     /// The disk failed: nothing is acknowledged from here on.
     fn fail(&mut self, what: &str, error: &io::Error, batch: Batch) -> Step {
         let what = format!("{what} {}", self.active.path.display());
-        let error = LogError::Failed { what, message: error.to_string() };
+        let error = LogError::Failed {
+            what,
+            message: error.to_string(),
+        };
         tracing::error!("{error}");
         self.shared.lock().failed = Some(error);
         self.refuse_all(Some(batch))
@@ -286,8 +336,11 @@ impl Writer {
         };
         let batch = batch.or(self.stuck.take());
         let frames = batch.into_iter().flat_map(|batch| batch.frames);
-        let callbacks: Vec<_> =
-            frames.map(|(_, _, pending)| pending).chain(queued).filter_map(|one| one.done).collect();
+        let callbacks: Vec<_> = frames
+            .map(|(_, _, pending)| pending)
+            .chain(queued)
+            .filter_map(|one| one.done)
+            .collect();
         let any = !callbacks.is_empty();
         for done in callbacks {
             done(Err(error.clone()));
@@ -310,7 +363,9 @@ impl Writer {
         }
         if self.offset + frame::ALIGN > self.active.bytes {
             // Without space for the mark the log is as after a crash, which is no harm.
-            let Some(next) = self.shared.lock().prepared.take() else { return };
+            let Some(next) = self.shared.lock().prepared.take() else {
+                return;
+            };
             self.offset = frame::DATA_START;
             self.active = next;
         }
@@ -362,7 +417,9 @@ impl Drop for Ended {
         state.writer_ended = true;
         if thread::panicking() {
             let (what, message) = ("the log's writer".into(), "an internal check failed".into());
-            state.failed.get_or_insert(LogError::Failed { what, message });
+            state
+                .failed
+                .get_or_insert(LogError::Failed { what, message });
         }
         self.0.keeper_wake.notify_all();
     }
@@ -447,7 +504,10 @@ impl Keeper {
             }
             Err(error) => {
                 let what = format!("create segment {number}");
-                let error = LogError::Failed { what, message: error.to_string() };
+                let error = LogError::Failed {
+                    what,
+                    message: error.to_string(),
+                };
                 tracing::error!("{error}");
                 state.wanted = None;
                 state.failed = Some(error);
@@ -484,13 +544,16 @@ pub(crate) struct Threads {
 
 impl Threads {
     pub fn start(writer: Writer, keeper: Keeper) -> io::Result<Self> {
-        let keeper =
-            thread::Builder::new().name("log-keeper".into()).spawn(move || keeper.run())?;
+        let keeper = thread::Builder::new()
+            .name("log-keeper".into())
+            .spawn(move || keeper.run())?;
         let ended = Ended(Arc::clone(&writer.shared));
-        let writer = thread::Builder::new().name("log-writer".into()).spawn(move || {
-            let _ended = ended;
-            writer.run();
-        })?;
+        let writer = thread::Builder::new()
+            .name("log-writer".into())
+            .spawn(move || {
+                let _ended = ended;
+                writer.run();
+            })?;
         Ok(Self { writer, keeper })
     }
 

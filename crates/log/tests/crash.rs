@@ -1,6 +1,8 @@
 //! Random operations, faults and crashes on the in-memory disk: after recovery a group holds a
 //! prefix of what was asked of it, and at least what was acknowledged.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -50,7 +52,11 @@ impl Model {
             assert_eq!(*index, first + at as u64);
         }
         let entries = read.into_iter().map(|(_, bytes)| bytes).collect();
-        Self { first, entries, meta: log.meta().unwrap() }
+        Self {
+            first,
+            entries,
+            meta: log.meta().unwrap(),
+        }
     }
 
     /// A purge is lazy, so it may be missing; otherwise the content is the same.
@@ -105,8 +111,16 @@ impl Harness {
     fn new() -> Self {
         let files = MemFiles::new();
         let (store, _) = open(&files);
-        let history = (0..GROUPS).map(|group| (group, vec![Model::default()])).collect();
-        Self { files, store, history, durable: Arc::default(), counter: 0 }
+        let history = (0..GROUPS)
+            .map(|group| (group, vec![Model::default()]))
+            .collect();
+        Self {
+            files,
+            store,
+            history,
+            durable: Arc::default(),
+            counter: 0,
+        }
     }
 
     fn log(&self, group: u32) -> GroupLog {
@@ -131,7 +145,9 @@ impl Harness {
         match op {
             Op::Append { group, bytes } => {
                 let next = self.history[&group].last().unwrap().next();
-                let entries: Vec<_> = (next..).zip(bytes.iter().map(|n| self.payload(*n))).collect();
+                let entries: Vec<_> = (next..)
+                    .zip(bytes.iter().map(|n| self.payload(*n)))
+                    .collect();
                 // An append is not atomic: any of its entries may be the last durable one.
                 let mut done: skep_log::OnDurable = Box::new(|_| {});
                 for (_, bytes) in &entries {
@@ -143,7 +159,8 @@ impl Harness {
                 let model = self.history[&group].last().unwrap().clone();
                 let keep = model.entries.len().saturating_sub(back as usize);
                 let done = self.push(group, |model| model.entries.truncate(keep));
-                self.log(group).truncate_from(model.first + keep as u64, done);
+                self.log(group)
+                    .truncate_from(model.first + keep as u64, done);
             }
             Op::Purge { group, up } => {
                 let index = self.history[&group].last().unwrap().first + up;
@@ -166,7 +183,10 @@ impl Harness {
             }
             Op::Drive => drop(self.store.drive()),
             Op::Fill { bytes } => {
-                self.files.set_faults(Faults { space_left: Some(bytes), ..Faults::default() });
+                self.files.set_faults(Faults {
+                    space_left: Some(bytes),
+                    ..Faults::default()
+                });
                 for _ in 0..20 {
                     self.store.drive();
                 }
@@ -179,7 +199,13 @@ impl Harness {
             Op::Close => {
                 self.store.close();
                 for (group, history) in &self.history {
-                    let durable = self.durable.lock().unwrap().get(group).copied().unwrap_or(0);
+                    let durable = self
+                        .durable
+                        .lock()
+                        .unwrap()
+                        .get(group)
+                        .copied()
+                        .unwrap_or(0);
                     assert_eq!(durable, history.len() - 1, "closing writes everything");
                 }
                 self.reopen();
@@ -215,7 +241,7 @@ impl Harness {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn recovery_finds_a_prefix_with_all_that_was_acknowledged(ops in prop::collection::vec(op(), 1..80)) {
@@ -262,18 +288,28 @@ proptest! {
 #[test]
 fn a_failed_sync_refuses_everything_until_the_store_is_opened_again() {
     let mut harness = Harness::new();
-    harness.run(Op::Append { group: 0, bytes: vec![5] });
+    harness.run(Op::Append {
+        group: 0,
+        bytes: vec![5],
+    });
     harness.run(Op::Drive);
     let results = Arc::new(Mutex::new(Vec::new()));
     let note = |results: &Arc<Mutex<Vec<bool>>>| -> skep_log::OnDurable {
         let results = Arc::clone(results);
         Box::new(move |result| results.lock().unwrap().push(result.is_ok()))
     };
-    harness.files.set_faults(Faults { fail_sync: true, ..Faults::default() });
-    harness.log(0).save_meta(Bytes::from_static(b"a"), note(&results));
+    harness.files.set_faults(Faults {
+        fail_sync: true,
+        ..Faults::default()
+    });
+    harness
+        .log(0)
+        .save_meta(Bytes::from_static(b"a"), note(&results));
     harness.store.drive();
     harness.files.set_faults(Faults::default());
-    harness.log(1).save_meta(Bytes::from_static(b"b"), note(&results));
+    harness
+        .log(1)
+        .save_meta(Bytes::from_static(b"b"), note(&results));
     harness.store.drive();
     assert_eq!(*results.lock().unwrap(), [false, false]);
     assert!(matches!(harness.store.status(), LogStatus::Failed(_)));
@@ -284,8 +320,14 @@ fn a_failed_sync_refuses_everything_until_the_store_is_opened_again() {
 #[test]
 fn a_full_disk_is_waited_for_and_nothing_is_acknowledged_meanwhile() {
     let mut harness = Harness::new();
-    harness.files.set_faults(Faults { space_left: Some(0), ..Faults::default() });
-    harness.run(Op::Append { group: 0, bytes: vec![5] });
+    harness.files.set_faults(Faults {
+        space_left: Some(0),
+        ..Faults::default()
+    });
+    harness.run(Op::Append {
+        group: 0,
+        bytes: vec![5],
+    });
     harness.store.drive();
     assert!(harness.log(0).is_full());
     assert!(harness.durable.lock().unwrap().is_empty());
@@ -299,12 +341,22 @@ fn a_full_disk_is_waited_for_and_nothing_is_acknowledged_meanwhile() {
 fn an_idle_group_does_not_keep_old_segments() {
     let mut harness = Harness::new();
     harness.run(Op::Meta { group: 1, bytes: 9 });
-    harness.run(Op::Append { group: 1, bytes: vec![20, 30] });
+    harness.run(Op::Append {
+        group: 1,
+        bytes: vec![20, 30],
+    });
     for _ in 0..100 {
-        harness.run(Op::Append { group: 0, bytes: vec![600] });
+        harness.run(Op::Append {
+            group: 0,
+            bytes: vec![600],
+        });
         harness.run(Op::Purge { group: 0, up: 1 });
         while harness.store.drive() {}
     }
-    assert!(harness.store.stats().segments < 6, "{:?}", harness.store.stats());
+    assert!(
+        harness.store.stats().segments < 6,
+        "{:?}",
+        harness.store.stats()
+    );
     harness.run(Op::Crash { seed: 3 });
 }

@@ -20,8 +20,14 @@ impl ConsensusEvents for Sink {
 }
 
 fn main() {
-    let dir = std::env::args().nth(1).map_or_else(std::env::temp_dir, Into::into).join("raft-bench");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let dir = std::env::args()
+        .nth(1)
+        .map_or_else(std::env::temp_dir, Into::into)
+        .join("raft-bench");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     let runtime = runtime.expect("a runtime starts");
     groups(&runtime, &dir);
     println!("in flight | proposals/s | p50 us | p99 us | CPU us per proposal");
@@ -32,7 +38,9 @@ fn main() {
 
 fn open(dir: &std::path::Path) -> LogStore {
     let _ = std::fs::remove_dir_all(dir);
-    LogStore::open(Arc::new(RealFiles), dir, LogOptions::default()).expect("it opens").0
+    LogStore::open(Arc::new(RealFiles), dir, LogOptions::default())
+        .expect("it opens")
+        .0
 }
 
 /// How long until 64 groups lead, at the first start and again.
@@ -50,9 +58,14 @@ fn groups(runtime: &tokio::runtime::Runtime, dir: &std::path::Path) {
         });
         let leads = |event: &ConsensusEvent| matches!(event, ConsensusEvent::BecameLeader { .. });
         assert_eq!(receiver.iter().filter(leads).take(64).count(), 64);
-        println!("64 groups lead after {} ms ({what})", began.elapsed().as_millis());
+        println!(
+            "64 groups lead after {} ms ({what})",
+            began.elapsed().as_millis()
+        );
         for node in nodes {
-            runtime.block_on(node.expect("it opens").shutdown()).expect("it stops");
+            runtime
+                .block_on(node.expect("it opens").shutdown())
+                .expect("it stops");
         }
     }
     store.close();
@@ -104,6 +117,11 @@ fn cpu_ticks() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let field = |at: usize| fields.get(at).and_then(|text| text.parse().ok()).unwrap_or(0u64);
+    let field = |at: usize| {
+        fields
+            .get(at)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0u64)
+    };
     field(11) + field(12)
 }

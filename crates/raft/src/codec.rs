@@ -15,7 +15,9 @@ pub(crate) const ENTRY_OVERHEAD: usize = HEADER;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CodecError {
-    #[error("consensus data has format version {0}, this release reads version {VERSION}; use the release that wrote it")]
+    #[error(
+        "consensus data has format version {0}, this release reads version {VERSION}; use the release that wrote it"
+    )]
     Version(u8),
     #[error("consensus data has unknown kind {0}; use the release that wrote it")]
     Kind(u8),
@@ -53,7 +55,10 @@ pub(crate) fn decode_entry(index: u64, mut bytes: Bytes) -> Result<Entry, CodecE
         2 => EntryPayload::Membership(take_membership(&mut bytes)?),
         other => return Err(CodecError::Kind(other)),
     };
-    Ok(Entry { log_id: log_id(index, term), payload })
+    Ok(Entry {
+        log_id: log_id(index, term),
+        payload,
+    })
 }
 
 /// The group's blob.
@@ -110,7 +115,10 @@ impl Meta {
         if flags & HAS_VOTE != 0 {
             let (term, node) = (take_u64(&mut bytes)?, take_u64(&mut bytes)?);
             let leader_id = openraft::impls::leader_id_std::LeaderId::new(term, node);
-            meta.vote = Some(Vote { leader_id, committed: flags & VOTE_COMMITTED != 0 });
+            meta.vote = Some(Vote {
+                leader_id,
+                committed: flags & VOTE_COMMITTED != 0,
+            });
         }
         if flags & HAS_PURGED != 0 {
             meta.purged = Some(take_log_id(&mut bytes)?);
@@ -121,7 +129,8 @@ impl Meta {
             if bytes.len() < length {
                 return Err(CodecError::Short);
             }
-            meta.memberships.push((id, take_membership(&mut bytes.split_to(length))?));
+            meta.memberships
+                .push((id, take_membership(&mut bytes.split_to(length))?));
         }
         Ok(meta)
     }
@@ -199,7 +208,10 @@ mod tests {
             EntryPayload::Normal(Proposal(Bytes::from_static(b"abc"))),
             EntryPayload::Membership(membership()),
         ] {
-            let entry = Entry { log_id: log_id(7, 3), payload };
+            let entry = Entry {
+                log_id: log_id(7, 3),
+                payload,
+            };
             assert_eq!(decode_entry(7, encode_entry(&entry)), Ok(entry));
         }
     }
@@ -207,7 +219,10 @@ mod tests {
     #[test]
     fn the_bytes_are_those_of_the_format_page() {
         let payload = EntryPayload::Normal(Proposal(Bytes::from_static(b"xy")));
-        let entry = Entry { log_id: log_id(7, 3), payload };
+        let entry = Entry {
+            log_id: log_id(7, 3),
+            payload,
+        };
         assert_eq!(&encode_entry(&entry)[..], b"\x01\x01\x03\0\0\0\0\0\0\0xy");
     }
 
@@ -215,7 +230,10 @@ mod tests {
     fn a_blob_is_read_back_as_written() {
         let leader_id = openraft::impls::leader_id_std::LeaderId::new(4, 2);
         let meta = Meta {
-            vote: Some(Vote { leader_id, committed: true }),
+            vote: Some(Vote {
+                leader_id,
+                committed: true,
+            }),
             purged: Some(log_id(9, 4)),
             memberships: vec![(log_id(0, 0), membership())],
         };
@@ -225,12 +243,21 @@ mod tests {
 
     #[test]
     fn shortened_and_newer_bytes_are_refused() {
-        let whole = Entry { log_id: log_id(1, 1), payload: EntryPayload::Membership(membership()) };
+        let whole = Entry {
+            log_id: log_id(1, 1),
+            payload: EntryPayload::Membership(membership()),
+        };
         let whole = encode_entry(&whole);
         for length in 0..whole.len() {
             assert!(decode_entry(1, whole.slice(..length)).is_err());
         }
-        assert_eq!(decode_entry(1, Bytes::from_static(&[2])), Err(CodecError::Version(2)));
-        assert_eq!(Meta::decode(Bytes::from_static(&[9])), Err(CodecError::Version(9)));
+        assert_eq!(
+            decode_entry(1, Bytes::from_static(&[2])),
+            Err(CodecError::Version(2))
+        );
+        assert_eq!(
+            Meta::decode(Bytes::from_static(&[9])),
+            Err(CodecError::Version(9))
+        );
     }
 }

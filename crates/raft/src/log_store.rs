@@ -43,7 +43,10 @@ impl LogStore {
             // The crash may have come between the blob and the purge.
             log.purge_before(purged.index + 1);
         }
-        Ok(Self { log, meta: Arc::new(Mutex::new(meta)) })
+        Ok(Self {
+            log,
+            meta: Arc::new(Mutex::new(meta)),
+        })
     }
 
     fn meta(&self) -> MutexGuard<'_, Meta> {
@@ -72,12 +75,17 @@ impl LogStore {
         if let Some(purged) = self.meta().purged.filter(|purged| purged.index == index) {
             return Ok(Some(purged));
         }
-        Ok(self.read(index, index + 1, 0)?.pop().map(|entry| entry.log_id))
+        Ok(self
+            .read(index, index + 1, 0)?
+            .pop()
+            .map(|entry| entry.log_id))
     }
 
     fn read(&self, from: u64, to: u64, bytes_max: usize) -> Result<Vec<Entry>, io::Error> {
         let read = self.log.read(from..to, bytes_max).map_err(io_error)?;
-        let decoded = read.into_iter().map(|(index, bytes)| codec::decode_entry(index, bytes));
+        let decoded = read
+            .into_iter()
+            .map(|(index, bytes)| codec::decode_entry(index, bytes));
         decoded.collect::<Result<_, _>>().map_err(io_error)
     }
 
@@ -131,7 +139,12 @@ impl RaftLogReader<TypeConfig> for LogStore {
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
         let (from, to) = bounds(&range);
-        let pieces = Pieces { store: self.clone(), next: from, to, ready: Vec::new().into_iter() };
+        let pieces = Pieces {
+            store: self.clone(),
+            next: from,
+            to,
+            ready: Vec::new().into_iter(),
+        };
         Box::pin(futures::stream::iter(pieces))
     }
 
@@ -186,7 +199,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
         let last_purged_log_id = self.meta().purged;
-        Ok(LogState { last_purged_log_id, last_log_id: self.last()? })
+        Ok(LogState {
+            last_purged_log_id,
+            last_log_id: self.last()?,
+        })
     }
 
     async fn get_log_reader(&mut self) -> Self {
@@ -200,7 +216,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             meta.encode()
         };
         let (sender, receiver) = oneshot::channel();
-        self.log.save_meta(encoded, Box::new(move |result| drop(sender.send(result))));
+        self.log
+            .save_meta(encoded, Box::new(move |result| drop(sender.send(result))));
         match receiver.await {
             Ok(result) => result.map_err(io_error),
             Err(_) => Err(io_error(skep_log::LogError::Closed)),

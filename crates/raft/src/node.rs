@@ -106,8 +106,12 @@ impl RaftNode {
         let first_start = store.is_empty().map_err(|e| start(e.to_string()))?;
         let applied = options.applied.map(|(index, term)| log_id(index.0, term));
         let progress = Arc::new(Progress::new(applied.as_ref()));
-        let machine =
-            StateMachine::new(store.clone(), Arc::clone(&events), applied, Arc::clone(&progress));
+        let machine = StateMachine::new(
+            store.clone(),
+            Arc::clone(&events),
+            applied,
+            Arc::clone(&progress),
+        );
         let config = config(group, &options)?;
         let raft = Raft::new(options.node_id, config, Alone, store, machine)
             .await
@@ -130,14 +134,25 @@ impl RaftNode {
     }
 
     async fn elect(&self, first_start: bool, options: &RaftOptions) -> Result<(), String> {
-        let known = self.raft.is_initialized().await.map_err(|e| e.to_string())?;
+        let known = self
+            .raft
+            .is_initialized()
+            .await
+            .map_err(|e| e.to_string())?;
         if first_start && !known {
             let members: std::collections::BTreeMap<u64, ()> =
                 options.members.iter().map(|member| (*member, ())).collect();
-            self.raft.initialize(members).await.map_err(|e| e.to_string())
+            self.raft
+                .initialize(members)
+                .await
+                .map_err(|e| e.to_string())
         } else {
             // Nobody else could have become leader, so there is nothing to wait for.
-            self.raft.trigger().elect(false).await.map_err(|e| e.to_string())
+            self.raft
+                .trigger()
+                .elect(false)
+                .await
+                .map_err(|e| e.to_string())
         }
     }
 
@@ -161,7 +176,11 @@ impl RaftNode {
 
     /// Stops and waits until nothing more will be handed over.
     pub async fn shutdown(mut self) -> Result<(), RaftError> {
-        let stopped = self.raft.shutdown().await.map_err(|e| RaftError::Stop(e.to_string()));
+        let stopped = self
+            .raft
+            .shutdown()
+            .await
+            .map_err(|e| RaftError::Stop(e.to_string()));
         if let Some(watcher) = self.watcher.take()
             && let Err(error) = watcher.await
         {
@@ -171,7 +190,9 @@ impl RaftNode {
     }
 
     fn refuse(&self, reason: &str) {
-        self.events.send(ConsensusEvent::ProposalRefused { reason: reason.to_owned() });
+        self.events.send(ConsensusEvent::ProposalRefused {
+            reason: reason.to_owned(),
+        });
     }
 }
 
@@ -196,11 +217,15 @@ impl Consensus for RaftNode {
         let bytes_max = self.log.entry_bytes_max() - ENTRY_OVERHEAD;
         if entry.len() > bytes_max {
             let bytes = entry.len();
-            return self.refuse(&format!("{bytes} bytes are too large for the log, {bytes_max} fit"));
+            return self.refuse(&format!(
+                "{bytes} bytes are too large for the log, {bytes_max} fit"
+            ));
         }
         // The queue into raft takes it at once or is full; a future that would wait is dropped,
         // and then nothing was proposed.
-        let proposed = self.raft.client_write_ff(crate::types::Proposal(entry), None);
+        let proposed = self
+            .raft
+            .client_write_ff(crate::types::Proposal(entry), None);
         match tokio::task::unconstrained(proposed).now_or_never() {
             Some(Ok(())) => {}
             Some(Err(error)) => self.refuse(&error.to_string()),
@@ -240,7 +265,9 @@ fn config(group: u32, options: &RaftOptions) -> Result<Arc<Config>, RaftError> {
         enable_tick: options.members.len() > 1,
         ..Config::default()
     };
-    let config = config.validate().map_err(|e| RaftError::Options(e.to_string()))?;
+    let config = config
+        .validate()
+        .map_err(|e| RaftError::Options(e.to_string()))?;
     Ok(Arc::new(config))
 }
 
@@ -281,7 +308,8 @@ async fn watch(
     match ended {
         Ok(()) | Err(openraft::errors::Fatal::Stopped) => {}
         Err(error) => {
-            let message = format!("consensus can't go on: {error}; check the log's disk and restart");
+            let message =
+                format!("consensus can't go on: {error}; check the log's disk and restart");
             events.send(ConsensusEvent::Failed { message });
         }
     }

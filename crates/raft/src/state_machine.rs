@@ -54,7 +54,13 @@ impl StateMachine {
         progress: Arc<Progress>,
     ) -> Self {
         let membership = log.membership_at(applied.as_ref());
-        Self { log, events, applied, membership, progress }
+        Self {
+            log,
+            events,
+            applied,
+            membership,
+            progress,
+        }
     }
 }
 
@@ -84,7 +90,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                 }
             };
             self.applied = Some(id);
-            self.progress.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            self.progress
+                .bytes
+                .fetch_add(bytes.len() as u64, Ordering::Relaxed);
             self.events.send(ConsensusEvent::Committed {
                 index: Index(id.index),
                 term: **id.committed_leader_id(),
@@ -107,11 +115,17 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn install_snapshot(&mut self, _meta: &SnapshotMeta, (): ()) -> Result<(), io::Error> {
-        Err(io::Error::other("a replica can't be brought up from another one yet"))
+        Err(io::Error::other(
+            "a replica can't be brought up from another one yet",
+        ))
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        let snapshot = self.progress.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = self
+            .progress
+            .snapshot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         Ok(snapshot.clone().map(|meta| Snapshot { meta, snapshot: () }))
     }
 }
@@ -128,7 +142,11 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = ();
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        let durable = self.progress.durable_next.load(Ordering::Acquire).checked_sub(1);
+        let durable = self
+            .progress
+            .durable_next
+            .load(Ordering::Acquire)
+            .checked_sub(1);
         let last_log_id = match (durable, self.applied) {
             (Some(durable), Some(applied)) if durable < applied.index => {
                 self.log.log_id_at(durable)?
@@ -141,8 +159,15 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             true => self.membership.clone(),
             false => self.log.membership_at(last_log_id.as_ref()),
         };
-        let meta = SnapshotMeta { last_log_id, last_membership: membership };
-        let mut snapshot = self.progress.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let meta = SnapshotMeta {
+            last_log_id,
+            last_membership: membership,
+        };
+        let mut snapshot = self
+            .progress
+            .snapshot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *snapshot = Some(meta.clone());
         Ok(Snapshot { meta, snapshot: () })
     }

@@ -1,5 +1,7 @@
 //! A single voter on real files: exactly-once delivery in order, over restarts and compaction.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -43,7 +45,8 @@ impl Sink {
 
     /// Waits for this many proposals, and gives index and content of all entries.
     async fn committed(&self, proposals: usize) -> Vec<(u64, Bytes)> {
-        self.until(|events| contents(events).len() >= proposals).await;
+        self.until(|events| contents(events).len() >= proposals)
+            .await;
         let events = self.events.lock().unwrap();
         let entries = events.iter().filter_map(|event| match event {
             ConsensusEvent::Committed { index, entry, .. } => Some((index.0, entry.clone())),
@@ -71,7 +74,11 @@ fn contents(events: &[ConsensusEvent]) -> Vec<Bytes> {
 }
 
 fn store(dir: &Path) -> LogStore {
-    let options = LogOptions { segment_bytes: 1 << 20, cache_bytes: 16 << 10, ..Default::default() };
+    let options = LogOptions {
+        segment_bytes: 1 << 20,
+        cache_bytes: 16 << 10,
+        ..Default::default()
+    };
     let (store, report) = LogStore::open(Arc::new(RealFiles), dir, options).unwrap();
     assert_eq!(report.damaged, []);
     store
@@ -79,14 +86,21 @@ fn store(dir: &Path) -> LogStore {
 
 async fn node(store: &LogStore, applied: Option<(Index, u64)>) -> (RaftNode, Arc<Sink>) {
     let sink = Arc::new(Sink::default());
-    let options = RaftOptions { applied, ..RaftOptions::new(0, vec![0]) };
+    let options = RaftOptions {
+        applied,
+        ..RaftOptions::new(0, vec![0])
+    };
     let log = store.group(GroupId(1));
     let node = RaftNode::open(options, log, sink.clone()).await.unwrap();
     (node, sink)
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn proposal(number: u32) -> Bytes {
@@ -128,7 +142,9 @@ fn proposals_are_committed_in_order_and_again_after_a_kill() {
             let (mut node, sink) = node(&store, applied.map(|index| (Index(index), term))).await;
             sink.leads().await;
             let next = applied.map_or(0, |index| index + 1);
-            let left = first.iter().filter(|(index, bytes)| *index >= next && !bytes.is_empty());
+            let left = first
+                .iter()
+                .filter(|(index, bytes)| *index >= next && !bytes.is_empty());
             let left: Vec<Bytes> = left.map(|(_, bytes)| bytes.clone()).collect();
             let entries = sink.committed(left.len()).await;
             assert_consecutive(&entries, next);
@@ -164,7 +180,8 @@ fn the_log_is_compacted_up_to_what_is_durable_and_goes_on_after_a_restart() {
         let (mut node, sink) = node(&store, Some(applied)).await;
         sink.leads().await;
         node.propose(proposal(77_777));
-        sink.until(|events| contents(events).last() == Some(&proposal(77_777))).await;
+        sink.until(|events| contents(events).last() == Some(&proposal(77_777)))
+            .await;
         let entries = sink.committed(1).await;
         assert_consecutive(&entries, 25_001);
         node.shutdown().await.unwrap();
@@ -181,7 +198,10 @@ fn many_groups_share_a_log_and_all_elect_themselves() {
             let sink = Arc::new(Sink::default());
             let options = RaftOptions::new(0, vec![0]);
             let log = store.group(GroupId(group));
-            nodes.push((RaftNode::open(options, log, sink.clone()).await.unwrap(), sink));
+            nodes.push((
+                RaftNode::open(options, log, sink.clone()).await.unwrap(),
+                sink,
+            ));
         }
         for (node, sink) in &mut nodes {
             sink.leads().await;
@@ -219,6 +239,85 @@ fn other_members_are_refused_as_long_as_there_is_no_way_to_them() {
     runtime().block_on(async {
         let log = store(dir.path()).group(GroupId(1));
         let options = RaftOptions::new(0, vec![0, 1]);
-        assert!(RaftNode::open(options, log, Arc::new(Sink::default())).await.is_err());
+        assert!(
+            RaftNode::open(options, log, Arc::new(Sink::default()))
+                .await
+                .is_err()
+        );
+    });
+}
+
+#[test]
+fn a_full_disk_refuses_proposals_and_goes_on_when_there_is_space_again() {
+    use skep_log::testkit::{Faults, MemFiles};
+    let files = MemFiles::new();
+    let options = LogOptions {
+        segment_bytes: 64 << 10,
+        full_retry: Duration::from_millis(1),
+        ..Default::default()
+    };
+    let disk = Arc::new(files.clone());
+    let (store, _) = LogStore::open(disk, Path::new("/log"), options).unwrap();
+    runtime().block_on(async {
+        let (mut node, sink) = node(&store, None).await;
+        sink.leads().await;
+        files.set_faults(Faults { space_left: Some(10_000), ..Faults::default() });
+        let mut proposed = 0;
+        let refused = |events: &[ConsensusEvent]| {
+            let full = |event: &ConsensusEvent| {
+                matches!(event, ConsensusEvent::ProposalRefused { reason } if reason.contains("space"))
+            };
+            events.iter().any(full)
+        };
+        while !refused(&sink.events.lock().unwrap()) {
+            node.propose(proposal(proposed));
+            proposed += 1;
+            tokio::task::yield_now().await;
+        }
+        files.set_faults(Faults::default());
+        // All but the last were taken, and none of them is lost.
+        let entries = sink.committed(proposed as usize - 1).await;
+        assert_consecutive(&entries, 0);
+        while store.group(GroupId(1)).is_full() {
+            tokio::task::yield_now().await;
+        }
+        node.propose(proposal(u32::MAX));
+        sink.until(|events| contents(events).last() == Some(&proposal(u32::MAX))).await;
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn a_failed_disk_is_told() {
+    use skep_log::testkit::{Faults, MemFiles};
+    let files = MemFiles::new();
+    let options = LogOptions {
+        segment_bytes: 64 << 10,
+        ..Default::default()
+    };
+    let disk = Arc::new(files.clone());
+    let (store, _) = LogStore::open(disk, Path::new("/log"), options).unwrap();
+    runtime().block_on(async {
+        let (mut node, sink) = node(&store, None).await;
+        sink.leads().await;
+        sink.until(|events| {
+            events
+                .iter()
+                .any(|e| matches!(e, ConsensusEvent::Committed { .. }))
+        })
+        .await;
+        files.set_faults(Faults {
+            fail_sync: true,
+            ..Faults::default()
+        });
+        node.propose(proposal(1));
+        sink.until(|events| {
+            events
+                .iter()
+                .any(|e| matches!(e, ConsensusEvent::Failed { .. }))
+        })
+        .await;
+        assert_eq!(contents(&sink.events.lock().unwrap()), Vec::<Bytes>::new());
+        assert!(!node.is_leader());
     });
 }
