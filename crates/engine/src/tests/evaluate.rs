@@ -1,32 +1,39 @@
-//! One evaluation, with the processors that these tests are about.
+//! Evaluation of a command, and of a part of one.
 
 use std::collections::VecDeque;
 
-use skep_protocol::{Command, PartitionId, Position, RecordType, RecordValue};
+use skep_protocol::{PartitionId, Position};
 
 use super::content::Content;
 use crate::definitions::Definitions;
-use crate::engine::Input;
+use crate::engine::{Engine, Input};
+use crate::instances::Instances;
 use crate::processing::Processing;
-use crate::processors::{self, channel::Received};
 use crate::{Context, EngineConfig, Outcome};
 
 pub struct Evaluator {
-    pub config: EngineConfig,
-    pub definitions: Definitions,
+    config: EngineConfig,
+    definitions: Definitions,
+    engine: Engine,
+    /// Evaluates everything a second time, with whatever it remembers from before.
+    shadow: Engine,
 }
 
 impl Evaluator {
     pub fn new(partition: u32, partition_count: u32) -> Evaluator {
+        let config = EngineConfig {
+            partition: PartitionId(partition),
+            partition_count,
+        };
         Evaluator {
-            config: EngineConfig {
-                partition: PartitionId(partition),
-                partition_count,
-            },
+            engine: Engine::new(config.clone()),
+            shadow: Engine::new(config.clone()),
             definitions: Definitions::default(),
+            config,
         }
     }
 
+    /// An evaluation to call parts of the engine in.
     pub fn begin<'a>(
         &'a mut self,
         content: &'a mut Content,
@@ -42,7 +49,7 @@ impl Evaluator {
                 first_position: first,
             },
             definitions: &mut self.definitions,
-            instances: Default::default(),
+            instances: Instances::default(),
             outcome: Outcome::default(),
             follow_ups: VecDeque::new(),
             source: Position::NONE,
@@ -50,6 +57,7 @@ impl Evaluator {
         }
     }
 
+    /// Evaluates an input, and asserts that another engine does the same with it.
     pub fn evaluate(
         &mut self,
         content: &mut Content,
@@ -57,53 +65,29 @@ impl Evaluator {
         first: Position,
         input: Input,
     ) -> Outcome {
-        let mut p = self.begin(content, time, first);
-        let command = match input {
-            Input::Client { command, request } => {
-                p.request = request;
-                command
-            }
-            Input::Internal(command) => command,
-            Input::Envelope(envelope) => {
-                match processors::channel::receive(&mut p, &envelope).unwrap() {
-                    Received::Command(command) => command,
-                    Received::Nothing => return p.outcome,
-                }
-            }
+        let context = Context {
+            time,
+            seed: 1,
+            first_position: first,
         };
-        p.source = p.record(
-            RecordType::Command,
-            command.key,
-            command.intent,
-            command.value.clone(),
-            None,
+        let mut again = content.clone();
+        let outcome = self
+            .engine
+            .process(input.clone(), content, &context)
+            .unwrap();
+        assert_eq!(
+            self.shadow.process(input, &mut again, &context).unwrap(),
+            outcome
         );
-        dispatch(&mut p, &command);
-        p.request = None;
-        while let Some(follow_up) = p.follow_ups.pop_front() {
-            p.source = follow_up.position;
-            dispatch(&mut p, &follow_up.command);
-        }
-        p.outcome
+        assert!(
+            again == *content,
+            "the writes of the same evaluation differ"
+        );
+        outcome
     }
-}
 
-fn dispatch(p: &mut Processing, command: &Command) {
-    match &command.value {
-        RecordValue::Checkpoint(_) => processors::checkpoint::process(p, command),
-        RecordValue::Deployment(_) | RecordValue::DeploymentDistribution(_) => {
-            processors::deployment::process(p, command)
-        }
-        RecordValue::Message(_) | RecordValue::MessageBatch(_) => {
-            processors::message::process(p, command)
-        }
-        RecordValue::MessageSubscription(_) => {
-            processors::message_subscription::process(p, command)
-        }
-        RecordValue::ProcessMessageSubscription(_) => {
-            processors::process_message_subscription::process(p, command)
-        }
-        other => panic!("{} is not for these tests", other.value_type().name()),
+    /// What is due.
+    pub fn due(&self, content: &Content, time: i64) -> crate::Due {
+        self.engine.due(content, time).unwrap()
     }
-    .unwrap();
 }

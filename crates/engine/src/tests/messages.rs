@@ -426,7 +426,7 @@ fn a_message_that_would_grow_too_large_by_its_receivers_is_refused() {
     let bytes = 1 << 20;
     let fit = limits::CORRELATION_BYTES_MAX / bytes;
     let large = values::Message {
-        variables: "x".repeat(bytes),
+        variables: format!("{{\"x\":\"{}\"}}", "x".repeat(bytes - 8)),
         ..message("m", "", 0)
     };
     let publish = Command::new(Key::NONE, MessageIntent::Publish, large);
@@ -450,4 +450,22 @@ fn a_message_that_would_grow_too_large_by_its_receivers_is_refused() {
             .len(),
         fit
     );
+}
+
+#[test]
+fn variables_are_a_json_object() {
+    let mut side = Side::new();
+    for variables in ["[]", "1", "{", "{\"a\":}"] {
+        let publish = values::Message {
+            variables: variables.to_owned(),
+            ..message("m", "", 0)
+        };
+        let publish = Command::new(Key::NONE, MessageIntent::Publish, publish);
+        let rejection = side.world.client(1, publish).unwrap_err();
+        assert_eq!(
+            rejection.rejection_type,
+            RejectionType::InvalidArgument,
+            "{variables}"
+        );
+    }
 }

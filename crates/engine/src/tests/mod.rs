@@ -4,6 +4,7 @@ mod channel;
 mod checkpoint;
 mod checkpoint_model;
 mod content;
+mod correlation;
 mod definitions;
 mod deployment;
 mod evaluate;

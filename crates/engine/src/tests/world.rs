@@ -152,18 +152,31 @@ impl World {
         self.evaluate(target, Input::Envelope(envelope))
     }
 
-    /// Delivers in any order, and sends again what was not acknowledged, until all is.
+    /// Delivers in any order, evaluates what is due, and sends again what was not acknowledged, until nothing is left to do.
     pub fn settle(&mut self) {
         for _ in 0..10_000 {
-            if self.network.is_empty() && !self.resend() {
+            if self.network.is_empty() && !self.evaluate_due() && !self.resend() {
                 return;
-            }
-            if self.network.is_empty() {
-                continue;
             }
             self.deliver(1);
         }
         panic!("the partitions do not come to rest");
+    }
+
+    fn evaluate_due(&mut self) -> bool {
+        let mut found = false;
+        for id in 1..=self.partitions.len() as u32 {
+            let partition = self.partition(id);
+            for command in partition
+                .evaluator
+                .due(&partition.content, self.time)
+                .commands
+            {
+                found = true;
+                self.evaluate(id, Input::Internal(command));
+            }
+        }
+        found
     }
 
     /// Delivers some of what is on its way, in any order.
