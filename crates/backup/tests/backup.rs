@@ -1,4 +1,5 @@
 //! Backups taken, interrupted, completed, deleted and restored, on a store in memory.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 

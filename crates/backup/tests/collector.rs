@@ -1,4 +1,5 @@
 //! The collector frees what nobody refers to, and nothing else.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Planning with an index gives the chunks that planning from scratch gives.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 

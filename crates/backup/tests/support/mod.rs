@@ -1,4 +1,5 @@
 //! What the tests of this crate share: content in a map, a sink that collects, a cluster of two partitions.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use std::collections::BTreeMap;
