@@ -1,0 +1,238 @@
+//! The few client calls that a first tour needs: topology, deploy, start, work.
+//!
+//! **Absent on purpose**: everything else that Zeebe's clients do; they work unmodified.
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use skep_gateway::proto;
+use skep_gateway::proto::gateway_client::GatewayClient;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::cli::{DeployArguments, GatewayArguments, StartArguments, WorkArguments};
+use crate::failure::{Code, Failure};
+use crate::http::causes;
+
+/// Requests under way at once when many instances are started or jobs completed.
+const IN_FLIGHT: usize = 32;
+/// Jobs activated at once.
+const JOBS_PER_CALL: u64 = 100;
+/// How long an activated job stays ours.
+const JOB_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long one call for jobs waits for them.
+const POLL_TIMEOUT: Duration = Duration::from_secs(10);
+/// A large deployment on a busy machine takes seconds; more is a broker that does not answer.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+type Gateway = GatewayClient<Channel>;
+
+async fn connect(arguments: &GatewayArguments) -> Result<Gateway, Failure> {
+    let address = &arguments.gateway;
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| {
+        Failure::new(
+            Code::Usage,
+            format!("'{address}' is no address of a gateway. Expected one such as 127.0.0.1:26500"),
+        )
+    })?;
+    let channel = endpoint.timeout(CALL_TIMEOUT).connect().await.map_err(|error| {
+        Failure::new(
+            Code::Unreachable,
+            format!(
+                "the gateway at {address} cannot be reached: {}. Is the broker running? Give its address with --gateway",
+                causes(&error)
+            ),
+        )
+    })?;
+    Ok(GatewayClient::new(channel))
+}
+
+fn refused(status: tonic::Status) -> Failure {
+    let code = match status.code() {
+        tonic::Code::NotFound => Code::NotFound,
+        tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => {
+            Code::Unreachable
+        }
+        _ => Code::Refused,
+    };
+    Failure::new(code, format!("{:?}: {}", status.code(), status.message()))
+}
+
+/// `skep status`.
+pub async fn status(arguments: GatewayArguments) -> Result<(), Failure> {
+    let mut gateway = connect(&arguments).await?;
+    let topology = gateway.topology(proto::TopologyRequest {}).await;
+    let topology = topology.map_err(refused)?.into_inner();
+    println!(
+        "Cluster of {} broker(s), {} partition(s), replication factor {}, gateway version {}",
+        topology.cluster_size,
+        topology.partitions_count,
+        topology.replication_factor,
+        topology.gateway_version
+    );
+    for broker in topology.brokers {
+        println!(
+            "Broker {} at {}:{}, version {}",
+            broker.node_id, broker.host, broker.port, broker.version
+        );
+        for partition in broker.partitions {
+            let (id, role, health) = (partition.partition_id, partition.role(), partition.health());
+            println!(
+                "  partition {id}: {}, {}",
+                role.as_str_name(),
+                health.as_str_name()
+            );
+        }
+    }
+    Ok(())
+}
+
+fn read_resource(path: &Path) -> Result<proto::Resource, Failure> {
+    let shown = path.display();
+    let content = std::fs::read(path)
+        .map_err(|error| Failure::new(Code::Usage, format!("read {shown}: {error}")))?;
+    let name = path.file_name().map_or_else(
+        || shown.to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    Ok(proto::Resource { name, content })
+}
+
+/// `skep deploy`.
+pub async fn deploy(arguments: DeployArguments) -> Result<(), Failure> {
+    let resources: Result<Vec<_>, _> = arguments
+        .files
+        .iter()
+        .map(|path| read_resource(path))
+        .collect();
+    let request = proto::DeployResourceRequest {
+        resources: resources?,
+        ..Default::default()
+    };
+    let mut gateway = connect(&arguments.gateway).await?;
+    let answer = gateway.deploy_resource(request).await.map_err(refused)?;
+    for deployment in answer.into_inner().deployments {
+        if let Some(proto::deployment::Metadata::Process(process)) = deployment.metadata {
+            println!(
+                "Deployed process {} version {} (key {}) from {}",
+                process.bpmn_process_id,
+                process.version,
+                process.process_definition_key,
+                process.resource_name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// `skep start`.
+pub async fn start(arguments: StartArguments) -> Result<(), Failure> {
+    let gateway = connect(&arguments.gateway).await?;
+    let request = proto::CreateProcessInstanceRequest {
+        bpmn_process_id: arguments.process_id.clone(),
+        version: -1,
+        variables: arguments.variables,
+        ..Default::default()
+    };
+    let keys: Vec<i64> = stream::iter(0..arguments.count)
+        .map(|_| {
+            let (mut gateway, request) = (gateway.clone(), request.clone());
+            async move {
+                Ok(gateway
+                    .create_process_instance(request)
+                    .await?
+                    .into_inner()
+                    .process_instance_key)
+            }
+        })
+        .buffer_unordered(IN_FLIGHT)
+        .try_collect()
+        .await
+        .map_err(refused)?;
+    match keys.as_slice() {
+        [key] => println!("Started instance {key} of process {}", arguments.process_id),
+        keys => println!(
+            "Started {} instances of process {}",
+            keys.len(),
+            arguments.process_id
+        ),
+    }
+    Ok(())
+}
+
+/// `skep work`.
+pub async fn work(arguments: WorkArguments) -> Result<(), Failure> {
+    let gateway = connect(&arguments.gateway).await?;
+    let wanted = arguments.max.unwrap_or(u64::MAX);
+    let mut done = 0;
+    let mut last_job = tokio::time::Instant::now();
+    while done < wanted {
+        let wait = match arguments.idle {
+            Some(idle) => match idle.checked_sub(last_job.elapsed()) {
+                Some(left) => left.min(POLL_TIMEOUT),
+                None => break,
+            },
+            None => POLL_TIMEOUT,
+        };
+        let count = (wanted - done).min(JOBS_PER_CALL);
+        let jobs = activate(&gateway, &arguments.job_type, count, wait).await?;
+        if !jobs.is_empty() {
+            done += complete(&gateway, &jobs, &arguments.variables).await?;
+            last_job = tokio::time::Instant::now();
+        }
+    }
+    println!("Completed {done} jobs of type {}", arguments.job_type);
+    Ok(())
+}
+
+async fn activate(
+    gateway: &Gateway,
+    job_type: &str,
+    count: u64,
+    wait: Duration,
+) -> Result<Vec<proto::ActivatedJob>, Failure> {
+    let request = proto::ActivateJobsRequest {
+        r#type: job_type.to_owned(),
+        worker: "skep-work".to_owned(),
+        timeout: JOB_TIMEOUT.as_millis() as i64,
+        max_jobs_to_activate: count as i32,
+        // 0 would mean the gateway's default.
+        request_timeout: wait.as_millis().max(1) as i64,
+        ..Default::default()
+    };
+    let answers = gateway
+        .clone()
+        .activate_jobs(request)
+        .await
+        .map_err(refused)?;
+    let answers: Vec<proto::ActivateJobsResponse> =
+        answers.into_inner().try_collect().await.map_err(refused)?;
+    Ok(answers.into_iter().flat_map(|answer| answer.jobs).collect())
+}
+
+/// Completes the jobs and gives their number. One that is gone, because its instance was cancelled say, is left out.
+async fn complete(
+    gateway: &Gateway,
+    jobs: &[proto::ActivatedJob],
+    variables: &str,
+) -> Result<u64, Failure> {
+    let answers = stream::iter(jobs.iter().map(|job| job.key))
+        .map(|job_key| {
+            let mut gateway = gateway.clone();
+            let request = proto::CompleteJobRequest {
+                job_key,
+                variables: variables.to_owned(),
+                ..Default::default()
+            };
+            async move { gateway.complete_job(request).await }
+        })
+        .buffer_unordered(IN_FLIGHT);
+    let completed = answers.map(|answer| match answer {
+        Ok(_) => Ok(1),
+        Err(status) if status.code() == tonic::Code::NotFound => Ok(0),
+        Err(status) => Err(refused(status)),
+    });
+    completed
+        .try_fold(0, |sum, one| async move { Ok(sum + one) })
+        .await
+}

@@ -1,0 +1,70 @@
+//! Finding and reading the configuration.
+
+use std::path::{Path, PathBuf};
+
+use skep_config::{BrokerConfig, Source};
+
+use crate::failure::{Code, Failure};
+
+/// Below the working directory, or the directory of the distribution.
+const FILE: &str = "config/application.yaml";
+
+/// The configuration, and what to warn about once there is a log to warn in.
+pub struct Configuration {
+    /// As read.
+    pub broker: BrokerConfig,
+    /// Warnings for the operator.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the file, if there is one, and the environment.
+pub fn read(named: Option<&Path>) -> Result<Configuration, Failure> {
+    let path = named.map_or_else(default_path, Path::to_owned);
+    let source = Source::read(&path, named.is_some(), environment()?)?;
+    let warnings = source
+        .unknown_keys()
+        .iter()
+        .map(|key| {
+            format!(
+                "the key '{key}' in {} means nothing here and is ignored; config/application.yaml of the distribution lists all keys",
+                path.display()
+            )
+        })
+        .collect();
+    let broker = BrokerConfig::from_source(&source)?;
+    Ok(Configuration { broker, warnings })
+}
+
+fn default_path() -> PathBuf {
+    let here = PathBuf::from(FILE);
+    if here.exists() {
+        return here;
+    }
+    distribution().map_or(here, |directory| directory.join(FILE))
+}
+
+/// The directory above `bin/` that this program lies in.
+fn distribution() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let bin = program.parent()?;
+    bin.ends_with("bin")
+        .then(|| bin.parent().map(Path::to_owned))?
+}
+
+fn environment() -> Result<Vec<(String, String)>, Failure> {
+    let mut variables = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => variables.push((name, value)),
+            (Ok(name), Err(_)) if name.starts_with("ZEEBE_") || name.starts_with("AWS_") => {
+                return Err(Failure::new(
+                    Code::Usage,
+                    format!("the environment variable {name} is not valid UTF-8"),
+                ));
+            }
+            // Somebody else's variable.
+            _ => {}
+        }
+    }
+    Ok(variables)
+}
