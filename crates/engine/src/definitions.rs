@@ -25,8 +25,6 @@ pub(crate) struct Definition {
     pub key: Key,
     /// Version of its process id.
     pub version: i32,
-    /// The deployment that brought it.
-    pub deployment: Key,
     process: model::Process,
 }
 
@@ -183,7 +181,6 @@ fn compile(state: &dyn Read, stored: &values::Process) -> Result<(Definition, us
         Definition {
             key,
             version: stored.version,
-            deployment,
             process,
         },
         resource.len(),

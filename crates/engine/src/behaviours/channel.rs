@@ -11,7 +11,7 @@
 //!   [`targets_with_undelivered`], [`undelivered`].
 //!
 //! Envelopes may therefore be lost, doubled, delayed and reordered as they like. Since outbox and numbers are part of the state,
-//! a checkpoint cuts through a channel cleanly: see `tests/checkpoint_model.rs`.
+//! a checkpoint cuts through a channel cleanly: the test `checkpoint_model` tries every order of things.
 //!
 //! The outbox has no limit of its own. Each command in it was caused by something in the state that has one, and a partition
 //! that cannot be reached for long is a fault to be mended, not a reason to lose what it is owed.

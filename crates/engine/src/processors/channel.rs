@@ -7,6 +7,10 @@ use crate::tables::channels;
 
 /// What came of an envelope.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "taken apart where it is returned"
+)]
 pub(crate) enum Received {
     /// A command that has to be evaluated in this transaction, in which it counts as taken in. A command that cannot be
     /// evaluated is rejected, and taken in nevertheless: otherwise it would block all that come after it.

@@ -20,7 +20,7 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
     let found = subscriptions::get(p.txn, Key(value.element_instance_key), command.key)?;
     match command.intent {
         Intent::ProcessMessageSubscription(ProcessMessageSubscriptionIntent::Create) => {
-            opened(p, command, found)
+            opened(p, command, value, found)
         }
         Intent::ProcessMessageSubscription(ProcessMessageSubscriptionIntent::Correlate) => {
             correlate(p, command, value, found)
@@ -38,7 +38,12 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
 type Found = Option<values::ProcessMessageSubscription>;
 
 /// The message's side knows of the subscription.
-fn opened(p: &mut Processing, command: &Command, found: Found) -> Result<()> {
+fn opened(
+    p: &mut Processing,
+    command: &Command,
+    value: &values::ProcessMessageSubscription,
+    found: Found,
+) -> Result<()> {
     match found {
         Some(mut subscription) if subscription.state == subscriptions::OPENING => {
             subscription.state = subscriptions::OPEN;
@@ -61,9 +66,24 @@ fn opened(p: &mut Processing, command: &Command, found: Found) -> Result<()> {
             );
             p.reject(command, Rejection::invalid_state(reason));
         }
-        None => not_found(p, command, "open"),
+        None => {
+            not_found(p, command, "open");
+            close_orphan(p, command, value)?;
+        }
     }
     Ok(())
+}
+
+/// The message's side knows of a subscription that is gone here. Within one partition that can be: the command to close it may
+/// be evaluated before the one to open it, if that had to wait for room ([`crate::limits::FOLLOW_UPS_MAX`]).
+fn close_orphan(
+    p: &mut Processing,
+    command: &Command,
+    value: &values::ProcessMessageSubscription,
+) -> Result<()> {
+    let delete =
+        correlation::to_message_side(command.key, value, MessageSubscriptionIntent::Delete);
+    channel::send(p, PartitionId(value.subscription_partition), delete)
 }
 
 /// A message has come: the element takes it, or the message's side is told that it does not.
@@ -73,6 +93,7 @@ fn correlate(
     value: &values::ProcessMessageSubscription,
     found: Found,
 ) -> Result<()> {
+    let is_gone = found.is_none();
     let taken = match found {
         Some(subscription) if subscription.state != subscriptions::CLOSING => {
             take(p, command.key, value, subscription)?
@@ -87,7 +108,11 @@ fn correlate(
         }
     };
     let answer = correlation::to_message_side(command.key, value, intent);
-    channel::send(p, PartitionId(value.subscription_partition), answer)
+    channel::send(p, PartitionId(value.subscription_partition), answer)?;
+    if is_gone {
+        close_orphan(p, command, value)?;
+    }
+    Ok(())
 }
 
 /// Gives the message to the element. A subscription that ends with it is gone before, so that what the message causes does not

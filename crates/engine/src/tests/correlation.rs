@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use skep_protocol::{
     Command, DeploymentIntent, Intent, Key, MessageIntent, MessageStartEventSubscriptionIntent,
-    ProcessInstanceCreationIntent, ProcessInstanceIntent, ProcessMessageSubscriptionIntent,
-    RecordValue, routing, values,
+    MessageSubscriptionIntent, ProcessInstanceCreationIntent, ProcessInstanceIntent,
+    ProcessMessageSubscriptionIntent, RecordValue, routing, values,
 };
 
 use super::world::World;
@@ -173,6 +173,8 @@ fn every_message_reaches_one_instance_and_every_instance_gets_one_message() {
 
 #[test]
 fn a_message_that_a_cancelled_instance_does_not_take_goes_to_another() {
+    let mut refused = 0;
+    let mut takers = BTreeSet::new();
     for seed in 0..40 {
         let mut world = World::faulty(PARTITIONS, seed);
         deploy(&mut world, WAIT);
@@ -192,7 +194,14 @@ fn a_message_that_a_cancelled_instance_does_not_take_goes_to_another() {
         let completed = instances(&world, ProcessInstanceIntent::ElementCompleted);
         let taker = if cancelled { second } else { first };
         assert_eq!(completed, BTreeSet::from([taker]), "seed {seed}");
+        takers.insert(cancelled);
+        refused += count(&world, MessageSubscriptionIntent::Rejected);
     }
+    assert_eq!(takers.len(), 2, "both have happened");
+    assert!(
+        refused > 0,
+        "a message was on its way to a cancelled instance"
+    );
 }
 
 #[test]

@@ -28,7 +28,10 @@ fn message_process(id: &str, name: &str) -> String {
     )
 }
 
-fn deployment(resources: &[(&str, &str)]) -> Command {
+/// Names and contents.
+type Resources<'a> = &'a [(&'a str, &'a str)];
+
+fn deployment(resources: Resources) -> Command {
     let resource = |(name, content): &(&str, &str)| values::DeploymentResource {
         resource_name: (*name).to_owned(),
         resource: content.as_bytes().to_vec(),
@@ -40,7 +43,7 @@ fn deployment(resources: &[(&str, &str)]) -> Command {
     Command::new(Key::NONE, DeploymentIntent::Create, value)
 }
 
-fn deploy(world: &mut World, resources: &[(&str, &str)]) -> (Key, Vec<values::ProcessMetadata>) {
+fn deploy(world: &mut World, resources: Resources) -> (Key, Vec<values::ProcessMetadata>) {
     let answer = world.client(1, deployment(resources)).unwrap();
     let RecordValue::Deployment(value) = answer.value else {
         panic!("{answer:?}")
@@ -55,7 +58,7 @@ fn deploy(world: &mut World, resources: &[(&str, &str)]) -> (Key, Vec<values::Pr
     (answer.key, value.processes)
 }
 
-fn refused(world: &mut World, resources: &[(&str, &str)]) -> Rejection {
+fn refused(world: &mut World, resources: Resources) -> Rejection {
     let before = world.content(1).clone();
     let rejection = world.client(1, deployment(resources)).unwrap_err();
     assert_eq!(
@@ -147,7 +150,7 @@ fn a_bad_resource_refuses_all_and_every_problem_is_named() {
     );
     let mut world = World::new(1, 0);
     let lead = "Expected to deploy new resources, but encountered the following errors:";
-    let cases: [(&[(&str, &str)], &[&str]); 6] = [
+    let cases: [(Resources, &[&str]); 6] = [
         (
             &[("good.bpmn", &good), ("x.txt", "")],
             &[lead, "\n'x.txt': unknown resource type"],

@@ -89,7 +89,7 @@ impl Side {
         (published.key, sent(&outcome, ProcessSide::Correlate))
     }
 
-    fn from_process_side(
+    fn receive(
         &mut self,
         intent: MessageSubscriptionIntent,
         value: values::MessageSubscription,
@@ -101,7 +101,7 @@ impl Side {
 
     /// Opens a subscription; tells which subscriptions of partition 2 get a message.
     fn open(&mut self, number: u64, process: &str, interrupting: bool) -> Vec<u64> {
-        let outcome = self.from_process_side(
+        let outcome = self.receive(
             MessageSubscriptionIntent::Create,
             subscription(number, process, interrupting),
         );
@@ -125,10 +125,7 @@ impl Side {
             message_key: message.0,
             ..subscription(number, process, true)
         };
-        sent(
-            &self.from_process_side(intent, value),
-            ProcessSide::Correlate,
-        )
+        sent(&self.receive(intent, value), ProcessSide::Correlate)
     }
 
     fn due(&self) -> Due {
@@ -374,7 +371,7 @@ fn a_closed_subscription_is_gone_and_closing_is_always_answered() {
         ">MESSAGE_SUBSCRIPTION DELETE|MESSAGE_SUBSCRIPTION DELETED",
         ">MESSAGE_SUBSCRIPTION DELETE|-MESSAGE_SUBSCRIPTION DELETE",
     ] {
-        let outcome = side.from_process_side(
+        let outcome = side.receive(
             MessageSubscriptionIntent::Delete,
             subscription(1, "p", true),
         );
@@ -391,7 +388,7 @@ fn a_subscription_closed_while_a_message_is_on_its_way_passes_it_on() {
     side.open(2, "p", true);
     let (message, correlated) = side.publish_m(1000);
     assert_eq!(correlated, [1]);
-    side.from_process_side(
+    side.receive(
         MessageSubscriptionIntent::Delete,
         subscription(1, "p", true),
     );
@@ -402,7 +399,7 @@ fn a_subscription_closed_while_a_message_is_on_its_way_passes_it_on() {
 fn a_subscription_is_opened_once() {
     let mut side = Side::new();
     side.open(1, "p", true);
-    let outcome = side.from_process_side(
+    let outcome = side.receive(
         MessageSubscriptionIntent::Create,
         subscription(1, "p", true),
     );
@@ -438,7 +435,7 @@ fn a_message_that_would_grow_too_large_by_its_receivers_is_refused() {
         rejection.rejection_type,
         RejectionType::ExceededBatchRecordSize
     );
-    side.from_process_side(
+    side.receive(
         MessageSubscriptionIntent::Delete,
         subscription(1, "p0", false),
     );

@@ -2,7 +2,7 @@
 
 use skep_protocol::{
     Command, Key, MessageSubscriptionIntent, PartitionId, Position,
-    ProcessMessageSubscriptionIntent as ProcessSide, RecordValue, routing, values,
+    ProcessMessageSubscriptionIntent as ProcessSide, RecordType, RecordValue, routing, values,
 };
 
 use super::content::Content;
@@ -171,22 +171,48 @@ fn subscriptions_are_closed_for_the_elements_that_are_named() {
 }
 
 #[test]
-fn a_message_for_a_subscription_that_is_closing_or_gone_is_refused() {
+fn a_message_for_a_subscription_that_is_closing_is_refused() {
     let mut world = World::new(2, 0);
     let content = &mut world.partitions[0].content;
     let key = open(content, "catch", &correlation_key(2)).records[0].key;
     close(content, "catch");
-    for number in 1..=2 {
-        let outcome = answer(&mut world, number * 2 - 1, key, ProcessSide::Correlate);
+    let outcome = answer(&mut world, 1, key, ProcessSide::Correlate);
+    assert_eq!(
+        trail(&outcome)[1..],
+        ["-PROCESS_MESSAGE_SUBSCRIPTION CORRELATE"]
+    );
+    assert_eq!(
+        asked(&outcome),
+        [(2, MessageSubscriptionIntent::Reject, key.0)]
+    );
+}
+
+#[test]
+fn the_messages_side_closes_what_is_gone_here() {
+    let key = Key((1 << 51) + 8000);
+    let cases: [(ProcessSide, &[MessageSubscriptionIntent]); 3] = [
+        (ProcessSide::Create, &[MessageSubscriptionIntent::Delete]),
+        (
+            ProcessSide::Correlate,
+            &[
+                MessageSubscriptionIntent::Reject,
+                MessageSubscriptionIntent::Delete,
+            ],
+        ),
+        (ProcessSide::Delete, &[]),
+    ];
+    for (intent, expected) in cases {
+        let mut world = World::new(2, 0);
+        let outcome = answer(&mut world, 1, key, intent);
         assert_eq!(
-            trail(&outcome)[1..],
-            ["-PROCESS_MESSAGE_SUBSCRIPTION CORRELATE"]
+            outcome.records.last().unwrap().record_type,
+            RecordType::CommandRejection
         );
-        assert_eq!(
-            asked(&outcome),
-            [(2, MessageSubscriptionIntent::Reject, key.0)]
-        );
-        answer(&mut world, number * 2, key, ProcessSide::Delete);
+        let asked: Vec<_> = asked(&outcome)
+            .into_iter()
+            .map(|(_, intent, _)| intent)
+            .collect();
+        assert_eq!(asked, expected, "{intent:?}");
     }
 }
 
