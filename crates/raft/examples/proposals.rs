@@ -1,5 +1,5 @@
 //! Proposals per second and latency with real syncs: one group, 256 bytes, 1 and 16 in flight.
-//! `cargo run --release -p skep-raft --example bench -- DIR`
+//! `cargo run --release -p skep-raft --example proposals -- DIR`
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
