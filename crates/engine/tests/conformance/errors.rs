@@ -1,0 +1,143 @@
+//! Errors thrown by workers.
+
+use skep_bpmn::builder::ProcessBuilder;
+use skep_engine::tables::jobs::JobState;
+use skep_protocol::values::{self, IncidentErrorType};
+use skep_protocol::{JobIntent, RejectionType};
+
+use crate::harness::Harness;
+
+fn thrown(code: &str, variables: &str) -> values::Job {
+    values::Job {
+        error_code: code.to_owned(),
+        error_message: "why".to_owned(),
+        variables: variables.to_owned(),
+        ..Default::default()
+    }
+}
+
+fn on_task() -> String {
+    ProcessBuilder::new("p")
+        .start()
+        .service_task("task", "work")
+        .end_at("fine")
+        .error_boundary("caught", "task", "E1")
+        .service_task("mend", "mend")
+        .end_at("mended")
+        .xml()
+}
+
+#[test]
+fn an_error_is_caught_on_the_task_that_threw_it() {
+    let mut harness = Harness::with(&on_task());
+    harness.create("p", "{}");
+    let job = harness.job("work");
+    harness.report(job, JobIntent::ThrowError, thrown("E1", "{}")).unwrap();
+    let trace = harness.trace();
+    let at = |event: &str| trace.iter().position(|traced| traced == event).expect(event);
+    assert!(at("task TERMINATING") < at("task TERMINATED"));
+    assert!(at("task TERMINATED") < at("caught ACTIVATING"));
+    assert!(at("caught COMPLETED") < at("mend ACTIVATING"));
+    assert!(harness.events(JobIntent::Canceled).is_empty(), "a thrown error cancels no job");
+    assert_eq!(harness.job_state(job), None);
+    harness.work("mend", "{}");
+    assert!(harness.happened("mended COMPLETED") && harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}
+
+#[test]
+fn an_error_is_caught_by_the_scope_around_it() {
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .sub_process("sub")
+        .start()
+        .parallel_gateway("fork")
+        .service_task("task", "work")
+        .move_to("fork")
+        .service_task("other", "other")
+        .leave()
+        .end()
+        .error_boundary("caught", "sub", "E1")
+        .end_at("mended")
+        .xml();
+    let mut harness = Harness::with(&xml);
+    harness.create("p", "{}");
+    let job = harness.job("work");
+    harness.report(job, JobIntent::ThrowError, thrown("E1", "{}")).unwrap();
+    let trace = harness.trace();
+    let at = |event: &str| trace.iter().position(|traced| traced == event).expect(event);
+    assert!(at("other TERMINATED") < at("sub TERMINATED"));
+    assert!(at("sub TERMINATED") < at("caught ACTIVATING"));
+    assert_eq!(harness.events(JobIntent::Canceled).len(), 1, "only the other job");
+    assert!(harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}
+
+fn exact_and_any() -> String {
+    let caught_by_any = r#"<bpmn:errorEventDefinition/>"#;
+    ProcessBuilder::new("p")
+        .start()
+        .service_task("task", "work")
+        .end()
+        .boundary("any", "task", caught_by_any)
+        .end()
+        .error_boundary("exact", "task", "E1")
+        .end()
+        .xml()
+}
+
+#[test]
+fn an_event_for_exactly_the_code_goes_before_one_for_all() {
+    for (code, event) in [("E1", "exact"), ("E2", "any"), ("", "any")] {
+        let mut harness = Harness::with(&exact_and_any());
+        harness.create("p", "{}");
+        let job = harness.job("work");
+        harness.report(job, JobIntent::ThrowError, thrown(code, "{}")).unwrap();
+        assert!(harness.happened(&format!("{event} COMPLETED")), "{code}");
+        harness.assert_clean();
+    }
+}
+
+#[test]
+fn an_error_that_nobody_catches_is_an_incident_and_the_job_can_be_done_again() {
+    let mut harness = Harness::with(&on_task());
+    harness.create("p", "{}");
+    let job = harness.job("work");
+    harness.report(job, JobIntent::ThrowError, thrown("E2", "{}")).unwrap();
+    let (incident, value) = harness.incidents()[0].clone();
+    assert_eq!(value.error_type(), IncidentErrorType::UnhandledErrorEvent);
+    for part in ["'E2'", "'why'", "[E1]"] {
+        assert!(value.error_message.contains(part), "{}", value.error_message);
+    }
+    assert_eq!(harness.job_state(job), Some(JobState::ErrorThrown));
+    for intent in [JobIntent::ThrowError, JobIntent::Complete, JobIntent::Fail] {
+        let rejection = harness.report(job, intent, thrown("E1", "{}")).unwrap_err();
+        assert_eq!(rejection.rejection_type, RejectionType::InvalidState);
+        assert!(rejection.reason.ends_with("but it is in state 'ERROR_THROWN'"), "{}", rejection.reason);
+    }
+    harness.resolve(incident).unwrap();
+    harness.work("work", "{}");
+    assert!(harness.happened("fine COMPLETED"));
+    harness.assert_clean();
+}
+
+#[test]
+fn variables_of_an_error_stay_with_its_event_unless_they_are_mapped() {
+    for (mapped, expected) in [(false, vec!["a=1"]), (true, vec!["a=1", "code=7"])] {
+        let mut builder = ProcessBuilder::new("p")
+            .start()
+            .service_task("task", "work")
+            .end()
+            .error_boundary("caught", "task", "E1");
+        if mapped {
+            builder = builder.output("=detail", "code");
+        }
+        let mut harness = Harness::with(&builder.service_task("mend", "mend").end().xml());
+        let instance = harness.create("p", r#"{"a":1}"#);
+        let job = harness.job("work");
+        harness.report(job, JobIntent::ThrowError, thrown("E1", r#"{"detail":7}"#)).unwrap();
+        assert_eq!(harness.variables(instance), expected);
+        harness.work("mend", "{}");
+        harness.assert_clean();
+    }
+}
