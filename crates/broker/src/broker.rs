@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::backups::{BackupSettings, PartitionBackups};
 use crate::brokers::LocalBrokers;
@@ -400,15 +400,13 @@ async fn serve_gateway(
     Ok(bound)
 }
 
-async fn collect_now_and_then(store: BlobRef, node_id: u32, mut stopped: watch::Receiver<bool>) {
+async fn collect_now_and_then(store: BlobRef, node_id: u32, stopped: watch::Receiver<bool>) {
+    let stopped = until(stopped);
+    tokio::pin!(stopped);
     loop {
         tokio::select! {
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = &mut stopped => return,
             () = tokio::time::sleep(COLLECT_INTERVAL) => collect_unused(store.clone(), node_id).await,
-        }
-        if *stopped.borrow() {
-            warn!("stopped while collecting");
-            return;
         }
     }
 }

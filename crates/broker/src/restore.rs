@@ -208,9 +208,9 @@ impl StoreSink {
         Ok(())
     }
 
-    fn write_pairs(
+    fn write_pairs<'a>(
         &mut self,
-        pairs: &mut dyn Iterator<Item = (&[u8], &[u8])>,
+        pairs: &mut dyn Iterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<(), SinkError> {
         let load = self.load.as_mut().ok_or_else(|| SinkError {
             detail: "the store is finished already".to_owned(),

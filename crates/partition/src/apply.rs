@@ -179,8 +179,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     /// Id of the latest applied checkpoint.
     pub(crate) fn applied_checkpoint(&self) -> Result<CheckpointId, ReplicaError> {
-        Ok(checkpoint::latest(&self.overlay.applied())?
-            .map_or(CheckpointId::NONE, |checkpoint| checkpoint.id))
+        Ok(checkpoint::latest(&self.overlay.applied())?.id)
     }
 }
 

@@ -57,8 +57,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             state_version: self.applied.state_version,
             view: self.overlay.view()?,
         };
-        let recorded = checkpoint::latest(&self.overlay.applied())?
-            .expect("a batch that ends in a checkpoint writes it");
+        let recorded = checkpoint::latest(&self.overlay.applied())?;
         assert_eq!(
             (recorded.id, recorded.position),
             (checkpoint_id, backup.position),

@@ -8,9 +8,11 @@ use skep_protocol::{
 };
 use tracing::info;
 
+use crate::limits::ANNOUNCED_TYPES_MAX;
 use crate::replica::Replica;
 use crate::{Consensus, Effects, Refusal, ReplicaError, Role};
 use skep_engine::Send;
+use skep_engine::tables::jobs;
 
 /// Where a replica stands between follower and leader.
 #[derive(Debug)]
@@ -134,7 +136,16 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         self.effects
             .role_changed(Role::Leader, self.applied.epoch());
         self.resend_all()?;
+        self.announce_jobs()?;
         self.take_over_backups()
+    }
+
+    /// Workers that wait for jobs have heard of none from this leader.
+    fn announce_jobs(&mut self) -> Result<(), ReplicaError> {
+        for job_type in jobs::activatable_types(&self.overlay.applied(), ANNOUNCED_TYPES_MAX)? {
+            self.effects.jobs_available(&job_type);
+        }
+        Ok(())
     }
 
     /// Drops all that depended on the leadership.

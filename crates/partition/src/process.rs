@@ -148,9 +148,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     /// The next input; an envelope of a sender with a higher checkpoint has that checkpoint taken first.
     fn next_input(&mut self) -> Result<Option<Input>, ReplicaError> {
         if let Some(Input::Envelope(envelope)) = self.queue.front() {
-            let latest =
-                checkpoint::latest(&self.overlay)?.map_or(CheckpointId::NONE, |latest| latest.id);
-            if envelope.checkpoint_id > latest {
+            if envelope.checkpoint_id > checkpoint::latest(&self.overlay)?.id {
                 let create = checkpoint_command(
                     CheckpointIntent::Create,
                     envelope.checkpoint_id,

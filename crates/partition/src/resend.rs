@@ -30,10 +30,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     /// A new leader does not know what its predecessor has sent: it sends everything.
     pub(crate) fn resend_all(&mut self) -> Result<(), ReplicaError> {
         self.resend = Resend::default();
-        for target in self
-            .engine
-            .targets_with_undelivered(&self.overlay.applied())?
-        {
+        for target in skep_engine::targets_with_undelivered(&self.overlay.applied())? {
             self.resend_to(target)?;
         }
         Ok(())
@@ -58,7 +55,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     fn resend_to(&mut self, target: PartitionId) -> Result<(), ReplicaError> {
         let checkpoint_id = self.applied_checkpoint()?;
-        let undelivered = self.engine.undelivered(
+        let undelivered = skep_engine::undelivered(
             &self.overlay.applied(),
             target,
             skep_engine::limits::RESEND_MAX,

@@ -25,7 +25,7 @@ pub use key::{KeyReader, TableKey, prefix_end};
 pub use layer::{Layer, Op};
 #[cfg(any(test, feature = "testkit"))]
 pub use memory::MemoryStore;
-pub use overlay::{FlushTicket, Overlay, View};
+pub use overlay::{Applied, FlushTicket, Overlay, View};
 pub use store::{LocalMeta, Snapshot, Store, StoreWrites};
 pub use transaction::{Transaction, Txn};
 

@@ -136,6 +136,25 @@ pub fn activatable(state: &dyn Read, job_type: &str, from: Key, limit: usize) ->
     Ok(found)
 }
 
+/// Types that have activatable jobs, in order, at most `limit`. Costs one look per type, however many jobs there are.
+pub fn activatable_types(state: &dyn Read, limit: usize) -> Result<Vec<String>, StateError> {
+    let table = TableKey::new(prefix::ACTIVATABLE_JOBS);
+    let to = table.end();
+    let mut from = table.as_bytes().to_vec();
+    let mut types = Vec::new();
+    while types.len() < limit {
+        let mut first = None;
+        state.scan(KeyRange { from: &from, to: Some(&to) }, &mut |key, _| {
+            first = Some(KeyReader::new(key).text());
+            Visit::Stop
+        })?;
+        let Some(job_type) = first else { break };
+        from = TableKey::new(prefix::ACTIVATABLE_JOBS).text(&job_type).end();
+        types.push(job_type);
+    }
+    Ok(types)
+}
+
 /// Jobs whose deadline has passed, in order, and when the next one passes.
 pub(crate) fn timed_out(state: &dyn Read, now: i64, limit: usize) -> Result<(Vec<Key>, Option<i64>), StateError> {
     super::due_entries(state, prefix::JOB_DEADLINES, now, limit, |reader| Key(reader.i64()))
