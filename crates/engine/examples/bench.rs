@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use skep_bpmn::builder::ProcessBuilder;
 use skep_engine::{Context, Engine, EngineConfig, Input, Outcome};
 use skep_protocol::{
-    Command, DeploymentIntent, JobBatchIntent, JobIntent, Key, PartitionId, Position, ProcessInstanceCreationIntent,
-    RecordValue, RequestId, values,
+    Command, DeploymentIntent, JobBatchIntent, JobIntent, Key, PartitionId, Position,
+    ProcessInstanceCreationIntent, RecordValue, RequestId, values,
 };
 use skep_state::{MemoryStore, Overlay, Transaction};
 
@@ -26,11 +26,21 @@ struct Bench {
 impl Bench {
     fn send(&mut self, command: Command) -> Outcome {
         self.requests += 1;
-        let request = Some(RequestId { gateway: 1, request: self.requests });
-        let context = Context { time: 1_700_000_000_000, seed: 1, first_position: Position(self.position) };
+        let request = Some(RequestId {
+            gateway: 1,
+            request: self.requests,
+        });
+        let context = Context {
+            time: 1_700_000_000_000,
+            seed: 1,
+            first_position: Position(self.position),
+        };
         let begin = Instant::now();
         let mut txn = Transaction::new(&self.overlay);
-        let outcome = self.engine.process(Input::Client { command, request }, &mut txn, &context).expect("memory");
+        let outcome = self
+            .engine
+            .process(Input::Client { command, request }, &mut txn, &context)
+            .expect("memory");
         let writes = txn.into_writes();
         let evaluated = Instant::now();
         self.overlay.begin_batch();
@@ -44,18 +54,27 @@ impl Bench {
     }
 
     fn take_times(&mut self) -> (Duration, Duration) {
-        (std::mem::take(&mut self.engine_time), std::mem::take(&mut self.overlay_time))
+        (
+            std::mem::take(&mut self.engine_time),
+            std::mem::take(&mut self.overlay_time),
+        )
     }
 }
 
 fn argument(index: usize, default: usize) -> usize {
-    std::env::args().nth(index).and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::args()
+        .nth(index)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 fn main() {
     let (instances, at_once) = (argument(1, 100_000), argument(2, 32));
     let mut bench = Bench {
-        engine: Engine::new(EngineConfig { partition: PartitionId(1), partition_count: 1 }),
+        engine: Engine::new(EngineConfig {
+            partition: PartitionId(1),
+            partition_count: 1,
+        }),
         overlay: Overlay::new(Arc::new(MemoryStore::default())),
         position: 1,
         requests: 0,
@@ -63,10 +82,24 @@ fn main() {
         overlay_time: Duration::ZERO,
         records: 0,
     };
-    let xml = ProcessBuilder::new("p").start().service_task("task", "work").end().xml();
-    let resource = values::DeploymentResource { resource_name: "p.bpmn".to_owned(), resource: xml.into_bytes() };
-    let deployment = values::Deployment { resources: vec![resource], processes: Vec::new() };
-    bench.send(Command::new(Key::NONE, DeploymentIntent::Create, deployment));
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .service_task("task", "work")
+        .end()
+        .xml();
+    let resource = values::DeploymentResource {
+        resource_name: "p.bpmn".to_owned(),
+        resource: xml.into_bytes(),
+    };
+    let deployment = values::Deployment {
+        resources: vec![resource],
+        processes: Vec::new(),
+    };
+    bench.send(Command::new(
+        Key::NONE,
+        DeploymentIntent::Create,
+        deployment,
+    ));
     bench.take_times();
     bench.records = 0;
 
@@ -93,7 +126,11 @@ fn create(bench: &mut Bench, count: usize, _: &mut Vec<Key>) {
             variables: format!(r#"{{"orderId":"order-{index}","total":{index}}}"#),
             ..Default::default()
         };
-        bench.send(Command::new(Key::NONE, ProcessInstanceCreationIntent::Create, creation));
+        bench.send(Command::new(
+            Key::NONE,
+            ProcessInstanceCreationIntent::Create,
+            creation,
+        ));
     }
 }
 
@@ -106,7 +143,13 @@ fn activate(bench: &mut Bench, count: usize, jobs: &mut Vec<Key>) {
         ..Default::default()
     };
     let outcome = bench.send(Command::new(Key::NONE, JobBatchIntent::Activate, batch));
-    let answer = outcome.responses.into_iter().next().expect("an answer").result.expect("jobs");
+    let answer = outcome
+        .responses
+        .into_iter()
+        .next()
+        .expect("an answer")
+        .result
+        .expect("jobs");
     if let RecordValue::JobBatch(batch) = answer.value {
         assert_eq!(batch.jobs.len(), count, "every instance has a job");
         jobs.extend(batch.jobs.into_iter().map(|job| Key(job.key)));
@@ -115,19 +158,33 @@ fn activate(bench: &mut Bench, count: usize, jobs: &mut Vec<Key>) {
 
 fn complete(bench: &mut Bench, _: usize, jobs: &mut Vec<Key>) {
     for job in jobs.drain(..) {
-        let value = values::Job { variables: r#"{"approved":true}"#.to_owned(), ..Default::default() };
+        let value = values::Job {
+            variables: r#"{"approved":true}"#.to_owned(),
+            ..Default::default()
+        };
         bench.send(Command::new(job, JobIntent::Complete, value));
     }
 }
 
 fn report(instances: usize, records: usize, totals: &[(Duration, Duration); 3]) {
-    println!("{instances} instances, {} records each", records / instances);
+    println!(
+        "{instances} instances, {} records each",
+        records / instances
+    );
     let mut sum = Duration::ZERO;
     for (name, (engine, overlay)) in ["create", "activate", "complete"].into_iter().zip(totals) {
         let per_instance = |time: &Duration| time.as_nanos() / instances as u128;
-        println!("{name:>9}: {:>6} ns engine, {:>6} ns overlay", per_instance(engine), per_instance(overlay));
+        println!(
+            "{name:>9}: {:>6} ns engine, {:>6} ns overlay",
+            per_instance(engine),
+            per_instance(overlay)
+        );
         sum += *engine;
     }
     let each = sum.as_secs_f64() / instances as f64;
-    println!("    total: {:.1} us of engine time an instance, {:.0} instances/s", each * 1e6, 1.0 / each);
+    println!(
+        "    total: {:.1} us of engine time an instance, {:.0} instances/s",
+        each * 1e6,
+        1.0 / each
+    );
 }

@@ -2,14 +2,13 @@
 
 use skep_protocol::values;
 use skep_protocol::{
-    Command, Envelope, ErrorIntent, Intent, JobIntent, Key, Position, RecordType, RecordValue, Rejection,
+    Command, Envelope, ErrorIntent, Intent, JobIntent, Key, RecordType, RecordValue, Rejection,
     RejectionType, RequestId, TimerIntent,
 };
 use skep_state::{Read, StateError, Txn};
 
 use crate::behaviours::messages;
 use crate::definitions::Definitions;
-use crate::instances::Instances;
 use crate::processing::{FollowUp, Processing, Result};
 use crate::processors;
 use crate::processors::channel::Received;
@@ -67,7 +66,10 @@ pub struct Engine {
 impl Engine {
     /// An engine for a partition.
     pub fn new(config: EngineConfig) -> Engine {
-        Engine { config, definitions: Definitions::default() }
+        Engine {
+            config,
+            definitions: Definitions::default(),
+        }
     }
 
     /// Evaluates an input in a transaction, together with what follows from it.
@@ -84,8 +86,7 @@ impl Engine {
         if let Some((first, request)) = accept(&mut p, input)? {
             evaluate(&mut p, first, request)?;
         }
-        p.instances.flush(p.txn);
-        Ok(p.outcome)
+        Ok(p.finish())
     }
 
     /// What came of an input whose evaluation panicked, in a new transaction: a client's command is rejected; the process
@@ -109,7 +110,7 @@ impl Engine {
             p.request = request;
             give_up(&mut p, &failed, is_client, message)?;
         }
-        Ok(p.outcome)
+        Ok(p.finish())
     }
 
     /// What is due at a time.
@@ -128,17 +129,7 @@ impl Engine {
     }
 
     fn begin<'a>(&'a mut self, txn: &'a mut dyn Txn, context: &Context) -> Processing<'a> {
-        Processing {
-            txn,
-            config: &self.config,
-            context: *context,
-            definitions: &mut self.definitions,
-            instances: Instances::default(),
-            outcome: Outcome::default(),
-            follow_ups: std::collections::VecDeque::new(),
-            source: Position::NONE,
-            request: None,
-        }
+        Processing::new(txn, &self.config, &mut self.definitions, *context)
     }
 }
 
@@ -161,7 +152,13 @@ fn accept(p: &mut Processing, input: Input) -> Result<Option<(FollowUp, Option<R
             Received::Nothing => return Ok(None),
         },
     };
-    let position = p.record(RecordType::Command, command.key, command.intent, command.value.clone(), None);
+    let position = p.record(
+        RecordType::Command,
+        command.key,
+        command.intent,
+        command.value.clone(),
+        None,
+    );
     Ok(Some((FollowUp { command, position }, request)))
 }
 
@@ -195,15 +192,21 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
         RecordValue::ProcessInstance(_) => processors::process_instance::process(p, command),
         RecordValue::Job(_) => processors::job::process(p, command),
         RecordValue::JobBatch(_) => processors::job_batch::process(p, command),
-        RecordValue::ProcessInstanceCreation(_) => processors::process_instance_creation::process(p, command),
+        RecordValue::ProcessInstanceCreation(_) => {
+            processors::process_instance_creation::process(p, command)
+        }
         RecordValue::Incident(_) => processors::incident::process(p, command),
         RecordValue::VariableDocument(_) => processors::variable_document::process(p, command),
         RecordValue::Timer(_) => processors::timer::process(p, command),
         RecordValue::Deployment(_) | RecordValue::DeploymentDistribution(_) => {
             processors::deployment::process(p, command)
         }
-        RecordValue::Message(_) | RecordValue::MessageBatch(_) => processors::message::process(p, command),
-        RecordValue::MessageSubscription(_) => processors::message_subscription::process(p, command),
+        RecordValue::Message(_) | RecordValue::MessageBatch(_) => {
+            processors::message::process(p, command)
+        }
+        RecordValue::MessageSubscription(_) => {
+            processors::message_subscription::process(p, command)
+        }
         RecordValue::ProcessMessageSubscription(_) => {
             processors::process_message_subscription::process(p, command)
         }
@@ -291,8 +294,13 @@ fn give_up(p: &mut Processing, failed: &FollowUp, is_client: bool, message: &str
         error_event_position: failed.position.0,
         process_instance_key: instance.map_or(Key::NONE.0, Key::get),
     };
-    let reason = format!("Expected to process the command without failure, but processing failed: {message}");
-    p.reject(command, Rejection::new(RejectionType::ProcessingError, reason));
+    let reason = format!(
+        "Expected to process the command without failure, but processing failed: {message}"
+    );
+    p.reject(
+        command,
+        Rejection::new(RejectionType::ProcessingError, reason),
+    );
     let key = p.next_key()?;
     p.event(key, ErrorIntent::Created, error);
     if !is_client {
@@ -308,8 +316,10 @@ fn due_timers(state: &dyn Read, now: i64, due: &mut Due) -> Result<()> {
     let (found, next) = timers::due(state, now, due.room())?;
     for (owner, key) in found {
         let timer = timers::get(state, owner, key)?;
-        let timer = timer.unwrap_or_else(|| panic!("timer {key} has a due date but does not exist"));
-        due.commands.push(Command::new(key, TimerIntent::Trigger, timer));
+        let timer =
+            timer.unwrap_or_else(|| panic!("timer {key} has a due date but does not exist"));
+        due.commands
+            .push(Command::new(key, TimerIntent::Trigger, timer));
     }
     due.look_again(next);
     Ok(())

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skep_bpmn::model::{Element, ElementIndex, ElementType, EventType, Flow, Process};
-use skep_protocol::values::{self, BpmnElementType, BpmnEventType};
 use skep_protocol::Key;
+use skep_protocol::values::{self, BpmnElementType, BpmnEventType};
 use skep_state::{Read, StateError, Txn};
 
 use crate::definitions::{Definition, Definitions};
@@ -57,7 +57,8 @@ pub(crate) struct ElementInstance {
 impl ElementInstance {
     /// A new one in a flow scope.
     pub fn new(key: Key, scope: &ElementInstance, element: ElementIndex) -> ElementInstance {
-        let mut instance = ElementInstance::root(scope.process_instance_key, Arc::clone(&scope.process));
+        let mut instance =
+            ElementInstance::root(scope.process_instance_key, Arc::clone(&scope.process));
         instance.key = key;
         instance.element = element;
         instance.state = ElementState::Activating;
@@ -112,7 +113,10 @@ impl ElementInstance {
     /// The value in the record stream of an element that is to be executed in it.
     pub fn child_value(&self, element: ElementIndex) -> values::ProcessInstance {
         let child = self.process.element(element);
-        values::ProcessInstance { flow_scope_key: self.key.0, ..value_of(self, child) }
+        values::ProcessInstance {
+            flow_scope_key: self.key.0,
+            ..value_of(self, child)
+        }
     }
 
     /// The value in the record stream of a sequence flow that leaves from it.
@@ -125,7 +129,11 @@ impl ElementInstance {
         }
     }
 
-    fn from_stored(key: Key, process: Arc<Definition>, stored: &StoredElementInstance) -> Option<ElementInstance> {
+    fn from_stored(
+        key: Key,
+        process: Arc<Definition>,
+        stored: &StoredElementInstance,
+    ) -> Option<ElementInstance> {
         let element = match stored.element_type() {
             BpmnElementType::Process => Process::ROOT,
             _ => process.element_by_id(&stored.element_id)?.index,
@@ -145,7 +153,11 @@ impl ElementInstance {
             state: stored.state(),
             children: stored.children,
             tokens: stored.tokens,
-            job_key: if stored.job_key == 0 { Key::NONE } else { Key(stored.job_key) },
+            job_key: if stored.job_key == 0 {
+                Key::NONE
+            } else {
+                Key(stored.job_key)
+            },
             interrupted_by,
             terminated_up_to: Key(stored.terminated_up_to),
             has_variables: stored.has_variables,
@@ -156,7 +168,9 @@ impl ElementInstance {
 
     fn to_stored(&self) -> StoredElementInstance {
         let element = self.element();
-        let interrupted_by = self.interrupted_by.map(|index| self.process.element(index).id.to_string());
+        let interrupted_by = self
+            .interrupted_by
+            .map(|index| self.process.element(index).id.to_string());
         StoredElementInstance {
             process_definition_key: self.process.key.0,
             process_instance_key: self.process_instance_key.0,
@@ -262,17 +276,24 @@ pub(crate) struct Instances {
 
 impl Instances {
     /// A copy of the element instance of that key.
-    pub fn get(&mut self, state: &dyn Read, definitions: &mut Definitions, key: Key) -> Result<Option<ElementInstance>> {
+    pub fn get(
+        &mut self,
+        state: &dyn Read,
+        definitions: &mut Definitions,
+        key: Key,
+    ) -> Result<Option<ElementInstance>> {
         if let Some(slot) = self.slots.get(&key) {
             return Ok(slot.instance.clone());
         }
         let Some(stored) = element_instances::get(state, key)? else {
             return Ok(None);
         };
-        let corrupt = |reason: &str| StateError::Corrupt {
+        let corrupt = |reason: &str| {
+            StateError::Corrupt {
             place: format!("element instance {key} ('{}')", stored.element_id),
             reason: reason.to_owned(),
             mend: "Restore the partition from a backup, or remove this replica's data so that it is fetched again".to_owned(),
+        }
         };
         let process = definitions
             .process(state, Key(stored.process_definition_key))?
@@ -280,23 +301,43 @@ impl Instances {
         let instance = ElementInstance::from_stored(key, process, &stored)
             .ok_or_else(|| corrupt("its process definition does not have its element"))?;
         let flow_scope_key = instance.flow_scope_key;
-        self.slots.insert(key, Slot { instance: Some(instance.clone()), flow_scope_key, origin: Origin::Same });
+        self.slots.insert(
+            key,
+            Slot {
+                instance: Some(instance.clone()),
+                flow_scope_key,
+                origin: Origin::Same,
+            },
+        );
         Ok(Some(instance))
     }
 
     /// A new element instance.
     pub fn add(&mut self, instance: ElementInstance) {
         let (key, flow_scope_key) = (instance.key, instance.flow_scope_key);
-        let before = self.slots.insert(key, Slot { instance: Some(instance), flow_scope_key, origin: Origin::New });
-        assert!(before.is_none(), "element instance {key} is created but exists");
+        let before = self.slots.insert(
+            key,
+            Slot {
+                instance: Some(instance),
+                flow_scope_key,
+                origin: Origin::New,
+            },
+        );
+        assert!(
+            before.is_none(),
+            "element instance {key} is created but exists"
+        );
     }
 
     /// Changes an element instance that was met in this evaluation.
     pub fn change(&mut self, key: Key, change: impl FnOnce(&mut ElementInstance)) {
         let slot = self.slots.get_mut(&key);
-        let slot = slot.unwrap_or_else(|| panic!("element instance {key} is changed before it was read"));
+        let slot =
+            slot.unwrap_or_else(|| panic!("element instance {key} is changed before it was read"));
         let instance = slot.instance.as_mut();
-        change(instance.unwrap_or_else(|| panic!("element instance {key} is changed after its end")));
+        change(
+            instance.unwrap_or_else(|| panic!("element instance {key} is changed after its end")),
+        );
         if slot.origin == Origin::Same {
             slot.origin = Origin::Changed;
         }
@@ -305,8 +346,12 @@ impl Instances {
     /// Removes an element instance that was met in this evaluation.
     pub fn remove(&mut self, key: Key) {
         let slot = self.slots.get_mut(&key);
-        let slot = slot.unwrap_or_else(|| panic!("element instance {key} is removed before it was read"));
-        assert!(slot.instance.take().is_some(), "element instance {key} is removed twice");
+        let slot =
+            slot.unwrap_or_else(|| panic!("element instance {key} is removed before it was read"));
+        assert!(
+            slot.instance.take().is_some(),
+            "element instance {key} is removed twice"
+        );
         if slot.origin == Origin::Same {
             slot.origin = Origin::Changed;
         }
@@ -316,9 +361,15 @@ impl Instances {
     pub fn flush(&mut self, txn: &mut dyn Txn) {
         self.slots.retain(|&key, slot| {
             match (&slot.instance, slot.origin) {
-                (Some(instance), Origin::New) => element_instances::create(txn, key, &instance.to_stored()),
-                (Some(instance), Origin::Changed) => element_instances::update(txn, key, &instance.to_stored()),
-                (None, Origin::Changed | Origin::Same) => element_instances::delete(txn, key, slot.flow_scope_key),
+                (Some(instance), Origin::New) => {
+                    element_instances::create(txn, key, &instance.to_stored())
+                }
+                (Some(instance), Origin::Changed) => {
+                    element_instances::update(txn, key, &instance.to_stored())
+                }
+                (None, Origin::Changed | Origin::Same) => {
+                    element_instances::delete(txn, key, slot.flow_scope_key)
+                }
                 (None, Origin::New) | (Some(_), Origin::Same) => {}
             }
             slot.origin = Origin::Same;

@@ -5,6 +5,9 @@ use std::fmt;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use skep_protocol::Rejection;
+
+use crate::limits;
 
 /// The entries of a document, in order: name and JSON text without white space. Of two entries with one name the later wins.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -20,11 +23,29 @@ impl Document {
             return Ok(Document::default());
         }
         let raw: RawEntries<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let mut document = Document { entries: Vec::with_capacity(raw.0.len()) };
+        let mut document = Document {
+            entries: Vec::with_capacity(raw.0.len()),
+        };
         for (name, value) in raw.0 {
             document.set(name, compact(value.get()));
         }
         Ok(document)
+    }
+
+    /// Takes a client's document apart, or says why it is refused.
+    pub fn from_client(text: &str) -> Result<Document, Rejection> {
+        if text.len() > limits::DOCUMENT_BYTES_MAX {
+            return Err(Rejection::invalid_argument(format!(
+                "Expected variables of at most {} bytes, but found {}",
+                limits::DOCUMENT_BYTES_MAX,
+                text.len()
+            )));
+        }
+        Document::parse(text).map_err(|error| {
+            Rejection::invalid_argument(format!(
+                "Expected variables to be a JSON object, but found something else: {error}"
+            ))
+        })
     }
 
     /// Whether it has no entry.
@@ -96,7 +117,9 @@ pub(crate) struct ObjectBuilder {
 impl ObjectBuilder {
     /// An object without entries.
     pub fn new() -> ObjectBuilder {
-        ObjectBuilder { text: String::from("{") }
+        ObjectBuilder {
+            text: String::from("{"),
+        }
     }
 
     /// Adds an entry; the caller sees to it that no name comes twice.
@@ -133,12 +156,18 @@ mod tests {
     fn entries_keep_their_order_and_lose_white_space_outside_of_strings() {
         let entries = parse(r#" { "b" : [ 1 , "a \" b" ], "a":{ "x" : "\\" , "y": 1 } } "#);
         let expected = [("b", r#"[1,"a \" b"]"#), ("a", r#"{"x":"\\","y":1}"#)];
-        assert_eq!(entries, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(
+            entries,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
     }
 
     #[test]
     fn the_later_of_two_entries_with_one_name_wins() {
-        assert_eq!(parse(r#"{"a":1,"a":2}"#), [("a".to_owned(), "2".to_owned())]);
+        assert_eq!(
+            parse(r#"{"a":1,"a":2}"#),
+            [("a".to_owned(), "2".to_owned())]
+        );
     }
 
     #[test]

@@ -5,7 +5,9 @@
 
 use std::collections::VecDeque;
 
-use skep_protocol::{Command, Intent, Key, Position, Record, RecordType, RecordValue, Rejection, RequestId, Response};
+use skep_protocol::{
+    Command, Intent, Key, Position, Record, RecordType, RecordValue, Rejection, RequestId, Response,
+};
 use skep_state::{StateError, Txn};
 
 use crate::definitions::Definitions;
@@ -35,6 +37,8 @@ pub(crate) struct Processing<'a> {
     pub definitions: &'a mut Definitions,
     /// Element instances met so far.
     pub instances: Instances,
+    /// How many keys the partition has given, once one was needed.
+    keys_given: Option<u64>,
     /// What has come of it so far.
     pub outcome: Outcome,
     /// Follow-up commands not yet evaluated.
@@ -45,7 +49,28 @@ pub(crate) struct Processing<'a> {
     pub request: Option<RequestId>,
 }
 
-impl Processing<'_> {
+impl<'a> Processing<'a> {
+    /// The evaluation of nothing yet.
+    pub fn new(
+        txn: &'a mut dyn Txn,
+        config: &'a EngineConfig,
+        definitions: &'a mut Definitions,
+        context: Context,
+    ) -> Processing<'a> {
+        Processing {
+            txn,
+            config,
+            context,
+            definitions,
+            instances: Instances::default(),
+            keys_given: None,
+            outcome: Outcome::default(),
+            follow_ups: VecDeque::new(),
+            source: Position::NONE,
+            request: None,
+        }
+    }
+
     /// The time of the evaluation, in epoch milliseconds.
     pub fn now(&self) -> i64 {
         self.context.time
@@ -59,23 +84,57 @@ impl Processing<'_> {
     /// The element instance of a key that the state refers to, so that it must be there.
     pub fn existing_instance(&mut self, key: Key) -> Result<ElementInstance> {
         let instance = self.instance(key)?;
-        Ok(instance.unwrap_or_else(|| panic!("element instance {key} is referred to but does not exist")))
+        Ok(instance
+            .unwrap_or_else(|| panic!("element instance {key} is referred to but does not exist")))
     }
 
     /// A new key.
     pub fn next_key(&mut self) -> Result<Key> {
-        keys::next(self.txn, self.config.partition)
+        let given = match self.keys_given {
+            Some(given) => given,
+            None => keys::given(self.txn)?,
+        } + 1;
+        self.keys_given = Some(given);
+        Ok(Key::new(self.config.partition, given))
+    }
+
+    /// Writes to the transaction what was kept in memory so far, and gives the outcome.
+    pub fn finish(mut self) -> Outcome {
+        self.instances.flush(self.txn);
+        if let Some(given) = self.keys_given {
+            keys::set_given(self.txn, given);
+        }
+        self.outcome
     }
 
     /// Appends a record and gives its position.
-    pub fn record(&mut self, record_type: RecordType, key: Key, intent: Intent, value: RecordValue, rejection: Option<Rejection>) -> Position {
+    pub fn record(
+        &mut self,
+        record_type: RecordType,
+        key: Key,
+        intent: Intent,
+        value: RecordValue,
+        rejection: Option<Rejection>,
+    ) -> Position {
         let position = Position(self.context.first_position.0 + self.outcome.records.len() as i64);
-        self.outcome.records.push(Record { record_type, intent, key, source_position: self.source, rejection, value });
+        self.outcome.records.push(Record {
+            record_type,
+            intent,
+            key,
+            source_position: self.source,
+            rejection,
+            value,
+        });
         position
     }
 
     /// Writes down what has happened.
-    pub fn event(&mut self, key: Key, intent: impl Into<Intent>, value: impl Into<RecordValue>) -> Position {
+    pub fn event(
+        &mut self,
+        key: Key,
+        intent: impl Into<Intent>,
+        value: impl Into<RecordValue>,
+    ) -> Position {
         let intent = intent.into();
         debug_assert!(intent.is_event(), "{} is not an event", intent.name());
         self.record(RecordType::Event, key, intent, value.into(), None)
@@ -83,7 +142,13 @@ impl Processing<'_> {
 
     /// Appends a command that is evaluated after this one, in the same transaction if there is room.
     pub fn follow_up(&mut self, command: Command) {
-        let position = self.record(RecordType::Command, command.key, command.intent, command.value.clone(), None);
+        let position = self.record(
+            RecordType::Command,
+            command.key,
+            command.intent,
+            command.value.clone(),
+            None,
+        );
         self.follow_ups.push_back(FollowUp { command, position });
     }
 
@@ -91,15 +156,27 @@ impl Processing<'_> {
     pub fn respond(&mut self, key: Key, intent: impl Into<Intent>, value: impl Into<RecordValue>) {
         if let Some(request) = self.request {
             let event = Command::new(key, intent, value);
-            self.outcome.responses.push(Response { request, result: Ok(event) });
+            self.outcome.responses.push(Response {
+                request,
+                result: Ok(event),
+            });
         }
     }
 
     /// Refuses the command being evaluated: writes the rejection down and answers with it.
     pub fn reject(&mut self, command: &Command, rejection: Rejection) {
-        self.record(RecordType::CommandRejection, command.key, command.intent, command.value.clone(), Some(rejection.clone()));
+        self.record(
+            RecordType::CommandRejection,
+            command.key,
+            command.intent,
+            command.value.clone(),
+            Some(rejection.clone()),
+        );
         if let Some(request) = self.request {
-            self.outcome.responses.push(Response { request, result: Err(rejection) });
+            self.outcome.responses.push(Response {
+                request,
+                result: Err(rejection),
+            });
         }
     }
 }

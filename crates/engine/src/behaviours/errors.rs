@@ -35,14 +35,21 @@ pub(crate) fn find(p: &mut Processing, thrower: &ElementInstance, code: &str) ->
             && instance.state != ElementState::Terminating
             && lifecycle::is_open(&scope);
         if catches && let Some(event) = matching(&instance, code, &mut available) {
-            return Ok(Caught::By { element_instance: instance.key, event });
+            return Ok(Caught::By {
+                element_instance: instance.key,
+                event,
+            });
         }
         instance = scope;
     }
     Ok(Caught::Nowhere(available))
 }
 
-fn matching(instance: &ElementInstance, code: &str, available: &mut Vec<String>) -> Option<ElementIndex> {
+fn matching(
+    instance: &ElementInstance,
+    code: &str,
+    available: &mut Vec<String>,
+) -> Option<ElementIndex> {
     let mut catch_all = None;
     for &index in &instance.element().boundary_events {
         let ElementKind::BoundaryEvent(boundary) = &instance.process.element(index).kind else {
@@ -68,7 +75,10 @@ pub(crate) fn uncaught(code: &str, message: &str, available: &[String]) -> Failu
     if available.is_empty() {
         text.push_str(" No error events are available in the scope.");
     } else {
-        text.push_str(&format!(" Available error events are [{}]", available.join(", ")));
+        text.push_str(&format!(
+            " Available error events are [{}]",
+            available.join(", ")
+        ));
     }
     Failure::new(IncidentErrorType::UnhandledErrorEvent, text)
 }

@@ -46,7 +46,9 @@ pub(crate) fn trigger(
             }
             queue(p, &instance, event.index, variables)?;
             if boundary.interrupting {
-                p.instances.change(instance.key, |instance| instance.interrupted_by = Some(event.index));
+                p.instances.change(instance.key, |instance| {
+                    instance.interrupted_by = Some(event.index)
+                });
                 lifecycle::schedule_termination(p, &instance);
             } else if let Some(variables) = take(p, &instance, event.index)? {
                 activate_boundary_event(p, scope.key, event.index, variables)?;
@@ -65,7 +67,12 @@ pub(crate) fn trigger(
 }
 
 /// PROCESS_EVENT TRIGGERING.
-pub(crate) fn queue(p: &mut Processing, scope: &ElementInstance, event: ElementIndex, variables: &str) -> Result<()> {
+pub(crate) fn queue(
+    p: &mut Processing,
+    scope: &ElementInstance,
+    event: ElementIndex,
+    variables: &str,
+) -> Result<()> {
     let key = p.next_key()?;
     let value = values::ProcessEvent {
         scope_key: scope.key.0,
@@ -75,7 +82,8 @@ pub(crate) fn queue(p: &mut Processing, scope: &ElementInstance, event: ElementI
         process_instance_key: scope.process_instance_key.0,
     };
     event_triggers::create(p.txn, key, &value);
-    p.instances.change(scope.key, |scope| scope.has_triggers = true);
+    p.instances
+        .change(scope.key, |scope| scope.has_triggers = true);
     p.event(key, ProcessEventIntent::Triggering, value);
     Ok(())
 }
@@ -85,11 +93,17 @@ fn is_queued(p: &mut Processing, scope: &ElementInstance, event: ElementIndex) -
         return Ok(false);
     }
     let id = &scope.process.element(event).id;
-    Ok(event_triggers::of_scope(p.txn, scope.key)?.iter().any(|(_, trigger)| *trigger.target_element_id == **id))
+    Ok(event_triggers::of_scope(p.txn, scope.key)?
+        .iter()
+        .any(|(_, trigger)| *trigger.target_element_id == **id))
 }
 
 /// PROCESS_EVENT TRIGGERED: takes the oldest trigger of an event out of its scope, and gives its variables.
-pub(crate) fn take(p: &mut Processing, scope: &ElementInstance, event: ElementIndex) -> Result<Option<Document>> {
+pub(crate) fn take(
+    p: &mut Processing,
+    scope: &ElementInstance,
+    event: ElementIndex,
+) -> Result<Option<Document>> {
     let scope = p.existing_instance(scope.key)?;
     if !scope.has_triggers {
         return Ok(None);
@@ -97,14 +111,19 @@ pub(crate) fn take(p: &mut Processing, scope: &ElementInstance, event: ElementIn
     let id = &scope.process.element(event).id;
     let queued = event_triggers::of_scope(p.txn, scope.key)?;
     let is_last = queued.len() == 1;
-    let Some((key, value)) = queued.into_iter().find(|(_, trigger)| *trigger.target_element_id == **id) else {
+    let Some((key, value)) = queued
+        .into_iter()
+        .find(|(_, trigger)| *trigger.target_element_id == **id)
+    else {
         return Ok(None);
     };
     event_triggers::delete(p.txn, scope.key, key);
     if is_last {
-        p.instances.change(scope.key, |scope| scope.has_triggers = false);
+        p.instances
+            .change(scope.key, |scope| scope.has_triggers = false);
     }
-    let document = Document::parse(&value.variables).expect("documents are checked before they are queued");
+    let document =
+        Document::parse(&value.variables).expect("documents are checked before they are queued");
     p.event(key, ProcessEventIntent::Triggered, value);
     Ok(Some(document))
 }

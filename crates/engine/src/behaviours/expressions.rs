@@ -32,7 +32,9 @@ impl Visible<'_> {
             if let Some(variable) = tables::variables::get(self.state, scope, name)? {
                 let value = Value::from_json(&variable.value);
                 return value.map(Some).map_err(|error| {
-                    Failure::extract_value(format!("Variable '{name}' cannot be read by expressions: {error}"))
+                    Failure::extract_value(format!(
+                        "Variable '{name}' cannot be read by expressions: {error}"
+                    ))
                 });
             }
         }
@@ -53,14 +55,32 @@ impl Scope for Visible<'_> {
 }
 
 /// Evaluates in a scope.
-pub(crate) fn evaluate(p: &mut Processing, scope: Key, expression: &Expression) -> Step<Evaluation> {
+pub(crate) fn evaluate(
+    p: &mut Processing,
+    scope: Key,
+    expression: &Expression,
+) -> Step<Evaluation> {
     evaluate_with(p, scope, expression, &[])
 }
 
 /// Evaluates in a scope, with values that hide variables.
-pub(crate) fn evaluate_with(p: &mut Processing, scope: Key, expression: &Expression, locals: &Locals) -> Step<Evaluation> {
-    let scopes = if expression.is_constant() { Vec::new() } else { variables::scopes(p, scope)? };
-    let visible = Visible { state: &*p.txn, scopes: &scopes, locals, failed: RefCell::new(None) };
+pub(crate) fn evaluate_with(
+    p: &mut Processing,
+    scope: Key,
+    expression: &Expression,
+    locals: &Locals,
+) -> Step<Evaluation> {
+    let scopes = if expression.is_constant() {
+        Vec::new()
+    } else {
+        variables::scopes(p, scope)?
+    };
+    let visible = Visible {
+        state: &*p.txn,
+        scopes: &scopes,
+        locals,
+        failed: RefCell::new(None),
+    };
     let environment = Environment::at_epoch_millis(p.context.time, p.context.seed);
     let evaluated = expression.evaluate(&visible, &environment);
     if let Some(stop) = visible.failed.into_inner() {
@@ -88,7 +108,10 @@ fn wrong_type(expression: &Expression, expected: &str, evaluation: &Evaluation) 
 /// A condition.
 pub(crate) fn boolean(p: &mut Processing, scope: Key, expression: &Expression) -> Step<bool> {
     let evaluation = evaluate(p, scope, expression)?;
-    evaluation.value.as_bool().ok_or_else(|| wrong_type(expression, "'BOOLEAN'", &evaluation))
+    evaluation
+        .value
+        .as_bool()
+        .ok_or_else(|| wrong_type(expression, "'BOOLEAN'", &evaluation))
 }
 
 /// A text.
@@ -109,23 +132,40 @@ pub(crate) fn number(p: &mut Processing, scope: Key, number: &Number) -> Step<i3
     let (number, shown) = match number {
         Number::Static(number) => (Some(*number), number.to_string()),
         Number::NotANumber(text) => {
-            return Err(Failure::extract_value(format!("Expected a number, but found '{text}'.")));
+            return Err(Failure::extract_value(format!(
+                "Expected a number, but found '{text}'."
+            )));
         }
         Number::Expression(expression) => {
             let evaluation = evaluate(p, scope, expression)?;
-            let number = evaluation.value.as_number().ok_or_else(|| wrong_type(expression, "'NUMBER'", &evaluation))?;
+            let number = evaluation
+                .value
+                .as_number()
+                .ok_or_else(|| wrong_type(expression, "'NUMBER'", &evaluation))?;
             // Fractions are cut off, as Zeebe does.
-            let whole = if number.is_negative() { number.ceiling() } else { number.floor() };
+            let whole = if number.is_negative() {
+                number.ceiling()
+            } else {
+                number.floor()
+            };
             (whole.to_i64(), expression.source().to_owned())
         }
     };
     number
         .and_then(|number| i32::try_from(number).ok())
-        .ok_or_else(|| Failure::extract_value(format!("Expected a number of 32 bits, but '{shown}' is none.")))
+        .ok_or_else(|| {
+            Failure::extract_value(format!(
+                "Expected a number of 32 bits, but '{shown}' is none."
+            ))
+        })
 }
 
 /// A correlation key: a text, or a number as its decimal text.
-pub(crate) fn correlation_key(p: &mut Processing, scope: Key, expression: &Expression) -> Step<String> {
+pub(crate) fn correlation_key(
+    p: &mut Processing,
+    scope: Key,
+    expression: &Expression,
+) -> Step<String> {
     let evaluation = evaluate(p, scope, expression)?;
     match &evaluation.value {
         Value::String(text) => Ok(text.to_string()),

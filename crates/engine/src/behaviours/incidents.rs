@@ -39,7 +39,10 @@ impl From<StateError> for Stop {
 impl Failure {
     /// A failure of that kind.
     pub fn new(error_type: IncidentErrorType, message: impl Into<String>) -> Failure {
-        Failure { error_type, message: message.into() }
+        Failure {
+            error_type,
+            message: message.into(),
+        }
     }
 
     /// Something evaluated to the wrong thing.
@@ -49,7 +52,11 @@ impl Failure {
 }
 
 /// Raises the incident of a step that stopped; gives the result if it did not.
-pub(crate) fn raise_if_stopped<T>(p: &mut Processing, instance: &ElementInstance, step: Step<T>) -> Result<Option<T>> {
+pub(crate) fn raise_if_stopped<T>(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    step: Step<T>,
+) -> Result<Option<T>> {
     match step {
         Ok(done) => Ok(Some(done)),
         Err(Stop::State(error)) => Err(error),
@@ -60,8 +67,14 @@ pub(crate) fn raise_if_stopped<T>(p: &mut Processing, instance: &ElementInstance
     }
 }
 
-/// Raises an incident of an element instance, or of its job if there is a job key.
-pub(crate) fn raise(p: &mut Processing, instance: &ElementInstance, job_key: Key, failure: Failure) -> Result<()> {
+/// Raises an incident of an element instance, or of its job if there is a job key. One that is open stands for all that is
+/// wrong with its owner.
+pub(crate) fn raise(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    job_key: Key,
+    failure: Failure,
+) -> Result<()> {
     let incident = values::Incident {
         error_type: failure.error_type.into(),
         error_message: shortened(failure.message),
@@ -73,6 +86,9 @@ pub(crate) fn raise(p: &mut Processing, instance: &ElementInstance, job_key: Key
         job_key: job_key.0,
         variable_scope_key: instance.key.0,
     };
+    if incidents::of_owner(p.txn, incidents::owner(&incident))?.is_some() {
+        return Ok(());
+    }
     let key = p.next_key()?;
     incidents::create(p.txn, key, &incident);
     p.event(key, IncidentIntent::Created, incident);

@@ -25,14 +25,24 @@ pub(crate) enum Start {
 }
 
 /// Creates a process instance; `variables` is a JSON object that was checked.
-pub(crate) fn create(p: &mut Processing, process: &Arc<Definition>, start: Start, variables: &str) -> Result<Key> {
+pub(crate) fn create(
+    p: &mut Processing,
+    process: &Arc<Definition>,
+    start: Start,
+    variables: &str,
+) -> Result<Key> {
     let key = p.next_key()?;
     let instance = ElementInstance::root(key, Arc::clone(process));
     p.instances.add(instance.clone());
-    let document = Document::parse(variables).expect("documents are checked before instances are created with them");
+    let document = Document::parse(variables)
+        .expect("documents are checked before instances are created with them");
     match start {
         Start::NoneEvent => {
-            assert!(process.none_start().is_some(), "process '{}' has no none start event", process.id);
+            assert!(
+                process.none_start().is_some(),
+                "process '{}' has no none start event",
+                process.id
+            );
             variables::merge_local(p, key, document)?;
         }
         Start::Event(event) => events::queue(p, &instance, event, variables)?,
@@ -41,18 +51,29 @@ pub(crate) fn create(p: &mut Processing, process: &Arc<Definition>, start: Start
             return enter_at(p, instance, &elements);
         }
     }
-    p.follow_up(Command::new(key, ProcessInstanceIntent::ActivateElement, instance.value()));
+    p.follow_up(Command::new(
+        key,
+        ProcessInstanceIntent::ActivateElement,
+        instance.value(),
+    ));
     Ok(key)
 }
 
 /// Activates elements, and the scopes around them, each once and without its start event.
-fn enter_at(p: &mut Processing, instance: ElementInstance, targets: &[ElementIndex]) -> Result<Key> {
+fn enter_at(
+    p: &mut Processing,
+    instance: ElementInstance,
+    targets: &[ElementIndex],
+) -> Result<Key> {
     let key = instance.key;
     elements::process::enter(p, &instance)?;
     let mut scopes = BTreeMap::from([(Process::ROOT, key)]);
     for &target in targets {
-        let mut path: Vec<ElementIndex> =
-            instance.process.flow_scopes(target).map(|scope| scope.index).collect();
+        let mut path: Vec<ElementIndex> = instance
+            .process
+            .flow_scopes(target)
+            .map(|scope| scope.index)
+            .collect();
         path.reverse();
         let mut scope = key;
         for &index in &path {

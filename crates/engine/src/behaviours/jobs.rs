@@ -3,15 +3,19 @@
 use skep_bpmn::model::{Header, Job as JobModel};
 use skep_protocol::{JobIntent, Key, values};
 
-use crate::behaviours::incidents::{self, Step};
 use crate::behaviours::expressions;
+use crate::behaviours::incidents::{self, Step};
 use crate::instances::ElementInstance;
 use crate::json::{ObjectBuilder, string};
 use crate::processing::{Processing, Result};
 use crate::tables::jobs::{self, JobState, StoredJob};
 
 /// The job of an element, its expressions evaluated.
-pub(crate) fn prepare(p: &mut Processing, instance: &ElementInstance, model: &JobModel) -> Step<values::Job> {
+pub(crate) fn prepare(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    model: &JobModel,
+) -> Step<values::Job> {
     let job_type = expressions::text(p, instance.key, &model.job_type)?;
     let retries = expressions::number(p, instance.key, &model.retries)?;
     Ok(values::Job {
@@ -31,11 +35,19 @@ pub(crate) fn prepare(p: &mut Processing, instance: &ElementInstance, model: &Jo
 }
 
 /// JOB CREATED.
-pub(crate) fn create(p: &mut Processing, instance: &ElementInstance, job: values::Job) -> Result<()> {
+pub(crate) fn create(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    job: values::Job,
+) -> Result<()> {
     let key = p.next_key()?;
-    let stored = StoredJob { state: JobState::Activatable.into(), job };
+    let stored = StoredJob {
+        state: JobState::Activatable.into(),
+        job,
+    };
     jobs::create(p.txn, key, &stored);
-    p.instances.change(instance.key, |instance| instance.job_key = key);
+    p.instances
+        .change(instance.key, |instance| instance.job_key = key);
     announce(p, &stored.job.job_type);
     p.event(key, JobIntent::Created, stored.job);
     Ok(())
@@ -54,7 +66,12 @@ fn headers(headers: &[Header]) -> String {
 
 /// Tells that a type has a job to be activated.
 pub(crate) fn announce(p: &mut Processing, job_type: &str) {
-    if !p.outcome.jobs_available.iter().any(|other| other == job_type) {
+    if !p
+        .outcome
+        .jobs_available
+        .iter()
+        .any(|other| other == job_type)
+    {
         p.outcome.jobs_available.push(job_type.to_owned());
     }
 }
@@ -78,6 +95,7 @@ pub(crate) fn cancel_of(p: &mut Processing, instance: &ElementInstance) -> Resul
         p.event(key, JobIntent::Canceled, stored.job);
         incidents::resolve_of(p, key)?;
     }
-    p.instances.change(instance.key, |instance| instance.job_key = Key::NONE);
+    p.instances
+        .change(instance.key, |instance| instance.job_key = Key::NONE);
     Ok(())
 }

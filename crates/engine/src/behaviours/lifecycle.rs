@@ -19,10 +19,18 @@ use crate::tables::element_instances::{self, ElementState};
 use crate::tables::{event_triggers, taken_sequence_flows, variables};
 
 /// Has an element of a scope activated after the command at hand.
-pub(crate) fn schedule_activation(p: &mut Processing, scope: &ElementInstance, element: ElementIndex) -> Result<()> {
+pub(crate) fn schedule_activation(
+    p: &mut Processing,
+    scope: &ElementInstance,
+    element: ElementIndex,
+) -> Result<()> {
     let key = p.next_key()?;
     p.instances.change(scope.key, |scope| scope.tokens += 1);
-    p.follow_up(Command::new(key, ProcessInstanceIntent::ActivateElement, scope.child_value(element)));
+    p.follow_up(Command::new(
+        key,
+        ProcessInstanceIntent::ActivateElement,
+        scope.child_value(element),
+    ));
     Ok(())
 }
 
@@ -38,19 +46,28 @@ pub(crate) fn schedule_direct_activation(
             taken_sequence_flows::take(p.txn, scope.key, &target.id, &scope.process.flow(flow).id)?;
         }
         let missing = target.incoming.len() as u32 - 1;
-        p.instances.change(scope.key, |scope| scope.tokens += missing);
+        p.instances
+            .change(scope.key, |scope| scope.tokens += missing);
     }
     schedule_activation(p, scope, element)
 }
 
 /// Has an element instance completed after the command at hand.
 pub(crate) fn schedule_completion(p: &mut Processing, instance: &ElementInstance) {
-    p.follow_up(Command::new(instance.key, ProcessInstanceIntent::CompleteElement, instance.value()));
+    p.follow_up(Command::new(
+        instance.key,
+        ProcessInstanceIntent::CompleteElement,
+        instance.value(),
+    ));
 }
 
 /// Has an element instance terminated after the command at hand.
 pub(crate) fn schedule_termination(p: &mut Processing, instance: &ElementInstance) {
-    p.follow_up(Command::new(instance.key, ProcessInstanceIntent::TerminateElement, instance.value()));
+    p.follow_up(Command::new(
+        instance.key,
+        ProcessInstanceIntent::TerminateElement,
+        instance.value(),
+    ));
 }
 
 /// A new element instance in a scope, which has used up the tokens that led to it.
@@ -63,23 +80,42 @@ pub(crate) fn enter(
 ) -> ElementInstance {
     let instance = ElementInstance::new(key, scope, element);
     p.instances.change(scope.key, |scope| {
-        assert!(scope.tokens >= tokens, "scope {} has {} tokens, not {tokens}", scope.key, scope.tokens);
+        assert!(
+            scope.tokens >= tokens,
+            "scope {} has {} tokens, not {tokens}",
+            scope.key,
+            scope.tokens
+        );
         scope.tokens -= tokens;
         scope.children += 1;
     });
     p.instances.add(instance.clone());
-    p.event(key, ProcessInstanceIntent::ElementActivating, instance.value());
+    p.event(
+        key,
+        ProcessInstanceIntent::ElementActivating,
+        instance.value(),
+    );
     instance
 }
 
 /// ELEMENT_ACTIVATED.
 pub(crate) fn activated(p: &mut Processing, instance: &ElementInstance) {
-    transition(p, instance, ElementState::Activated, ProcessInstanceIntent::ElementActivated);
+    transition(
+        p,
+        instance,
+        ElementState::Activated,
+        ProcessInstanceIntent::ElementActivated,
+    );
 }
 
 /// ELEMENT_COMPLETING.
 pub(crate) fn completing(p: &mut Processing, instance: &ElementInstance) {
-    transition(p, instance, ElementState::Completing, ProcessInstanceIntent::ElementCompleting);
+    transition(
+        p,
+        instance,
+        ElementState::Completing,
+        ProcessInstanceIntent::ElementCompleting,
+    );
 }
 
 /// ELEMENT_ACTIVATED for what has nothing to wait for.
@@ -88,8 +124,14 @@ pub(crate) fn activated_and_done(p: &mut Processing, instance: &ElementInstance)
     schedule_completion(p, instance);
 }
 
-fn transition(p: &mut Processing, instance: &ElementInstance, state: ElementState, intent: ProcessInstanceIntent) {
-    p.instances.change(instance.key, |instance| instance.state = state);
+fn transition(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    state: ElementState,
+    intent: ProcessInstanceIntent,
+) {
+    p.instances
+        .change(instance.key, |instance| instance.state = state);
     p.event(instance.key, intent, instance.value());
 }
 
@@ -100,11 +142,19 @@ pub(crate) fn completed(p: &mut Processing, instance: &ElementInstance) -> Resul
     for &flow in flows {
         take_flow(p, instance, flow)?;
     }
-    if flows.is_empty() { path_ended(p, instance.flow_scope_key) } else { Ok(()) }
+    if flows.is_empty() {
+        path_ended(p, instance.flow_scope_key)
+    } else {
+        Ok(())
+    }
 }
 
 /// ELEMENT_COMPLETED, and the token goes on along one sequence flow, if there is one.
-pub(crate) fn completed_to(p: &mut Processing, instance: &ElementInstance, flow: Option<FlowIndex>) -> Result<()> {
+pub(crate) fn completed_to(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    flow: Option<FlowIndex>,
+) -> Result<()> {
     end(p, instance, ProcessInstanceIntent::ElementCompleted)?;
     match flow {
         Some(flow) => take_flow(p, instance, flow),
@@ -120,7 +170,11 @@ pub(crate) fn process_completed(p: &mut Processing, instance: &ElementInstance) 
 fn take_flow(p: &mut Processing, instance: &ElementInstance, flow: FlowIndex) -> Result<()> {
     let flow = instance.process.flow(flow);
     let key = p.next_key()?;
-    p.event(key, ProcessInstanceIntent::SequenceFlowTaken, instance.flow_value(flow));
+    p.event(
+        key,
+        ProcessInstanceIntent::SequenceFlowTaken,
+        instance.flow_value(flow),
+    );
     let target = instance.process.element(flow.target);
     if is_join(&target.kind, target.incoming.len()) {
         taken_sequence_flows::take(p.txn, instance.flow_scope_key, &target.id, &flow.id)?;
@@ -144,10 +198,18 @@ pub(crate) fn path_ended(p: &mut Processing, scope: Key) -> Result<()> {
 }
 
 /// The last event of an element instance, and the end of all that belongs to it.
-fn end(p: &mut Processing, instance: &ElementInstance, intent: ProcessInstanceIntent) -> Result<()> {
+fn end(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    intent: ProcessInstanceIntent,
+) -> Result<()> {
     p.event(instance.key, intent, instance.value());
     let now = p.existing_instance(instance.key)?;
-    assert_eq!(now.children, 0, "element instance {} ends with children", now.key);
+    assert_eq!(
+        now.children, 0,
+        "element instance {} ends with children",
+        now.key
+    );
     if now.has_variables {
         variables::delete_scope(p.txn, now.key)?;
     }
@@ -163,7 +225,11 @@ fn end(p: &mut Processing, instance: &ElementInstance, intent: ProcessInstanceIn
     if now.flow_scope_key.is_some() {
         p.existing_instance(now.flow_scope_key)?;
         p.instances.change(now.flow_scope_key, |scope| {
-            assert!(scope.children > 0, "scope {} loses a child that it does not have", scope.key);
+            assert!(
+                scope.children > 0,
+                "scope {} loses a child that it does not have",
+                scope.key
+            );
             scope.children -= 1;
         });
     }
@@ -172,7 +238,12 @@ fn end(p: &mut Processing, instance: &ElementInstance, intent: ProcessInstanceIn
 
 /// ELEMENT_TERMINATING, and the end of all that it waits for.
 pub(crate) fn terminate(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
-    transition(p, instance, ElementState::Terminating, ProcessInstanceIntent::ElementTerminating);
+    transition(
+        p,
+        instance,
+        ElementState::Terminating,
+        ProcessInstanceIntent::ElementTerminating,
+    );
     jobs::cancel_of(p, instance)?;
     subscriptions::close(p, instance)?;
     incidents::resolve_of(p, instance.key)?;
@@ -192,7 +263,8 @@ fn terminate_children(p: &mut Processing, scope: Key, count: usize) -> Result<()
         schedule_termination(p, &child);
     }
     if let Some(&last) = children.last() {
-        p.instances.change(scope.key, |scope| scope.terminated_up_to = last);
+        p.instances
+            .change(scope.key, |scope| scope.terminated_up_to = last);
     }
     Ok(())
 }
@@ -219,7 +291,11 @@ fn terminated(p: &mut Processing, key: Key) -> Result<()> {
 }
 
 /// What comes after an element was interrupted: the boundary event that did it.
-fn terminated_in_living_scope(p: &mut Processing, instance: &ElementInstance, scope: &ElementInstance) -> Result<()> {
+fn terminated_in_living_scope(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    scope: &ElementInstance,
+) -> Result<()> {
     let interrupted_by = instance.interrupted_by.filter(|_| is_open(scope));
     let mut variables = None;
     if let Some(event) = interrupted_by {
@@ -227,7 +303,9 @@ fn terminated_in_living_scope(p: &mut Processing, instance: &ElementInstance, sc
     }
     end(p, instance, ProcessInstanceIntent::ElementTerminated)?;
     match (interrupted_by, variables) {
-        (Some(event), Some(variables)) => events::activate_boundary_event(p, scope.key, event, variables),
+        (Some(event), Some(variables)) => {
+            events::activate_boundary_event(p, scope.key, event, variables)
+        }
         _ => path_ended(p, scope.key),
     }
 }

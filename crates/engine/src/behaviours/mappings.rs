@@ -32,7 +32,14 @@ pub(crate) fn inputs(p: &mut Processing, instance: &ElementInstance) -> Step<()>
             Text::Static(text) => Value::String(Arc::clone(text)),
             Text::Expression(expression) => evaluate(p, instance.key, expression, &entries)?,
         };
-        assign(p, instance.key, &mut entries, &mapping.target, value, Nested::Create)?;
+        assign(
+            p,
+            instance.key,
+            &mut entries,
+            &mapping.target,
+            value,
+            Nested::Create,
+        )?;
     }
     variables::merge_local(p, instance.key, into_document(entries))?;
     Ok(())
@@ -46,21 +53,41 @@ pub(crate) fn outputs(p: &mut Processing, instance: &ElementInstance) -> Step<bo
     let mut entries = Entries::new();
     for mapping in &instance.element().outputs {
         let value = evaluate(p, instance.key, &mapping.source, &entries)?;
-        assign(p, instance.key, &mut entries, &mapping.target, value, Nested::Merge)?;
+        assign(
+            p,
+            instance.key,
+            &mut entries,
+            &mapping.target,
+            value,
+            Nested::Merge,
+        )?;
     }
-    let target = if instance.flow_scope_key.is_some() { instance.flow_scope_key } else { instance.key };
+    let target = if instance.flow_scope_key.is_some() {
+        instance.flow_scope_key
+    } else {
+        instance.key
+    };
     variables::propagate(p, target, into_document(entries))?;
     Ok(true)
 }
 
-fn evaluate(p: &mut Processing, scope: Key, expression: &Expression, entries: &Entries) -> Step<Value> {
-    let evaluation = expressions::evaluate_with(p, scope, expression, entries).map_err(io_mapping)?;
+fn evaluate(
+    p: &mut Processing,
+    scope: Key,
+    expression: &Expression,
+    entries: &Entries,
+) -> Step<Value> {
+    let evaluation =
+        expressions::evaluate_with(p, scope, expression, entries).map_err(io_mapping)?;
     Ok(evaluation.value)
 }
 
 fn io_mapping(stop: Stop) -> Stop {
     match stop {
-        Stop::Incident(failure) => Stop::Incident(Failure::new(IncidentErrorType::IoMappingError, failure.message)),
+        Stop::Incident(failure) => Stop::Incident(Failure::new(
+            IncidentErrorType::IoMappingError,
+            failure.message,
+        )),
         stop @ Stop::State(_) => stop,
     }
 }
@@ -106,7 +133,11 @@ fn visible(p: &mut Processing, scope: Key, name: &str) -> Step<Option<Value>> {
 fn nest(before: Option<Value>, path: &[Arc<str>], value: Value) -> Step<Value> {
     let mut around: Vec<Option<Value>> = vec![before];
     for name in &path[..path.len() - 1] {
-        let inner = around.last().and_then(Option::as_ref).and_then(Value::as_context).and_then(|context| context.get(name));
+        let inner = around
+            .last()
+            .and_then(Option::as_ref)
+            .and_then(Value::as_context)
+            .and_then(|context| context.get(name));
         around.push(inner.cloned());
     }
     let mut value = value;
@@ -116,13 +147,21 @@ fn nest(before: Option<Value>, path: &[Arc<str>], value: Value) -> Step<Value> {
             None => Vec::new(),
         };
         entries.push((Arc::clone(name), value));
-        value = Value::context(entries)
-            .map_err(|error| Stop::Incident(Failure::new(IncidentErrorType::IoMappingError, error.to_string())))?;
+        value = Value::context(entries).map_err(|error| {
+            Stop::Incident(Failure::new(
+                IncidentErrorType::IoMappingError,
+                error.to_string(),
+            ))
+        })?;
     }
     Ok(value)
 }
 
 fn into_document(entries: Entries) -> Document {
-    let entries = entries.into_iter().map(|(name, value)| (name.to_string(), value.to_json()));
-    Document { entries: entries.collect() }
+    let entries = entries
+        .into_iter()
+        .map(|(name, value)| (name.to_string(), value.to_json()));
+    Document {
+        entries: entries.collect(),
+    }
 }

@@ -140,7 +140,12 @@ pub(crate) fn start(
         .expect("a start event is an element of its definition")
         .index;
     messages::mark_correlated(p.txn, message_key, &subscription.bpmn_process_id)?;
-    let instance = instances::create(p, &definition, instances::Start::Event(start), &message.variables)?;
+    let instance = instances::create(
+        p,
+        &definition,
+        instances::Start::Event(start),
+        &message.variables,
+    )?;
     if !message.correlation_key.is_empty() {
         start_events::set_started(
             p.txn,

@@ -11,7 +11,12 @@ use crate::tables::awaited_results;
 pub(crate) fn prepare(
     p: &mut Processing,
     instance: &ElementInstance,
-) -> Result<Option<(awaited_results::AwaitedResult, values::ProcessInstanceResult)>> {
+) -> Result<
+    Option<(
+        awaited_results::AwaitedResult,
+        values::ProcessInstanceResult,
+    )>,
+> {
     if !instance.has_awaited_result {
         return Ok(None);
     }
@@ -37,6 +42,9 @@ pub(crate) fn send(
     let key = p.next_key()?;
     p.event(key, ProcessInstanceResultIntent::Completed, result.clone());
     let event = Command::new(key, ProcessInstanceResultIntent::Completed, result);
-    p.outcome.responses.push(Response { request: awaited.request_id(), result: Ok(event) });
+    p.outcome.responses.push(Response {
+        request: awaited.request_id(),
+        result: Ok(event),
+    });
     Ok(())
 }

@@ -13,8 +13,16 @@ use crate::processing::{Processing, Result};
 
 /// A subscription that can be opened.
 enum Prepared<'a> {
-    Timer { target: &'a Element, schedule: Schedule },
-    Message { target: &'a Element, name: String, correlation_key: String, interrupting: bool },
+    Timer {
+        target: &'a Element,
+        schedule: Schedule,
+    },
+    Message {
+        target: &'a Element,
+        name: String,
+        correlation_key: String,
+        interrupting: bool,
+    },
 }
 
 /// Opens all subscriptions of an element instance.
@@ -28,15 +36,36 @@ pub(crate) fn open(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
         let event = instance.process.element(index);
         if let ElementKind::BoundaryEvent(boundary) = &event.kind {
             // Seen from outside: local variables of the activity are none of a boundary event's.
-            prepare(p, instance.flow_scope_key, event, boundary.interrupting, &mut prepared)?;
+            prepare(
+                p,
+                instance.flow_scope_key,
+                event,
+                boundary.interrupting,
+                &mut prepared,
+            )?;
         }
     }
     for subscription in prepared {
         match subscription {
-            Prepared::Timer { target, schedule } => timers::create(p, instance, &target.id, schedule)?,
-            Prepared::Message { target, name, correlation_key, interrupting } => {
+            Prepared::Timer { target, schedule } => {
+                timers::create(p, instance, &target.id, schedule)?
+            }
+            Prepared::Message {
+                target,
+                name,
+                correlation_key,
+                interrupting,
+            } => {
                 let value = instance.value();
-                messages::open(p, instance.key, &value, &target.id, &name, &correlation_key, interrupting)?;
+                messages::open(
+                    p,
+                    instance.key,
+                    &value,
+                    &target.id,
+                    &name,
+                    &correlation_key,
+                    interrupting,
+                )?;
             }
         }
     }
@@ -53,7 +82,10 @@ fn prepare<'a>(
     match event.trigger() {
         Some(Trigger::Timer(timer)) => {
             if let Some(schedule) = timers::schedule(p, scope, timer)? {
-                prepared.push(Prepared::Timer { target: event, schedule });
+                prepared.push(Prepared::Timer {
+                    target: event,
+                    schedule,
+                });
             }
         }
         Some(Trigger::Message(message)) => {
@@ -62,7 +94,12 @@ fn prepare<'a>(
                 Some(expression) => expressions::correlation_key(p, scope, expression)?,
                 None => String::new(),
             };
-            prepared.push(Prepared::Message { target: event, name, correlation_key, interrupting });
+            prepared.push(Prepared::Message {
+                target: event,
+                name,
+                correlation_key,
+                interrupting,
+            });
         }
         _ => {}
     }
@@ -73,7 +110,10 @@ fn prepare<'a>(
 pub(crate) fn close(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
     let element = instance.element();
     let own = matches!(element.kind, ElementKind::IntermediateCatchEvent(_)).then_some(element);
-    let attached = element.boundary_events.iter().map(|&index| instance.process.element(index));
+    let attached = element
+        .boundary_events
+        .iter()
+        .map(|&index| instance.process.element(index));
     let (mut has_timers, mut has_messages) = (false, false);
     for event in own.into_iter().chain(attached) {
         match event.trigger() {

@@ -21,7 +21,11 @@ pub(crate) struct Schedule {
 }
 
 /// When a timer is first due; `None` if it never is.
-pub(crate) fn schedule(p: &mut Processing, scope: Key, timer: &TimerModel) -> Step<Option<Schedule>> {
+pub(crate) fn schedule(
+    p: &mut Processing,
+    scope: Key,
+    timer: &TimerModel,
+) -> Step<Option<Schedule>> {
     let now = p.now();
     Ok(match timer {
         TimerModel::Duration(TimerSource::Static(duration)) => once(duration.due_after(now)),
@@ -38,12 +42,18 @@ pub(crate) fn schedule(p: &mut Processing, scope: Key, timer: &TimerModel) -> St
 }
 
 fn once(due_date: i64) -> Option<Schedule> {
-    Some(Schedule { due_date, repetitions: 1 })
+    Some(Schedule {
+        due_date,
+        repetitions: 1,
+    })
 }
 
 fn repeated(cycle: &Cycle, now: i64) -> Option<Schedule> {
     let due_date = cycle.first_due(now)?;
-    Some(Schedule { due_date, repetitions: cycle.repetitions() })
+    Some(Schedule {
+        due_date,
+        repetitions: cycle.repetitions(),
+    })
 }
 
 fn wrong(expression: &Expression, expected: &str, value: &Value) -> Stop {
@@ -55,7 +65,10 @@ fn wrong(expression: &Expression, expected: &str, value: &Value) -> Stop {
 }
 
 fn invalid(expression: &Expression, error: impl std::fmt::Display) -> Stop {
-    Failure::extract_value(format!("Invalid result of the expression '{}': {error}", expression.source()))
+    Failure::extract_value(format!(
+        "Invalid result of the expression '{}': {error}",
+        expression.source()
+    ))
 }
 
 fn duration(p: &mut Processing, scope: Key, expression: &Expression) -> Step<Duration> {
@@ -78,7 +91,8 @@ fn date(p: &mut Processing, scope: Key, expression: &Expression) -> Step<i64> {
         }
         Value::DateTime(time) => {
             let utc = Zone::offset(0).expect("UTC is a zone");
-            time.epoch_millis_in(&utc).ok_or_else(|| invalid(expression, "it is outside of the calendar"))
+            time.epoch_millis_in(&utc)
+                .ok_or_else(|| invalid(expression, "it is outside of the calendar"))
         }
         value => Err(wrong(expression, "'[DATE_TIME, STRING]'", value)),
     }
@@ -93,7 +107,12 @@ fn cycle(p: &mut Processing, scope: Key, expression: &Expression) -> Step<Cycle>
 }
 
 /// TIMER CREATED.
-pub(crate) fn create(p: &mut Processing, owner: &ElementInstance, target: &str, schedule: Schedule) -> Result<()> {
+pub(crate) fn create(
+    p: &mut Processing,
+    owner: &ElementInstance,
+    target: &str,
+    schedule: Schedule,
+) -> Result<()> {
     let timer = values::Timer {
         element_instance_key: owner.key.0,
         process_instance_key: owner.process_instance_key.0,
@@ -109,7 +128,11 @@ pub(crate) fn create(p: &mut Processing, owner: &ElementInstance, target: &str, 
 }
 
 /// The timer that follows one that was due, if it comes again.
-pub(crate) fn create_next(p: &mut Processing, owner: &ElementInstance, timer: &values::Timer) -> Step<()> {
+pub(crate) fn create_next(
+    p: &mut Processing,
+    owner: &ElementInstance,
+    timer: &values::Timer,
+) -> Step<()> {
     if timer.repetitions != Cycle::INFINITE && timer.repetitions <= 1 {
         return Ok(());
     }
@@ -123,8 +146,20 @@ pub(crate) fn create_next(p: &mut Processing, owner: &ElementInstance, timer: &v
         TimerSource::Expression(expression) => cycle(p, owner.flow_scope_key, expression)?,
     };
     if let Some(due_date) = cycle.next_due(timer.due_date, p.now()) {
-        let repetitions = if timer.repetitions == Cycle::INFINITE { Cycle::INFINITE } else { timer.repetitions - 1 };
-        create(p, owner, &timer.target_element_id, Schedule { due_date, repetitions })?;
+        let repetitions = if timer.repetitions == Cycle::INFINITE {
+            Cycle::INFINITE
+        } else {
+            timer.repetitions - 1
+        };
+        create(
+            p,
+            owner,
+            &timer.target_element_id,
+            Schedule {
+                due_date,
+                repetitions,
+            },
+        )?;
     }
     Ok(())
 }

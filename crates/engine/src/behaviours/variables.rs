@@ -64,7 +64,11 @@ pub(crate) fn propagate(p: &mut Processing, from: Key, document: Document) -> Re
 
 fn set(p: &mut Processing, scope: &ElementInstance, name: String, value: String) -> Result<()> {
     // The copy may be older than the first variable of this very document, which does no harm: names in it are unique.
-    let before = if scope.has_variables { variables::get(p.txn, scope.key, &name)? } else { None };
+    let before = if scope.has_variables {
+        variables::get(p.txn, scope.key, &name)?
+    } else {
+        None
+    };
     let (key, intent) = match &before {
         Some(before) if before.value == value => return Ok(()),
         Some(before) => (Key(before.key), VariableIntent::Updated),
@@ -76,7 +80,8 @@ fn set(p: &mut Processing, scope: &ElementInstance, name: String, value: String)
         None => variables::create(p.txn, scope.key, &name, &stored),
     }
     if !scope.has_variables {
-        p.instances.change(scope.key, |scope| scope.has_variables = true);
+        p.instances
+            .change(scope.key, |scope| scope.has_variables = true);
     }
     let value = values::Variable {
         name,
@@ -91,8 +96,16 @@ fn set(p: &mut Processing, scope: &ElementInstance, name: String, value: String)
 }
 
 /// A document of the variables of exactly that scope: all of them, or those of the names.
-pub(crate) fn local_document(p: &mut Processing, scope: &ElementInstance, names: &[String]) -> Result<String> {
-    let scopes = if scope.has_variables { vec![scope.key] } else { Vec::new() };
+pub(crate) fn local_document(
+    p: &mut Processing,
+    scope: &ElementInstance,
+    names: &[String],
+) -> Result<String> {
+    let scopes = if scope.has_variables {
+        vec![scope.key]
+    } else {
+        Vec::new()
+    };
     document(p, &scopes, names)
 }
 

@@ -9,7 +9,11 @@ use crate::instances::ElementInstance;
 use crate::processing::Processing;
 
 /// The variables of an error stay where they are unless they are mapped, those of other triggers go to the flow scope.
-pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance, boundary: &BoundaryEvent) -> Step<()> {
+pub(crate) fn complete(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    boundary: &BoundaryEvent,
+) -> Step<()> {
     if !mappings::outputs(p, instance)? && !matches!(boundary.trigger, Trigger::Error(_)) {
         propagate_own_variables(p, instance)?;
     }

@@ -9,7 +9,11 @@ use crate::behaviours::lifecycle;
 use crate::instances::ElementInstance;
 use crate::processing::Processing;
 
-pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, gateway: &ForkingGateway) -> Step<()> {
+pub(crate) fn activate(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    gateway: &ForkingGateway,
+) -> Step<()> {
     let flow = choose(p, instance, gateway)?;
     lifecycle::activated(p, instance);
     lifecycle::completing(p, instance);
@@ -18,7 +22,11 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, gateway: 
 }
 
 /// The flow to take; `None` if there is none at all.
-fn choose(p: &mut Processing, instance: &ElementInstance, gateway: &ForkingGateway) -> Step<Option<FlowIndex>> {
+fn choose(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    gateway: &ForkingGateway,
+) -> Step<Option<FlowIndex>> {
     let outgoing = &instance.element().outgoing;
     if let [only] = outgoing[..]
         && instance.process.flow(only).condition.is_none()
@@ -39,5 +47,8 @@ fn choose(p: &mut Processing, instance: &ElementInstance, gateway: &ForkingGatew
         return Ok(gateway.default_flow);
     }
     let message = "Expected at least one condition to evaluate to true, or to have a default flow";
-    Err(Stop::Incident(Failure::new(IncidentErrorType::ConditionError, message)))
+    Err(Stop::Incident(Failure::new(
+        IncidentErrorType::ConditionError,
+        message,
+    )))
 }

@@ -55,6 +55,9 @@ pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<(
 
 /// The deployment refuses what the engine does not execute, so that only a definition of a newer version can lead here.
 fn unsupported(instance: &ElementInstance) -> Stop {
-    let message = format!("Element '{}' is of a kind that this version does not execute", instance.element().id);
+    let message = format!(
+        "Element '{}' is of a kind that this version does not execute",
+        instance.element().id
+    );
     Stop::Incident(Failure::new(IncidentErrorType::Unknown, message))
 }

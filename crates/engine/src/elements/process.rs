@@ -17,7 +17,10 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &S
     if instance.has_triggers
         && let Some((_, trigger)) = event_triggers::of_scope(p.txn, instance.key)?.first()
     {
-        start = instance.process.element_by_id(&trigger.target_element_id).map(|event| event.index);
+        start = instance
+            .process
+            .element_by_id(&trigger.target_element_id)
+            .map(|event| event.index);
     }
     let start = start.expect("a process instance is created only where it can begin");
     lifecycle::schedule_activation(p, instance, start)?;
@@ -33,8 +36,14 @@ pub(crate) fn enter(p: &mut Processing, instance: &ElementInstance) -> Result<()
 
 /// ELEMENT_ACTIVATING.
 pub(crate) fn activating(p: &mut Processing, instance: &ElementInstance) {
-    p.instances.change(instance.key, |instance| instance.state = ElementState::Activating);
-    p.event(instance.key, ProcessInstanceIntent::ElementActivating, instance.value());
+    p.instances.change(instance.key, |instance| {
+        instance.state = ElementState::Activating
+    });
+    p.event(
+        instance.key,
+        ProcessInstanceIntent::ElementActivating,
+        instance.value(),
+    );
 }
 
 /// Answers whoever waits for the result.

@@ -24,7 +24,10 @@ pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<(
 }
 
 /// The variables of what triggered the completion go where the output mappings say, or to where each is defined.
-pub(super) fn leave_with_trigger_variables(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+pub(super) fn leave_with_trigger_variables(
+    p: &mut Processing,
+    instance: &ElementInstance,
+) -> Step<()> {
     let brought = events::take(p, instance, instance.element)?;
     let has_outputs = !instance.element().outputs.is_empty();
     if let Some(document) = brought {

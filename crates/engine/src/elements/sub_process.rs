@@ -12,7 +12,9 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &S
     mappings::inputs(p, instance)?;
     subscriptions::open(p, instance)?;
     lifecycle::activated(p, instance);
-    let start = scope.none_start.expect("an embedded sub-process has a none start event");
+    let start = scope
+        .none_start
+        .expect("an embedded sub-process has a none start event");
     lifecycle::schedule_activation(p, instance, start)?;
     Ok(())
 }

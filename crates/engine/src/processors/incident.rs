@@ -14,7 +14,10 @@ use crate::tables::jobs::{self, JobState, StoredJob};
 pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
     let lead = format!("Expected to resolve incident with key '{}'", command.key);
     let Some(incident) = incidents::get(p.txn, command.key)? else {
-        p.reject(command, Rejection::not_found(format!("{lead}, but no such incident was found")));
+        p.reject(
+            command,
+            Rejection::not_found(format!("{lead}, but no such incident was found")),
+        );
         return Ok(());
     };
     if incident.job_key > 0 {
@@ -24,17 +27,26 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
     }
 }
 
-fn resolve_of_job(p: &mut Processing, command: &Command, lead: &str, incident: values::Incident) -> Result<()> {
+fn resolve_of_job(
+    p: &mut Processing,
+    command: &Command,
+    lead: &str,
+    incident: values::Incident,
+) -> Result<()> {
     let key = Key(incident.job_key);
     let before = jobs::get(p.txn, key)?;
-    let before = before.unwrap_or_else(|| panic!("incident {} is of job {key}, which is gone", command.key));
+    let before =
+        before.unwrap_or_else(|| panic!("incident {} is of job {key}, which is gone", command.key));
     let needs_retries = incident.error_type() == IncidentErrorType::JobNoRetries;
     if needs_retries && before.job.retries <= 0 {
         refuse_without_retries(p, command, lead, key);
         return Ok(());
     }
     answer(p, command, incident);
-    let mut after = StoredJob { state: JobState::Activatable.into(), job: before.job.clone() };
+    let mut after = StoredJob {
+        state: JobState::Activatable.into(),
+        job: before.job.clone(),
+    };
     after.job.recurring_time = -1;
     jobs_behaviour::change(p, key, &before, &after);
     Ok(())
@@ -50,11 +62,18 @@ fn refuse_without_retries(p: &mut Processing, command: &Command, lead: &str, job
     p.reject(command, Rejection::invalid_state(reason.clone()));
     if let Some(request) = request {
         let rejection = Rejection::new(RejectionType::NotFound, reason);
-        p.outcome.responses.push(Response { request, result: Err(rejection) });
+        p.outcome.responses.push(Response {
+            request,
+            result: Err(rejection),
+        });
     }
 }
 
-fn resolve_of_element(p: &mut Processing, command: &Command, incident: values::Incident) -> Result<()> {
+fn resolve_of_element(
+    p: &mut Processing,
+    command: &Command,
+    incident: values::Incident,
+) -> Result<()> {
     let instance = p.existing_instance(Key(incident.element_instance_key))?;
     answer(p, command, incident);
     repeat(p, &instance);
@@ -74,6 +93,7 @@ fn repeat(p: &mut Processing, instance: &ElementInstance) {
             p.follow_up(Command::new(instance.key, intent, instance.value()));
         }
         ElementState::Completing => lifecycle::schedule_completion(p, instance),
-        state => panic!("element instance {} has an incident and is {}", instance.key, state.name()),
+        // It came up beside the element's own steps, which go on by themselves.
+        ElementState::Created | ElementState::Activated | ElementState::Terminating => {}
     }
 }

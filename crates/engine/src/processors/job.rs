@@ -26,7 +26,10 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
         Intent::Job(JobIntent::TimeOut) => time_out(p, command),
         Intent::Job(JobIntent::RecurAfterBackoff) => recur(p, command),
         intent => {
-            let reason = format!("The command {} is not supported by this version", intent.name());
+            let reason = format!(
+                "The command {} is not supported by this version",
+                intent.name()
+            );
             p.reject(command, Rejection::invalid_argument(reason));
             Ok(())
         }
@@ -36,7 +39,10 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
 /// The job, if a worker may still report on it; else the command is refused.
 fn reported(p: &mut Processing, command: &Command, action: &str) -> Result<Option<StoredJob>> {
     let Some(stored) = jobs::get(p.txn, command.key)? else {
-        let reason = format!("Expected to {action} with key '{}', but no such job was found", command.key);
+        let reason = format!(
+            "Expected to {action} with key '{}', but no such job was found",
+            command.key
+        );
         p.reject(command, Rejection::not_found(reason));
         return Ok(None);
     };
@@ -54,14 +60,9 @@ fn reported(p: &mut Processing, command: &Command, action: &str) -> Result<Optio
 
 /// The variables of a report; if they are no document, the command is refused.
 fn document(p: &mut Processing, command: &Command, variables: &str) -> Option<Document> {
-    match Document::parse(variables) {
-        Ok(document) => Some(document),
-        Err(error) => {
-            let reason = format!("Expected variables to be a JSON object, but found something else: {error}");
-            p.reject(command, Rejection::invalid_argument(reason));
-            None
-        }
-    }
+    Document::from_client(variables)
+        .map_err(|rejection| p.reject(command, rejection))
+        .ok()
 }
 
 fn complete(p: &mut Processing, command: &Command, value: &values::Job) -> Result<()> {
@@ -73,8 +74,12 @@ fn complete(p: &mut Processing, command: &Command, value: &values::Job) -> Resul
     }
     let instance = p.existing_instance(Key(stored.job.element_instance_key))?;
     jobs::delete(p.txn, command.key, &stored);
-    p.instances.change(instance.key, |instance| instance.job_key = Key::NONE);
-    let job = values::Job { variables: value.variables.clone(), ..stored.job };
+    p.instances
+        .change(instance.key, |instance| instance.job_key = Key::NONE);
+    let job = values::Job {
+        variables: value.variables.clone(),
+        ..stored.job
+    };
     p.event(command.key, JobIntent::Completed, job.clone());
     events::queue(p, &instance, instance.element, &value.variables)?;
     lifecycle::schedule_completion(p, &instance);
@@ -90,17 +95,28 @@ fn fail(p: &mut Processing, command: &Command, value: &values::Job) -> Result<()
         return Ok(());
     };
     let backs_off = value.retries > 0 && value.retry_back_off > 0;
-    let state = if value.retries > 0 && !backs_off { JobState::Activatable } else { JobState::Failed };
+    let state = if value.retries > 0 && !backs_off {
+        JobState::Activatable
+    } else {
+        JobState::Failed
+    };
     let job = values::Job {
         retries: value.retries,
         retry_back_off: value.retry_back_off,
-        recurring_time: if backs_off { p.now().saturating_add(value.retry_back_off) } else { -1 },
+        recurring_time: if backs_off {
+            p.now().saturating_add(value.retry_back_off)
+        } else {
+            -1
+        },
         error_message: incidents::shortened(value.error_message.clone()),
         deadline: -1,
         worker: String::new(),
         ..before.job.clone()
     };
-    let after = StoredJob { state: state.into(), job };
+    let after = StoredJob {
+        state: state.into(),
+        job,
+    };
     let failed = values::Job {
         variables: value.variables.clone(),
         deadline: before.job.deadline,
@@ -139,15 +155,26 @@ fn throw_error(p: &mut Processing, command: &Command, value: &values::Job) -> Re
     let instance = p.existing_instance(Key(before.job.element_instance_key))?;
     p.event(command.key, JobIntent::ErrorThrown, job.clone());
     match errors::find(p, &instance, &value.error_code)? {
-        Caught::By { element_instance, event } => {
+        Caught::By {
+            element_instance,
+            event,
+        } => {
             jobs::delete(p.txn, command.key, &before);
-            p.instances.change(instance.key, |instance| instance.job_key = Key::NONE);
+            p.instances
+                .change(instance.key, |instance| instance.job_key = Key::NONE);
             let id = instance.process.element(event).id.to_string();
             let trigger = events::trigger(p, element_instance, &id, &value.variables)?;
-            assert_eq!(trigger, events::Trigger::Accepted, "the event '{id}' was found open");
+            assert_eq!(
+                trigger,
+                events::Trigger::Accepted,
+                "the event '{id}' was found open"
+            );
         }
         Caught::Nowhere(available) => {
-            let mut after = StoredJob { state: JobState::ErrorThrown.into(), job: job.clone() };
+            let mut after = StoredJob {
+                state: JobState::ErrorThrown.into(),
+                job: job.clone(),
+            };
             after.job.deadline = -1;
             after.job.variables = String::new();
             behaviour::change(p, command.key, &before, &after);
@@ -160,15 +187,22 @@ fn throw_error(p: &mut Processing, command: &Command, value: &values::Job) -> Re
 }
 
 fn update_retries(p: &mut Processing, command: &Command, value: &values::Job) -> Result<()> {
-    let lead = format!("Expected to update retries for job with key '{}'", command.key);
+    let lead = format!(
+        "Expected to update retries for job with key '{}'",
+        command.key
+    );
     if value.retries <= 0 {
         let given = value.retries;
-        let reason = format!("{lead} with a positive amount of retries, but the amount given was '{given}'");
+        let reason =
+            format!("{lead} with a positive amount of retries, but the amount given was '{given}'");
         p.reject(command, Rejection::invalid_argument(reason));
         return Ok(());
     }
     let Some(before) = jobs::get(p.txn, command.key)? else {
-        p.reject(command, Rejection::not_found(format!("{lead}, but no such job was found")));
+        p.reject(
+            command,
+            Rejection::not_found(format!("{lead}, but no such job was found")),
+        );
         return Ok(());
     };
     let mut after = before.clone();
@@ -181,14 +215,18 @@ fn update_retries(p: &mut Processing, command: &Command, value: &values::Job) ->
 
 fn update_timeout(p: &mut Processing, command: &Command, value: &values::Job) -> Result<()> {
     let Some(before) = jobs::get(p.txn, command.key)? else {
-        let reason =
-            format!("Expected to update job deadline with key '{}', but no such job was found", command.key);
+        let reason = format!(
+            "Expected to update job deadline with key '{}', but no such job was found",
+            command.key
+        );
         p.reject(command, Rejection::not_found(reason));
         return Ok(());
     };
     if before.state() != JobState::Activated {
-        let reason =
-            format!("Expected to update the timeout of job with key '{}', but it is not active", command.key);
+        let reason = format!(
+            "Expected to update the timeout of job with key '{}', but it is not active",
+            command.key
+        );
         p.reject(command, Rejection::invalid_state(reason));
         return Ok(());
     }
@@ -204,7 +242,9 @@ fn update_timeout(p: &mut Processing, command: &Command, value: &values::Job) ->
 /// The lock of a job has ended: another worker may have it.
 fn time_out(p: &mut Processing, command: &Command) -> Result<()> {
     let stored = jobs::get(p.txn, command.key)?;
-    let due = stored.as_ref().filter(|stored| stored.state() == JobState::Activated && stored.job.deadline <= p.now());
+    let due = stored
+        .as_ref()
+        .filter(|stored| stored.state() == JobState::Activated && stored.job.deadline <= p.now());
     let Some(before) = due else {
         return refuse_time(p, command, "time out", stored.as_ref());
     };
@@ -236,13 +276,20 @@ fn recur(p: &mut Processing, command: &Command) -> Result<()> {
     Ok(())
 }
 
-fn refuse_time(p: &mut Processing, command: &Command, action: &str, stored: Option<&StoredJob>) -> Result<()> {
+fn refuse_time(
+    p: &mut Processing,
+    command: &Command,
+    action: &str,
+    stored: Option<&StoredJob>,
+) -> Result<()> {
     let lead = format!("Expected job with key '{}' to {action}", command.key);
     let rejection = match stored {
         None => Rejection::not_found(format!("{lead}, but no such job was found")),
         Some(stored) => {
             let state = stored.state().name();
-            Rejection::invalid_state(format!("{lead}, but it is in state '{state}' or its time has not come"))
+            Rejection::invalid_state(format!(
+                "{lead}, but it is in state '{state}' or its time has not come"
+            ))
         }
     };
     p.reject(command, rejection);

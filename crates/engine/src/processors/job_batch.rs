@@ -23,7 +23,11 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
         return Ok(());
     }
     let key = p.next_key()?;
-    let mut batch = JobBatch { jobs: Vec::new(), truncated: false, ..value.clone() };
+    let mut batch = JobBatch {
+        jobs: Vec::new(),
+        truncated: false,
+        ..value.clone()
+    };
     collect(p, &mut batch)?;
     p.event(key, JobBatchIntent::Activated, batch.clone());
     p.respond(key, JobBatchIntent::Activated, batch);
@@ -38,7 +42,10 @@ fn invalid(value: &JobBatch) -> Option<Rejection> {
             value.max_jobs_to_activate
         )
     } else if value.timeout < 1 {
-        format!("{lead} timeout to be greater than zero, but it was '{}'", value.timeout)
+        format!(
+            "{lead} timeout to be greater than zero, but it was '{}'",
+            value.timeout
+        )
     } else if value.job_type.is_empty() {
         format!("{lead} type to be present, but it was blank")
     } else {
@@ -57,13 +64,17 @@ fn collect(p: &mut Processing, batch: &mut JobBatch) -> Result<()> {
         let keys = jobs::activatable(p.txn, &batch.job_type, from, limit)?;
         for &key in &keys {
             let before = jobs::get(p.txn, key)?;
-            let before = before.unwrap_or_else(|| panic!("job {key} is in a queue but does not exist"));
+            let before =
+                before.unwrap_or_else(|| panic!("job {key} is in a queue but does not exist"));
             let job = with_variables(p, &before, batch, deadline)?;
             let job_bytes = job.encoded_len() + 16;
             if bytes + job_bytes <= limits::JOB_BATCH_BYTES_MAX {
                 bytes += job_bytes;
                 activate(p, key, &before, &job);
-                batch.jobs.push(ActivatedJob { key: key.0, job: Some(job) });
+                batch.jobs.push(ActivatedJob {
+                    key: key.0,
+                    job: Some(job),
+                });
             } else if batch.jobs.is_empty() {
                 too_large(p, key, &before, job_bytes)?;
             } else {
@@ -79,7 +90,12 @@ fn collect(p: &mut Processing, batch: &mut JobBatch) -> Result<()> {
     Ok(())
 }
 
-fn with_variables(p: &mut Processing, stored: &StoredJob, batch: &JobBatch, deadline: i64) -> Result<values::Job> {
+fn with_variables(
+    p: &mut Processing,
+    stored: &StoredJob,
+    batch: &JobBatch,
+    deadline: i64,
+) -> Result<values::Job> {
     let element_instance = Key(stored.job.element_instance_key);
     Ok(values::Job {
         deadline,
@@ -91,13 +107,27 @@ fn with_variables(p: &mut Processing, stored: &StoredJob, batch: &JobBatch, dead
 }
 
 fn activate(p: &mut Processing, key: Key, before: &StoredJob, job: &values::Job) {
-    let stored = values::Job { variables: String::new(), ..job.clone() };
-    jobs::update(p.txn, key, before, &StoredJob { state: JobState::Activated.into(), job: stored });
+    let stored = values::Job {
+        variables: String::new(),
+        ..job.clone()
+    };
+    jobs::update(
+        p.txn,
+        key,
+        before,
+        &StoredJob {
+            state: JobState::Activated.into(),
+            job: stored,
+        },
+    );
 }
 
 /// A job that no answer can hold waits for a person.
 fn too_large(p: &mut Processing, key: Key, before: &StoredJob, bytes: usize) -> Result<()> {
-    let after = StoredJob { state: JobState::Failed.into(), job: before.job.clone() };
+    let after = StoredJob {
+        state: JobState::Failed.into(),
+        job: before.job.clone(),
+    };
     behaviour::change(p, key, before, &after);
     let instance = p.existing_instance(Key(before.job.element_instance_key))?;
     let message = format!(
@@ -106,5 +136,10 @@ fn too_large(p: &mut Processing, key: Key, before: &StoredJob, bytes: usize) -> 
          or modifying the variable values.",
         limits::JOB_BATCH_BYTES_MAX
     );
-    incidents::raise(p, &instance, key, Failure::new(IncidentErrorType::MessageSizeExceeded, message))
+    incidents::raise(
+        p,
+        &instance,
+        key,
+        Failure::new(IncidentErrorType::MessageSizeExceeded, message),
+    )
 }

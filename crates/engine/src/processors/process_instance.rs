@@ -17,7 +17,9 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
     };
     match command.intent {
         Intent::ProcessInstance(ProcessInstanceIntent::Cancel) => cancel(p, command),
-        Intent::ProcessInstance(ProcessInstanceIntent::ActivateElement) => activate(p, command, value),
+        Intent::ProcessInstance(ProcessInstanceIntent::ActivateElement) => {
+            activate(p, command, value)
+        }
         Intent::ProcessInstance(ProcessInstanceIntent::CompleteElement) => complete(p, command),
         Intent::ProcessInstance(ProcessInstanceIntent::TerminateElement) => terminate(p, command),
         intent => unreachable!("{} is no command about a process instance", intent.name()),
@@ -26,8 +28,8 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
 
 fn cancel(p: &mut Processing, command: &Command) -> Result<()> {
     let instance = p.instance(command.key)?;
-    let Some(instance) =
-        instance.filter(|instance| instance.is_process() && instance.state != ElementState::Terminating)
+    let Some(instance) = instance
+        .filter(|instance| instance.is_process() && instance.state != ElementState::Terminating)
     else {
         let reason = format!(
             "Expected to cancel a process instance with key '{}', but no such process was found",
@@ -46,7 +48,11 @@ fn cancel(p: &mut Processing, command: &Command) -> Result<()> {
         return Ok(());
     }
     lifecycle::schedule_termination(p, &instance);
-    p.respond(command.key, ProcessInstanceIntent::ElementTerminating, instance.value());
+    p.respond(
+        command.key,
+        ProcessInstanceIntent::ElementTerminating,
+        instance.value(),
+    );
     Ok(())
 }
 
@@ -72,9 +78,13 @@ fn activate(p: &mut Processing, command: &Command, value: &values::ProcessInstan
 }
 
 /// A new element instance, if its scope still takes one and, for a join, all tokens are there.
-fn enter(p: &mut Processing, command: &Command, value: &values::ProcessInstance) -> Result<Option<ElementInstance>> {
+fn enter(
+    p: &mut Processing,
+    command: &Command,
+    value: &values::ProcessInstance,
+) -> Result<Option<ElementInstance>> {
     let scope = p.instance(skep_protocol::Key(value.flow_scope_key))?;
-    let Some(scope) = scope.filter(|scope| lifecycle::is_open(scope)) else {
+    let Some(scope) = scope.filter(lifecycle::is_open) else {
         let reason = format!(
             "Expected flow scope instance with key '{}' to be active and not interrupted, but it is not",
             value.flow_scope_key
@@ -83,13 +93,20 @@ fn enter(p: &mut Processing, command: &Command, value: &values::ProcessInstance)
         return Ok(None);
     };
     let Some(element) = scope.process.element_by_id(&value.element_id) else {
-        let reason = format!("Expected an element with id '{}', but there is none", value.element_id);
+        let reason = format!(
+            "Expected an element with id '{}', but there is none",
+            value.element_id
+        );
         p.reject(command, Rejection::not_found(reason));
         return Ok(None);
     };
     let mut tokens = 1;
     if lifecycle::is_join(&element.kind, element.incoming.len()) {
-        let flows: Vec<_> = element.incoming.iter().map(|&flow| &scope.process.flow(flow).id).collect();
+        let flows: Vec<_> = element
+            .incoming
+            .iter()
+            .map(|&flow| &scope.process.flow(flow).id)
+            .collect();
         for flow in &flows {
             if taken_sequence_flows::taken(p.txn, scope.key, &element.id, flow)? == 0 {
                 let reason = format!(
@@ -106,14 +123,23 @@ fn enter(p: &mut Processing, command: &Command, value: &values::ProcessInstance)
         }
         tokens = flows.len() as u32;
     }
-    Ok(Some(lifecycle::enter(p, command.key, &scope, element.index, tokens)))
+    Ok(Some(lifecycle::enter(
+        p,
+        command.key,
+        &scope,
+        element.index,
+        tokens,
+    )))
 }
 
 fn complete(p: &mut Processing, command: &Command) -> Result<()> {
     let Some(instance) = p.instance(command.key)? else {
         return refuse(p, command, "ACTIVATED or COMPLETING", None);
     };
-    if !matches!(instance.state, ElementState::Activated | ElementState::Completing) {
+    if !matches!(
+        instance.state,
+        ElementState::Activated | ElementState::Completing
+    ) {
         return refuse(p, command, "ACTIVATED or COMPLETING", Some(&instance));
     }
     if instance.flow_scope_key.is_some() {
@@ -137,17 +163,32 @@ fn complete(p: &mut Processing, command: &Command) -> Result<()> {
 
 fn terminate(p: &mut Processing, command: &Command) -> Result<()> {
     match p.instance(command.key)? {
-        Some(instance) if instance.state != ElementState::Terminating => lifecycle::terminate(p, &instance),
-        other => refuse(p, command, "ACTIVATING, ACTIVATED or COMPLETING", other.as_ref()),
+        Some(instance) if instance.state != ElementState::Terminating => {
+            lifecycle::terminate(p, &instance)
+        }
+        other => refuse(
+            p,
+            command,
+            "ACTIVATING, ACTIVATED or COMPLETING",
+            other.as_ref(),
+        ),
     }
 }
 
-fn refuse(p: &mut Processing, command: &Command, expected: &str, found: Option<&ElementInstance>) -> Result<()> {
+fn refuse(
+    p: &mut Processing,
+    command: &Command,
+    expected: &str,
+    found: Option<&ElementInstance>,
+) -> Result<()> {
     let found = match found {
         Some(instance) => format!("it is {}", instance.state.name()),
         None => "there is no such element instance".to_owned(),
     };
-    let reason = format!("Expected element instance with key '{}' to be {expected}, but {found}", command.key);
+    let reason = format!(
+        "Expected element instance with key '{}' to be {expected}, but {found}",
+        command.key
+    );
     p.reject(command, Rejection::invalid_state(reason));
     Ok(())
 }

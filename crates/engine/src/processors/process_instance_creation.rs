@@ -35,7 +35,8 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
     };
     let key = p.next_key()?;
     p.event(key, ProcessInstanceCreationIntent::Created, created.clone());
-    let awaits_result = Intent::ProcessInstanceCreation(ProcessInstanceCreationIntent::CreateWithAwaitingResult);
+    let awaits_result =
+        Intent::ProcessInstanceCreation(ProcessInstanceCreationIntent::CreateWithAwaitingResult);
     if command.intent == awaits_result {
         await_result(p, instance, &value.fetch_variables);
     } else {
@@ -53,23 +54,27 @@ fn await_result(p: &mut Processing, instance: Key, fetch_variables: &[String]) {
             fetch_variables: fetch_variables.to_vec(),
         };
         awaited_results::create(p.txn, instance, &awaited);
-        p.instances.change(instance, |instance| instance.has_awaited_result = true);
+        p.instances
+            .change(instance, |instance| instance.has_awaited_result = true);
     }
 }
 
 type Checked = std::result::Result<(Arc<Definition>, Start), Rejection>;
 
 fn check(p: &mut Processing, value: &values::ProcessInstanceCreation) -> Result<Checked> {
-    if let Err(error) = Document::parse(&value.variables) {
-        let reason = format!("Expected variables to be a JSON object, but found something else: {error}");
-        return Ok(Err(Rejection::invalid_argument(reason)));
+    if let Err(rejection) = Document::from_client(&value.variables) {
+        return Ok(Err(rejection));
     }
     let process = match find(p, value)? {
         Ok(process) => process,
         Err(rejection) => return Ok(Err(rejection)),
     };
     if !value.start_instructions.is_empty() {
-        let targets = value.start_instructions.iter().map(|id| start_element(&process, id)).collect();
+        let targets = value
+            .start_instructions
+            .iter()
+            .map(|id| start_element(&process, id))
+            .collect();
         let targets: std::result::Result<Vec<_>, _> = targets;
         return Ok(targets.map(|targets| (process, Start::Elements(targets))));
     }
@@ -90,7 +95,10 @@ fn find(
         let named = format!("process ID '{id}' and version '{}'", value.version);
         (p.definitions.version(p.txn, id, value.version)?, named)
     } else if !id.is_empty() {
-        (p.definitions.latest(p.txn, id)?, format!("process ID '{id}'"))
+        (
+            p.definitions.latest(p.txn, id)?,
+            format!("process ID '{id}'"),
+        )
     } else if value.process_definition_key >= 0 {
         let key = Key(value.process_definition_key);
         (p.definitions.process(p.txn, key)?, format!("key '{key}'"))
@@ -99,7 +107,9 @@ fn find(
         return Ok(Err(Rejection::invalid_argument(reason)));
     };
     Ok(found.ok_or_else(|| {
-        Rejection::not_found(format!("Expected to find process definition with {named}, but none found"))
+        Rejection::not_found(format!(
+            "Expected to find process definition with {named}, but none found"
+        ))
     }))
 }
 
@@ -130,15 +140,22 @@ fn start_element(process: &Definition, id: &str) -> std::result::Result<ElementI
              Supported element types are: all but START_EVENT, SEQUENCE_FLOW and BOUNDARY_EVENT"
         ));
     }
-    if process.flow_scopes(element.index).any(|scope| scope.multi_instance.is_some()) {
-        return refuse(format!("the element with id '{id}' is inside a multi-instance subprocess."));
+    if process
+        .flow_scopes(element.index)
+        .any(|scope| scope.multi_instance.is_some())
+    {
+        return refuse(format!(
+            "the element with id '{id}' is inside a multi-instance subprocess."
+        ));
     }
     let behind_gateway = matches!(
         &element.kind,
         ElementKind::IntermediateCatchEvent(event) if event.behind_event_based_gateway
     );
     if behind_gateway {
-        return refuse(format!("the element with id '{id}' belongs to an event-based gateway."));
+        return refuse(format!(
+            "the element with id '{id}' belongs to an event-based gateway."
+        ));
     }
     Ok(element.index)
 }

@@ -14,7 +14,10 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
     };
     let owner = Key(value.element_instance_key);
     let Some(timer) = timers::get(p.txn, owner, command.key)? else {
-        let reason = format!("Expected to trigger timer with key '{}', but no such timer was found", command.key);
+        let reason = format!(
+            "Expected to trigger timer with key '{}', but no such timer was found",
+            command.key
+        );
         p.reject(command, Rejection::not_found(reason));
         return Ok(());
     };

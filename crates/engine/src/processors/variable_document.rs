@@ -21,13 +21,10 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
         p.reject(command, Rejection::not_found(reason));
         return Ok(());
     };
-    let document = match Document::parse(&value.variables) {
+    let document = match Document::from_client(&value.variables) {
         Ok(document) => document,
-        Err(error) => {
-            let reason = format!(
-                "Expected document to be valid JSON with an object at its root, but it could not be read: {error}"
-            );
-            p.reject(command, Rejection::invalid_argument(reason));
+        Err(rejection) => {
+            p.reject(command, rejection);
             return Ok(());
         }
     };

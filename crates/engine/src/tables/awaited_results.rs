@@ -23,7 +23,10 @@ pub struct AwaitedResult {
 impl AwaitedResult {
     /// Who waits.
     pub fn request_id(&self) -> RequestId {
-        RequestId { gateway: self.gateway, request: self.request }
+        RequestId {
+            gateway: self.gateway,
+            request: self.request,
+        }
     }
 }
 

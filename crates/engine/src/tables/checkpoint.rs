@@ -20,7 +20,10 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// The key and value to be written into a restored store.
     pub fn to_pair(&self) -> (Vec<u8>, Vec<u8>) {
-        let stored = Stored { id: self.id.0, position: self.position.0 };
+        let stored = Stored {
+            id: self.id.0,
+            position: self.position.0,
+        };
         (key().as_bytes().to_vec(), stored.encode_to_vec())
     }
 }

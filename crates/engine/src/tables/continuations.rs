@@ -24,13 +24,23 @@ pub fn oldest(state: &dyn Read, limit: usize) -> Result<Vec<(Position, Command)>
     if limit == 0 {
         return Ok(found);
     }
-    state.scan(KeyRange { from: table.as_bytes(), to: Some(&table.end()) }, &mut |key, value| {
-        match Command::decode(&mut Reader::new(value)) {
-            Ok(command) => found.push((Position(KeyReader::new(key).i64()), command)),
-            Err(error) => failed = Some(super::corrupt(key, error)),
-        }
-        if failed.is_none() && found.len() < limit { Visit::Next } else { Visit::Stop }
-    })?;
+    state.scan(
+        KeyRange {
+            from: table.as_bytes(),
+            to: Some(&table.end()),
+        },
+        &mut |key, value| {
+            match Command::decode(&mut Reader::new(value)) {
+                Ok(command) => found.push((Position(KeyReader::new(key).i64()), command)),
+                Err(error) => failed = Some(super::corrupt(key, error)),
+            }
+            if failed.is_none() && found.len() < limit {
+                Visit::Next
+            } else {
+                Visit::Stop
+            }
+        },
+    )?;
     failed.map_or(Ok(found), Err)
 }
 

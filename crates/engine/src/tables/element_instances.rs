@@ -9,8 +9,8 @@
 //! The element is kept by its id, since indexes are the compiler's affair.
 
 use prost::Message;
-use skep_protocol::values::BpmnElementType;
 use skep_protocol::Key;
+use skep_protocol::values::BpmnElementType;
 use skep_state::{KeyRange, KeyReader, Read, StateError, TableKey, Txn, Visit};
 
 use super::{delete as delete_value, insert, prefix, put, read};
@@ -102,7 +102,9 @@ fn by_key(key: Key) -> TableKey {
 }
 
 fn child_key(parent: Key, child: Key) -> TableKey {
-    TableKey::new(prefix::ELEMENT_INSTANCE_CHILDREN).i64(parent.0).i64(child.0)
+    TableKey::new(prefix::ELEMENT_INSTANCE_CHILDREN)
+        .i64(parent.0)
+        .i64(child.0)
 }
 
 /// The element instance of that key.
@@ -114,7 +116,10 @@ pub fn get(state: &dyn Read, key: Key) -> Result<Option<StoredElementInstance>, 
 pub(crate) fn create(txn: &mut dyn Txn, key: Key, instance: &StoredElementInstance) {
     insert(txn, &by_key(key), instance);
     if instance.flow_scope_key >= 0 {
-        txn.insert(child_key(Key(instance.flow_scope_key), key).as_bytes(), Vec::new());
+        txn.insert(
+            child_key(Key(instance.flow_scope_key), key).as_bytes(),
+            Vec::new(),
+        );
     }
 }
 
@@ -132,18 +137,35 @@ pub(crate) fn delete(txn: &mut dyn Txn, key: Key, flow_scope_key: Key) {
 }
 
 /// The children with keys above `after`, in the order of their creation, at most `limit` of them.
-pub fn children(state: &dyn Read, parent: Key, after: Key, limit: usize) -> Result<Vec<Key>, StateError> {
+pub fn children(
+    state: &dyn Read,
+    parent: Key,
+    after: Key,
+    limit: usize,
+) -> Result<Vec<Key>, StateError> {
     let from = child_key(parent, Key(after.0 + 1));
-    let to = TableKey::new(prefix::ELEMENT_INSTANCE_CHILDREN).i64(parent.0).end();
+    let to = TableKey::new(prefix::ELEMENT_INSTANCE_CHILDREN)
+        .i64(parent.0)
+        .end();
     let mut found = Vec::new();
     if limit == 0 {
         return Ok(found);
     }
-    state.scan(KeyRange { from: from.as_bytes(), to: Some(&to) }, &mut |key, _| {
-        let mut reader = KeyReader::new(key);
-        reader.i64();
-        found.push(Key(reader.i64()));
-        if found.len() < limit { Visit::Next } else { Visit::Stop }
-    })?;
+    state.scan(
+        KeyRange {
+            from: from.as_bytes(),
+            to: Some(&to),
+        },
+        &mut |key, _| {
+            let mut reader = KeyReader::new(key);
+            reader.i64();
+            found.push(Key(reader.i64()));
+            if found.len() < limit {
+                Visit::Next
+            } else {
+                Visit::Stop
+            }
+        },
+    )?;
     Ok(found)
 }

@@ -6,7 +6,9 @@ use skep_state::{Read, StateError, TableKey, Txn};
 use super::{delete as delete_value, insert, prefix};
 
 fn key(scope: Key, key: Key) -> TableKey {
-    TableKey::new(prefix::EVENT_TRIGGERS).i64(scope.0).i64(key.0)
+    TableKey::new(prefix::EVENT_TRIGGERS)
+        .i64(scope.0)
+        .i64(key.0)
 }
 
 /// Queues a trigger in its scope.
@@ -20,7 +22,10 @@ pub(crate) fn delete(txn: &mut dyn Txn, scope: Key, trigger: Key) {
 }
 
 /// The triggers queued in a scope, oldest first.
-pub fn of_scope(state: &dyn Read, scope: Key) -> Result<Vec<(Key, values::ProcessEvent)>, StateError> {
+pub fn of_scope(
+    state: &dyn Read,
+    scope: Key,
+) -> Result<Vec<(Key, values::ProcessEvent)>, StateError> {
     let scope = TableKey::new(prefix::EVENT_TRIGGERS).i64(scope.0);
     super::entries_with_prefix(state, &scope, |reader| {
         reader.i64();

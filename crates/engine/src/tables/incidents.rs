@@ -25,7 +25,11 @@ fn by_owner(owner: Key) -> TableKey {
 
 /// What an incident belongs to.
 pub fn owner(incident: &values::Incident) -> Key {
-    if incident.job_key > 0 { Key(incident.job_key) } else { Key(incident.element_instance_key) }
+    if incident.job_key > 0 {
+        Key(incident.job_key)
+    } else {
+        Key(incident.element_instance_key)
+    }
 }
 
 /// The incident of that key.
@@ -42,7 +46,11 @@ pub fn of_owner(state: &dyn Read, owner: Key) -> Result<Option<Key>, StateError>
 /// Writes a new incident down.
 pub(crate) fn create(txn: &mut dyn Txn, key: Key, incident: &values::Incident) {
     insert(txn, &by_key(key), incident);
-    insert(txn, &by_owner(owner(incident)), &Reference { incident: key.0 });
+    insert(
+        txn,
+        &by_owner(owner(incident)),
+        &Reference { incident: key.0 },
+    );
 }
 
 /// Forgets an incident.

@@ -57,11 +57,15 @@ fn by_key(key: Key) -> TableKey {
 }
 
 fn activatable_key(job_type: &str, key: Key) -> TableKey {
-    TableKey::new(prefix::ACTIVATABLE_JOBS).text(job_type).i64(key.0)
+    TableKey::new(prefix::ACTIVATABLE_JOBS)
+        .text(job_type)
+        .i64(key.0)
 }
 
 fn deadline_key(deadline: i64, key: Key) -> TableKey {
-    TableKey::new(prefix::JOB_DEADLINES).i64(deadline).i64(key.0)
+    TableKey::new(prefix::JOB_DEADLINES)
+        .i64(deadline)
+        .i64(key.0)
 }
 
 fn back_off_key(time: i64, key: Key) -> TableKey {
@@ -78,7 +82,9 @@ fn queue_key(key: Key, stored: &StoredJob) -> Option<TableKey> {
     match stored.state() {
         JobState::Activatable => Some(activatable_key(&stored.job.job_type, key)),
         JobState::Activated => Some(deadline_key(stored.job.deadline, key)),
-        JobState::Failed if stored.job.recurring_time >= 0 => Some(back_off_key(stored.job.recurring_time, key)),
+        JobState::Failed if stored.job.recurring_time >= 0 => {
+            Some(back_off_key(stored.job.recurring_time, key))
+        }
         JobState::Failed | JobState::ErrorThrown => None,
     }
 }
@@ -121,18 +127,33 @@ pub(crate) fn forget_time(txn: &mut dyn Txn, key: Key, job: &values::Job) {
 }
 
 /// Activatable jobs of a type with keys from `from` on, oldest first, at most `limit`.
-pub fn activatable(state: &dyn Read, job_type: &str, from: Key, limit: usize) -> Result<Vec<Key>, StateError> {
+pub fn activatable(
+    state: &dyn Read,
+    job_type: &str,
+    from: Key,
+    limit: usize,
+) -> Result<Vec<Key>, StateError> {
     let to = TableKey::new(prefix::ACTIVATABLE_JOBS).text(job_type).end();
     let from = activatable_key(job_type, from);
     let mut found = Vec::new();
     if limit == 0 {
         return Ok(found);
     }
-    state.scan(KeyRange { from: from.as_bytes(), to: Some(&to) }, &mut |key, _| {
-        let mut reader = KeyReader::new(&key[key.len() - 8 - 1..]);
-        found.push(Key(reader.i64()));
-        if found.len() < limit { Visit::Next } else { Visit::Stop }
-    })?;
+    state.scan(
+        KeyRange {
+            from: from.as_bytes(),
+            to: Some(&to),
+        },
+        &mut |key, _| {
+            let mut reader = KeyReader::new(&key[key.len() - 8 - 1..]);
+            found.push(Key(reader.i64()));
+            if found.len() < limit {
+                Visit::Next
+            } else {
+                Visit::Stop
+            }
+        },
+    )?;
     Ok(found)
 }
 
@@ -144,23 +165,43 @@ pub fn activatable_types(state: &dyn Read, limit: usize) -> Result<Vec<String>, 
     let mut types = Vec::new();
     while types.len() < limit {
         let mut first = None;
-        state.scan(KeyRange { from: &from, to: Some(&to) }, &mut |key, _| {
-            first = Some(KeyReader::new(key).text());
-            Visit::Stop
-        })?;
+        state.scan(
+            KeyRange {
+                from: &from,
+                to: Some(&to),
+            },
+            &mut |key, _| {
+                first = Some(KeyReader::new(key).text());
+                Visit::Stop
+            },
+        )?;
         let Some(job_type) = first else { break };
-        from = TableKey::new(prefix::ACTIVATABLE_JOBS).text(&job_type).end();
+        from = TableKey::new(prefix::ACTIVATABLE_JOBS)
+            .text(&job_type)
+            .end();
         types.push(job_type);
     }
     Ok(types)
 }
 
 /// Jobs whose deadline has passed, in order, and when the next one passes.
-pub(crate) fn timed_out(state: &dyn Read, now: i64, limit: usize) -> Result<(Vec<Key>, Option<i64>), StateError> {
-    super::due_entries(state, prefix::JOB_DEADLINES, now, limit, |reader| Key(reader.i64()))
+pub(crate) fn timed_out(
+    state: &dyn Read,
+    now: i64,
+    limit: usize,
+) -> Result<(Vec<Key>, Option<i64>), StateError> {
+    super::due_entries(state, prefix::JOB_DEADLINES, now, limit, |reader| {
+        Key(reader.i64())
+    })
 }
 
 /// Jobs whose back-off has ended, in order, and when the next one ends.
-pub(crate) fn backed_off(state: &dyn Read, now: i64, limit: usize) -> Result<(Vec<Key>, Option<i64>), StateError> {
-    super::due_entries(state, prefix::JOB_BACK_OFFS, now, limit, |reader| Key(reader.i64()))
+pub(crate) fn backed_off(
+    state: &dyn Read,
+    now: i64,
+    limit: usize,
+) -> Result<(Vec<Key>, Option<i64>), StateError> {
+    super::due_entries(state, prefix::JOB_BACK_OFFS, now, limit, |reader| {
+        Key(reader.i64())
+    })
 }

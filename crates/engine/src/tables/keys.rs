@@ -1,17 +1,27 @@
 //! The counter of keys: every entity of the partition gets the next one.
 
-use skep_protocol::{Key, PartitionId};
-use skep_state::{StateError, TableKey, Txn};
+use skep_state::{Read, StateError, TableKey, Txn};
 
-use super::prefix;
+use super::{corrupt, prefix};
 
-/// A key that was never given before.
-pub(crate) fn next(txn: &mut dyn Txn, partition: PartitionId) -> Result<Key, StateError> {
+/// How many keys were given.
+pub(crate) fn given(state: &dyn Read) -> Result<u64, StateError> {
     let table_key = TableKey::new(prefix::KEYS);
-    let last = match txn.get(table_key.as_bytes())? {
-        Some(bytes) => u64::from_le_bytes(bytes.as_ref().try_into().expect("the key counter has 8 bytes")),
+    Ok(match state.get(table_key.as_bytes())? {
+        Some(bytes) => u64::from_le_bytes(
+            bytes
+                .as_ref()
+                .try_into()
+                .map_err(|error| corrupt(table_key.as_bytes(), error))?,
+        ),
         None => 0,
-    };
-    txn.put(table_key.as_bytes(), (last + 1).to_le_bytes().to_vec());
-    Ok(Key::new(partition, last + 1))
+    })
+}
+
+/// Writes down how many keys were given.
+pub(crate) fn set_given(txn: &mut dyn Txn, given: u64) {
+    txn.put(
+        TableKey::new(prefix::KEYS).as_bytes(),
+        given.to_le_bytes().to_vec(),
+    );
 }

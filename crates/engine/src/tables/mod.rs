@@ -112,7 +112,10 @@ pub mod prefix {
 }
 
 /// Reads and decodes a value.
-pub(crate) fn read<V: Message + Default>(state: &dyn Read, key: &TableKey) -> Result<Option<V>, StateError> {
+pub(crate) fn read<V: Message + Default>(
+    state: &dyn Read,
+    key: &TableKey,
+) -> Result<Option<V>, StateError> {
     match state.get(key.as_bytes())? {
         Some(bytes) => decode(key.as_bytes(), &bytes).map(Some),
         None => Ok(None),
@@ -134,7 +137,10 @@ pub(crate) fn corrupt(key: &[u8], error: impl ToString) -> StateError {
 }
 
 /// All keys under a prefix.
-pub(crate) fn keys_with_prefix(state: &dyn Read, prefix: &TableKey) -> Result<Vec<Vec<u8>>, StateError> {
+pub(crate) fn keys_with_prefix(
+    state: &dyn Read,
+    prefix: &TableKey,
+) -> Result<Vec<Vec<u8>>, StateError> {
     let mut found = Vec::new();
     scan(state, prefix, |key, _| {
         found.push(key.to_vec());

@@ -15,17 +15,30 @@ struct Count {
 }
 
 fn key(flow_scope: Key, gateway: &str, flow: &str) -> TableKey {
-    TableKey::new(prefix::TAKEN_SEQUENCE_FLOWS).i64(flow_scope.0).text(gateway).text(flow)
+    TableKey::new(prefix::TAKEN_SEQUENCE_FLOWS)
+        .i64(flow_scope.0)
+        .text(gateway)
+        .text(flow)
 }
 
 /// How often a flow was taken.
-pub fn taken(state: &dyn Read, flow_scope: Key, gateway: &str, flow: &str) -> Result<u32, StateError> {
+pub fn taken(
+    state: &dyn Read,
+    flow_scope: Key,
+    gateway: &str,
+    flow: &str,
+) -> Result<u32, StateError> {
     let count: Option<Count> = read(state, &key(flow_scope, gateway, flow))?;
     Ok(count.map_or(0, |count| count.taken))
 }
 
 /// A flow was taken once more.
-pub(crate) fn take(txn: &mut dyn Txn, flow_scope: Key, gateway: &str, flow: &str) -> Result<(), StateError> {
+pub(crate) fn take(
+    txn: &mut dyn Txn,
+    flow_scope: Key,
+    gateway: &str,
+    flow: &str,
+) -> Result<(), StateError> {
     let key = key(flow_scope, gateway, flow);
     match taken(txn, flow_scope, gateway, flow)? {
         0 => insert(txn, &key, &Count { taken: 1 }),
@@ -35,7 +48,12 @@ pub(crate) fn take(txn: &mut dyn Txn, flow_scope: Key, gateway: &str, flow: &str
 }
 
 /// The join consumes one token of a flow.
-pub(crate) fn consume(txn: &mut dyn Txn, flow_scope: Key, gateway: &str, flow: &str) -> Result<(), StateError> {
+pub(crate) fn consume(
+    txn: &mut dyn Txn,
+    flow_scope: Key,
+    gateway: &str,
+    flow: &str,
+) -> Result<(), StateError> {
     let key = key(flow_scope, gateway, flow);
     match taken(txn, flow_scope, gateway, flow)? {
         0 => panic!("flow {flow} was not taken"),
@@ -47,7 +65,10 @@ pub(crate) fn consume(txn: &mut dyn Txn, flow_scope: Key, gateway: &str, flow: &
 
 /// Forgets the tokens that wait in a scope.
 pub(crate) fn delete_scope(txn: &mut dyn Txn, flow_scope: Key) -> Result<(), StateError> {
-    for key in super::keys_with_prefix(txn, &TableKey::new(prefix::TAKEN_SEQUENCE_FLOWS).i64(flow_scope.0))? {
+    for key in super::keys_with_prefix(
+        txn,
+        &TableKey::new(prefix::TAKEN_SEQUENCE_FLOWS).i64(flow_scope.0),
+    )? {
         txn.delete(&key);
     }
     Ok(())

@@ -8,15 +8,24 @@ use skep_state::{Read, StateError, TableKey, Txn};
 use super::{delete as delete_value, insert, prefix, read};
 
 fn by_owner(element_instance: Key, key: Key) -> TableKey {
-    TableKey::new(prefix::TIMERS).i64(element_instance.0).i64(key.0)
+    TableKey::new(prefix::TIMERS)
+        .i64(element_instance.0)
+        .i64(key.0)
 }
 
 fn due_key(timer: &values::Timer, key: Key) -> TableKey {
-    TableKey::new(prefix::TIMER_DUE_DATES).i64(timer.due_date).i64(timer.element_instance_key).i64(key.0)
+    TableKey::new(prefix::TIMER_DUE_DATES)
+        .i64(timer.due_date)
+        .i64(timer.element_instance_key)
+        .i64(key.0)
 }
 
 /// The timer of that key, which belongs to that element instance.
-pub fn get(state: &dyn Read, element_instance: Key, key: Key) -> Result<Option<values::Timer>, StateError> {
+pub fn get(
+    state: &dyn Read,
+    element_instance: Key,
+    key: Key,
+) -> Result<Option<values::Timer>, StateError> {
     read(state, &by_owner(element_instance, key))
 }
 
@@ -38,7 +47,10 @@ pub(crate) fn forget_due_date(txn: &mut dyn Txn, key: Key, timer: &values::Timer
 }
 
 /// All timers of an element instance.
-pub fn of_element(state: &dyn Read, element_instance: Key) -> Result<Vec<(Key, values::Timer)>, StateError> {
+pub fn of_element(
+    state: &dyn Read,
+    element_instance: Key,
+) -> Result<Vec<(Key, values::Timer)>, StateError> {
     let owner = TableKey::new(prefix::TIMERS).i64(element_instance.0);
     super::entries_with_prefix(state, &owner, |reader| {
         reader.i64();
@@ -46,8 +58,15 @@ pub fn of_element(state: &dyn Read, element_instance: Key) -> Result<Vec<(Key, v
     })
 }
 
+/// A timer's element instance and key.
+pub(crate) type TimerName = (Key, Key);
+
 /// Timers that are due, in order, as element instance and key; and when the next one is.
-pub(crate) fn due(state: &dyn Read, now: i64, limit: usize) -> Result<(Vec<(Key, Key)>, Option<i64>), StateError> {
+pub(crate) fn due(
+    state: &dyn Read,
+    now: i64,
+    limit: usize,
+) -> Result<(Vec<TimerName>, Option<i64>), StateError> {
     super::due_entries(state, prefix::TIMER_DUE_DATES, now, limit, |reader| {
         (Key(reader.i64()), Key(reader.i64()))
     })

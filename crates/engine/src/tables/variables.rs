@@ -42,10 +42,14 @@ pub(crate) fn update(txn: &mut dyn Txn, scope: Key, name: &str, variable: &Store
 
 /// All variables of exactly that scope, by name.
 pub fn of_scope(state: &dyn Read, scope: Key) -> Result<Vec<(String, StoredVariable)>, StateError> {
-    super::entries_with_prefix(state, &TableKey::new(prefix::VARIABLES).i64(scope.0), |reader| {
-        reader.i64();
-        reader.text()
-    })
+    super::entries_with_prefix(
+        state,
+        &TableKey::new(prefix::VARIABLES).i64(scope.0),
+        |reader| {
+            reader.i64();
+            reader.text()
+        },
+    )
 }
 
 /// Forgets all variables of a scope.

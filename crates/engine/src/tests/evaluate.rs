@@ -1,13 +1,10 @@
 //! Evaluation of a command, and of a part of one.
 
-use std::collections::VecDeque;
-
 use skep_protocol::{PartitionId, Position};
 
 use super::content::Content;
 use crate::definitions::Definitions;
 use crate::engine::{Engine, Input};
-use crate::instances::Instances;
 use crate::processing::Processing;
 use crate::{Context, EngineConfig, Outcome};
 
@@ -40,21 +37,12 @@ impl Evaluator {
         time: i64,
         first: Position,
     ) -> Processing<'a> {
-        Processing {
-            txn: content,
-            config: &self.config,
-            context: Context {
-                time,
-                seed: 1,
-                first_position: first,
-            },
-            definitions: &mut self.definitions,
-            instances: Instances::default(),
-            outcome: Outcome::default(),
-            follow_ups: VecDeque::new(),
-            source: Position::NONE,
-            request: None,
-        }
+        let context = Context {
+            time,
+            seed: 1,
+            first_position: first,
+        };
+        Processing::new(content, &self.config, &mut self.definitions, context)
     }
 
     /// Evaluates an input, and asserts that another engine does the same with it.

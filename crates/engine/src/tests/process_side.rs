@@ -28,7 +28,7 @@ fn in_partition_1(
     let mut evaluator = Evaluator::new(1, 2);
     let mut p = evaluator.begin(content, 0, Position(1));
     act(&mut p);
-    p.outcome
+    p.finish()
 }
 
 fn open(content: &mut Content, catch_element: &str, correlation_key: &str) -> Outcome {

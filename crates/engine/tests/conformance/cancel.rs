@@ -21,7 +21,12 @@ fn everything_in_an_instance_is_terminated_from_the_inside_out() {
     let instance = harness.create("p", r#"{"x":1}"#);
     harness.cancel(instance).unwrap();
     let trace = harness.trace();
-    let at = |event: &str| trace.iter().position(|traced| traced == event).expect(event);
+    let at = |event: &str| {
+        trace
+            .iter()
+            .position(|traced| traced == event)
+            .expect(event)
+    };
     assert!(at("a TERMINATED") < at("sub TERMINATED"));
     assert!(at("sub TERMINATED") < at("p TERMINATED"));
     assert!(at("wait TERMINATED") < at("p TERMINATED"));
@@ -43,7 +48,9 @@ fn incidents_of_jobs_and_elements_are_resolved() {
     let mut harness = Harness::with(&xml);
     let instance = harness.create("p", "{}");
     let job = harness.job("b");
-    harness.report(job, JobIntent::Fail, Default::default()).unwrap();
+    harness
+        .report(job, JobIntent::Fail, Default::default())
+        .unwrap();
     assert_eq!(harness.incidents().len(), 2);
     harness.cancel(instance).unwrap();
     assert_eq!(harness.events(IncidentIntent::Resolved).len(), 2);
@@ -52,15 +59,22 @@ fn incidents_of_jobs_and_elements_are_resolved() {
 
 #[test]
 fn only_process_instances_that_run_can_be_cancelled() {
-    let mut harness = Harness::with(&ProcessBuilder::new("p").start().service_task("task", "work").end().xml());
+    let mut harness = Harness::with(
+        &ProcessBuilder::new("p")
+            .start()
+            .service_task("task", "work")
+            .end()
+            .xml(),
+    );
     let instance = harness.create("p", "{}");
     let element = harness.key_of("task");
     harness.cancel(instance).unwrap();
     for key in [instance, element, Key(5)] {
         let rejection = harness.cancel(key).unwrap_err();
         assert_eq!(rejection.rejection_type, RejectionType::NotFound);
-        let expected =
-            format!("Expected to cancel a process instance with key '{key}', but no such process was found");
+        let expected = format!(
+            "Expected to cancel a process instance with key '{key}', but no such process was found"
+        );
         assert_eq!(rejection.reason, expected);
     }
 }
@@ -69,7 +83,9 @@ fn only_process_instances_that_run_can_be_cancelled() {
 fn a_scope_with_very_many_children_is_terminated_in_portions() {
     let mut builder = ProcessBuilder::new("p").start().parallel_gateway("fork");
     for index in 0..300 {
-        builder = builder.move_to("fork").service_task(&format!("t{index}"), "work");
+        builder = builder
+            .move_to("fork")
+            .service_task(&format!("t{index}"), "work");
     }
     let mut harness = Harness::with(&builder.xml());
     let instance = harness.create("p", "{}");

@@ -1,12 +1,18 @@
 //! Creation of instances, with and without a result, at the start event and elsewhere.
 
 use skep_bpmn::builder::ProcessBuilder;
-use skep_protocol::{Command, Key, ProcessInstanceCreationIntent, RecordValue, RejectionType, values};
+use skep_protocol::{
+    Command, Key, ProcessInstanceCreationIntent, RecordValue, RejectionType, values,
+};
 
 use crate::harness::Harness;
 
 fn creation(process: &str) -> values::ProcessInstanceCreation {
-    values::ProcessInstanceCreation { bpmn_process_id: process.to_owned(), version: -1, ..Default::default() }
+    values::ProcessInstanceCreation {
+        bpmn_process_id: process.to_owned(),
+        version: -1,
+        ..Default::default()
+    }
 }
 
 fn create(value: values::ProcessInstanceCreation) -> Command {
@@ -14,34 +20,58 @@ fn create(value: values::ProcessInstanceCreation) -> Command {
 }
 
 fn with_result(value: values::ProcessInstanceCreation) -> Command {
-    Command::new(Key::NONE, ProcessInstanceCreationIntent::CreateWithAwaitingResult, value)
+    Command::new(
+        Key::NONE,
+        ProcessInstanceCreationIntent::CreateWithAwaitingResult,
+        value,
+    )
 }
 
 fn one_task() -> String {
-    ProcessBuilder::new("p").start().service_task("task", "work").end().xml()
+    ProcessBuilder::new("p")
+        .start()
+        .service_task("task", "work")
+        .end()
+        .xml()
 }
 
 #[test]
 fn refusals_say_what_was_looked_for() {
     let cases = [
-        (creation("x"), RejectionType::NotFound, "Expected to find process definition with process ID 'x', but none found"),
         (
-            values::ProcessInstanceCreation { version: 7, ..creation("p") },
+            creation("x"),
+            RejectionType::NotFound,
+            "Expected to find process definition with process ID 'x', but none found",
+        ),
+        (
+            values::ProcessInstanceCreation {
+                version: 7,
+                ..creation("p")
+            },
             RejectionType::NotFound,
             "Expected to find process definition with process ID 'p' and version '7', but none found",
         ),
         (
-            values::ProcessInstanceCreation { version: 0, ..creation("p") },
+            values::ProcessInstanceCreation {
+                version: 0,
+                ..creation("p")
+            },
             RejectionType::NotFound,
             "Expected to find process definition with process ID 'p' and version '0', but none found",
         ),
         (
-            values::ProcessInstanceCreation { process_definition_key: 0, ..creation("") },
+            values::ProcessInstanceCreation {
+                process_definition_key: 0,
+                ..creation("")
+            },
             RejectionType::NotFound,
             "Expected to find process definition with key '0', but none found",
         ),
         (
-            values::ProcessInstanceCreation { process_definition_key: -1, ..creation("") },
+            values::ProcessInstanceCreation {
+                process_definition_key: -1,
+                ..creation("")
+            },
             RejectionType::InvalidArgument,
             "Expected at least a bpmnProcessId or a key greater than -1, but none given",
         ),
@@ -50,7 +80,10 @@ fn refusals_say_what_was_looked_for() {
     for (value, rejection_type, reason) in cases {
         for command in [create(value.clone()), with_result(value)] {
             let rejection = harness.ask(command).unwrap_err();
-            assert_eq!((rejection.rejection_type, rejection.reason.as_str()), (rejection_type, reason));
+            assert_eq!(
+                (rejection.rejection_type, rejection.reason.as_str()),
+                (rejection_type, reason)
+            );
         }
     }
     harness.assert_clean();
@@ -59,7 +92,10 @@ fn refusals_say_what_was_looked_for() {
 #[test]
 fn variables_must_be_an_object() {
     let mut harness = Harness::with(&one_task());
-    let value = values::ProcessInstanceCreation { variables: "[1]".to_owned(), ..creation("p") };
+    let value = values::ProcessInstanceCreation {
+        variables: "[1]".to_owned(),
+        ..creation("p")
+    };
     let rejection = harness.ask(create(value)).unwrap_err();
     assert_eq!(rejection.rejection_type, RejectionType::InvalidArgument);
     harness.assert_clean();
@@ -69,8 +105,13 @@ fn variables_must_be_an_object() {
 fn the_answer_names_definition_and_instance() {
     let mut harness = Harness::with(&one_task());
     let answer = harness.ask(create(creation("p"))).unwrap();
-    let RecordValue::ProcessInstanceCreation(created) = answer.value else { panic!("a creation") };
-    assert_eq!((created.bpmn_process_id.as_str(), created.version), ("p", 1));
+    let RecordValue::ProcessInstanceCreation(created) = answer.value else {
+        panic!("a creation")
+    };
+    assert_eq!(
+        (created.bpmn_process_id.as_str(), created.version),
+        ("p", 1)
+    );
     assert!(created.process_definition_key > 0 && created.process_instance_key > 0);
     let by_key = values::ProcessInstanceCreation {
         process_definition_key: created.process_definition_key,
@@ -86,10 +127,20 @@ fn result_of(harness: &mut Harness, variables: &str, names: &[&str]) -> String {
         ..creation("p")
     };
     let request = harness.request(with_result(value));
-    assert!(!harness.responses.contains_key(&request), "answered before the end");
+    assert!(
+        !harness.responses.contains_key(&request),
+        "answered before the end"
+    );
     harness.work("work", r#"{"done":true}"#);
-    let answer = harness.responses.get(&request).cloned().expect("an answer at the end").unwrap();
-    let RecordValue::ProcessInstanceResult(result) = answer.value else { panic!("a result") };
+    let answer = harness
+        .responses
+        .get(&request)
+        .cloned()
+        .expect("an answer at the end")
+        .unwrap();
+    let RecordValue::ProcessInstanceResult(result) = answer.value else {
+        panic!("a result")
+    };
     harness.assert_clean();
     result.variables
 }
@@ -97,9 +148,18 @@ fn result_of(harness: &mut Harness, variables: &str, names: &[&str]) -> String {
 #[test]
 fn a_result_is_sent_at_the_end_with_the_variables_asked_for() {
     let mut harness = Harness::with(&one_task());
-    assert_eq!(result_of(&mut harness, r#"{"a":1}"#, &[]), r#"{"a":1,"done":true}"#);
-    assert_eq!(result_of(&mut harness, r#"{"a":1}"#, &["done"]), r#"{"done":true}"#);
-    assert_eq!(result_of(&mut harness, r#"{"a":1}"#, &["missing", "a"]), r#"{"a":1}"#);
+    assert_eq!(
+        result_of(&mut harness, r#"{"a":1}"#, &[]),
+        r#"{"a":1,"done":true}"#
+    );
+    assert_eq!(
+        result_of(&mut harness, r#"{"a":1}"#, &["done"]),
+        r#"{"done":true}"#
+    );
+    assert_eq!(
+        result_of(&mut harness, r#"{"a":1}"#, &["missing", "a"]),
+        r#"{"a":1}"#
+    );
 }
 
 #[test]
@@ -139,7 +199,11 @@ fn instances_begin_inside_of_scopes_that_are_entered_once() {
     };
     harness.ask(create(value)).unwrap();
     for element in ["p", "outer", "inner", "a", "b"] {
-        assert_eq!(harness.count(&format!("{element} ACTIVATED")), 1, "{element}");
+        assert_eq!(
+            harness.count(&format!("{element} ACTIVATED")),
+            1,
+            "{element}"
+        );
     }
     assert_eq!(harness.variables(harness.key_of("p")), ["x=1"]);
     harness.work("a", "{}");
@@ -162,7 +226,10 @@ fn a_join_can_be_where_an_instance_begins() {
         .connect_to("join")
         .xml();
     let mut harness = Harness::with(&xml);
-    let value = values::ProcessInstanceCreation { start_instructions: vec!["join".to_owned()], ..creation("p") };
+    let value = values::ProcessInstanceCreation {
+        start_instructions: vec!["join".to_owned()],
+        ..creation("p")
+    };
     harness.ask(create(value)).unwrap();
     harness.work("work", "{}");
     assert!(harness.happened("p COMPLETED"));
@@ -180,10 +247,21 @@ fn elements_where_nothing_can_begin_are_refused() {
         .xml();
     let mut harness = Harness::with(&xml);
     for id in ["start", "boundary", "missing", "p"] {
-        let value = values::ProcessInstanceCreation { start_instructions: vec![id.to_owned()], ..creation("p") };
+        let value = values::ProcessInstanceCreation {
+            start_instructions: vec![id.to_owned()],
+            ..creation("p")
+        };
         let rejection = harness.ask(create(value)).unwrap_err();
-        assert_eq!(rejection.rejection_type, RejectionType::InvalidArgument, "{id}");
-        assert!(rejection.reason.contains(&format!("'{id}'")), "{}", rejection.reason);
+        assert_eq!(
+            rejection.rejection_type,
+            RejectionType::InvalidArgument,
+            "{id}"
+        );
+        assert!(
+            rejection.reason.contains(&format!("'{id}'")),
+            "{}",
+            rejection.reason
+        );
     }
     harness.assert_clean();
 }

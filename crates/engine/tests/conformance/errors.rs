@@ -32,13 +32,23 @@ fn an_error_is_caught_on_the_task_that_threw_it() {
     let mut harness = Harness::with(&on_task());
     harness.create("p", "{}");
     let job = harness.job("work");
-    harness.report(job, JobIntent::ThrowError, thrown("E1", "{}")).unwrap();
+    harness
+        .report(job, JobIntent::ThrowError, thrown("E1", "{}"))
+        .unwrap();
     let trace = harness.trace();
-    let at = |event: &str| trace.iter().position(|traced| traced == event).expect(event);
+    let at = |event: &str| {
+        trace
+            .iter()
+            .position(|traced| traced == event)
+            .expect(event)
+    };
     assert!(at("task TERMINATING") < at("task TERMINATED"));
     assert!(at("task TERMINATED") < at("caught ACTIVATING"));
     assert!(at("caught COMPLETED") < at("mend ACTIVATING"));
-    assert!(harness.events(JobIntent::Canceled).is_empty(), "a thrown error cancels no job");
+    assert!(
+        harness.events(JobIntent::Canceled).is_empty(),
+        "a thrown error cancels no job"
+    );
     assert_eq!(harness.job_state(job), None);
     harness.work("mend", "{}");
     assert!(harness.happened("mended COMPLETED") && harness.happened("p COMPLETED"));
@@ -63,12 +73,23 @@ fn an_error_is_caught_by_the_scope_around_it() {
     let mut harness = Harness::with(&xml);
     harness.create("p", "{}");
     let job = harness.job("work");
-    harness.report(job, JobIntent::ThrowError, thrown("E1", "{}")).unwrap();
+    harness
+        .report(job, JobIntent::ThrowError, thrown("E1", "{}"))
+        .unwrap();
     let trace = harness.trace();
-    let at = |event: &str| trace.iter().position(|traced| traced == event).expect(event);
+    let at = |event: &str| {
+        trace
+            .iter()
+            .position(|traced| traced == event)
+            .expect(event)
+    };
     assert!(at("other TERMINATED") < at("sub TERMINATED"));
     assert!(at("sub TERMINATED") < at("caught ACTIVATING"));
-    assert_eq!(harness.events(JobIntent::Canceled).len(), 1, "only the other job");
+    assert_eq!(
+        harness.events(JobIntent::Canceled).len(),
+        1,
+        "only the other job"
+    );
     assert!(harness.happened("p COMPLETED"));
     harness.assert_clean();
 }
@@ -92,7 +113,9 @@ fn an_event_for_exactly_the_code_goes_before_one_for_all() {
         let mut harness = Harness::with(&exact_and_any());
         harness.create("p", "{}");
         let job = harness.job("work");
-        harness.report(job, JobIntent::ThrowError, thrown(code, "{}")).unwrap();
+        harness
+            .report(job, JobIntent::ThrowError, thrown(code, "{}"))
+            .unwrap();
         assert!(harness.happened(&format!("{event} COMPLETED")), "{code}");
         harness.assert_clean();
     }
@@ -103,17 +126,29 @@ fn an_error_that_nobody_catches_is_an_incident_and_the_job_can_be_done_again() {
     let mut harness = Harness::with(&on_task());
     harness.create("p", "{}");
     let job = harness.job("work");
-    harness.report(job, JobIntent::ThrowError, thrown("E2", "{}")).unwrap();
+    harness
+        .report(job, JobIntent::ThrowError, thrown("E2", "{}"))
+        .unwrap();
     let (incident, value) = harness.incidents()[0].clone();
     assert_eq!(value.error_type(), IncidentErrorType::UnhandledErrorEvent);
     for part in ["'E2'", "'why'", "[E1]"] {
-        assert!(value.error_message.contains(part), "{}", value.error_message);
+        assert!(
+            value.error_message.contains(part),
+            "{}",
+            value.error_message
+        );
     }
     assert_eq!(harness.job_state(job), Some(JobState::ErrorThrown));
     for intent in [JobIntent::ThrowError, JobIntent::Complete, JobIntent::Fail] {
         let rejection = harness.report(job, intent, thrown("E1", "{}")).unwrap_err();
         assert_eq!(rejection.rejection_type, RejectionType::InvalidState);
-        assert!(rejection.reason.ends_with("but it is in state 'ERROR_THROWN'"), "{}", rejection.reason);
+        assert!(
+            rejection
+                .reason
+                .ends_with("but it is in state 'ERROR_THROWN'"),
+            "{}",
+            rejection.reason
+        );
     }
     harness.resolve(incident).unwrap();
     harness.work("work", "{}");
@@ -135,7 +170,9 @@ fn variables_of_an_error_stay_with_its_event_unless_they_are_mapped() {
         let mut harness = Harness::with(&builder.service_task("mend", "mend").end().xml());
         let instance = harness.create("p", r#"{"a":1}"#);
         let job = harness.job("work");
-        harness.report(job, JobIntent::ThrowError, thrown("E1", r#"{"detail":7}"#)).unwrap();
+        harness
+            .report(job, JobIntent::ThrowError, thrown("E1", r#"{"detail":7}"#))
+            .unwrap();
         assert_eq!(harness.variables(instance), expected);
         harness.work("mend", "{}");
         harness.assert_clean();

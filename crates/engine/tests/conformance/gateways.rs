@@ -22,11 +22,17 @@ fn choice() -> String {
 
 #[test]
 fn the_first_flow_whose_condition_holds_is_taken_and_else_the_default() {
-    for (variables, taken) in [(r#"{"x":11}"#, "large"), (r#"{"x":6}"#, "medium"), (r#"{"x":1}"#, "other")] {
+    for (variables, taken) in [
+        (r#"{"x":11}"#, "large"),
+        (r#"{"x":6}"#, "medium"),
+        (r#"{"x":1}"#, "other"),
+    ] {
         let mut harness = Harness::with(&choice());
         harness.create("p", variables);
-        let ends: Vec<_> =
-            ["large", "medium", "other"].into_iter().filter(|end| harness.happened(&format!("{end} COMPLETED"))).collect();
+        let ends: Vec<_> = ["large", "medium", "other"]
+            .into_iter()
+            .filter(|end| harness.happened(&format!("{end} COMPLETED")))
+            .collect();
         assert_eq!(ends, [taken], "{variables}");
         assert!(harness.happened("p COMPLETED"));
         harness.assert_clean();
@@ -56,8 +62,14 @@ fn no_flow_to_take_is_an_incident_that_goes_away_with_its_cause() {
         "Expected at least one condition to evaluate to true, or to have a default flow"
     );
     harness.resolve(key).unwrap();
-    assert_eq!(harness.incidents().len(), 2, "it is raised anew while nothing has changed");
-    harness.set_variables(instance, r#"{"x":1}"#, false).unwrap();
+    assert_eq!(
+        harness.incidents().len(),
+        2,
+        "it is raised anew while nothing has changed"
+    );
+    harness
+        .set_variables(instance, r#"{"x":1}"#, false)
+        .unwrap();
     let (again, _) = harness.incidents()[1];
     assert_ne!(again, key);
     harness.resolve(again).unwrap();
@@ -73,7 +85,9 @@ fn a_condition_that_is_not_boolean_is_an_incident_with_the_reason() {
     let (_, incident) = harness.incidents()[0].clone();
     assert_eq!(incident.error_type(), IncidentErrorType::ExtractValueError);
     assert!(
-        incident.error_message.starts_with("Expected result of the expression 'x > 10' to be 'BOOLEAN', but was 'NULL'."),
+        incident.error_message.starts_with(
+            "Expected result of the expression 'x > 10' to be 'BOOLEAN', but was 'NULL'."
+        ),
         "{}",
         incident.error_message
     );
@@ -144,14 +158,20 @@ fn two_tokens_on_one_flow_do_not_open_a_join_and_the_second_stays() {
     harness.work("b", "{}");
     assert_eq!(harness.count("join COMPLETED"), 1);
     assert!(harness.happened("end COMPLETED"));
-    assert!(!harness.happened("p COMPLETED"), "a token still waits at the join");
+    assert!(
+        !harness.happened("p COMPLETED"),
+        "a token still waits at the join"
+    );
     harness.cancel(instance).unwrap();
     harness.assert_clean();
 }
 
 #[test]
 fn a_gateway_without_outgoing_flow_ends_its_token() {
-    let xml = ProcessBuilder::new("p").start().parallel_gateway("last").xml();
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .parallel_gateway("last")
+        .xml();
     let mut harness = Harness::with(&xml);
     harness.create("p", "{}");
     assert!(harness.happened("p COMPLETED"));

@@ -11,8 +11,8 @@ use skep_engine::tables::{jobs, prefix, variables};
 use skep_engine::{Context, Engine, EngineConfig, Input, Outcome};
 use skep_protocol::{
     Command, DeploymentIntent, Intent, JobBatchIntent, JobIntent, Key, PartitionId, Position,
-    ProcessInstanceCreationIntent, ProcessInstanceIntent, Record, RecordType, RecordValue, RequestId, ResponseResult,
-    values,
+    ProcessInstanceCreationIntent, ProcessInstanceIntent, Record, RecordType, RecordValue,
+    RequestId, ResponseResult, values,
 };
 use skep_state::{KeyRange, KeyReader, MemoryStore, Overlay, Read, Transaction, Visit};
 
@@ -51,23 +51,43 @@ impl Harness {
             resource_name: "process.bpmn".to_owned(),
             resource: xml.as_bytes().to_vec(),
         };
-        let deployment = values::Deployment { resources: vec![resource], processes: Vec::new() };
-        self.ask(Command::new(Key::NONE, DeploymentIntent::Create, deployment)).unwrap();
+        let deployment = values::Deployment {
+            resources: vec![resource],
+            processes: Vec::new(),
+        };
+        self.ask(Command::new(
+            Key::NONE,
+            DeploymentIntent::Create,
+            deployment,
+        ))
+        .unwrap();
     }
 
     fn context(&self) -> Context {
-        Context { time: self.time, seed: 7, first_position: Position(self.records.len() as i64 + 1) }
+        Context {
+            time: self.time,
+            seed: 7,
+            first_position: Position(self.records.len() as i64 + 1),
+        }
     }
 
     pub fn process(&mut self, input: Input) -> Outcome {
         let context = self.context();
         let mut txn = Transaction::new(&self.overlay);
-        let outcome = self.engine.process(input.clone(), &mut txn, &context).unwrap();
+        let outcome = self
+            .engine
+            .process(input.clone(), &mut txn, &context)
+            .unwrap();
         let writes = txn.into_writes();
         let mut shadow = Transaction::new(&self.overlay);
-        let again = Engine::new(config()).process(input, &mut shadow, &context).unwrap();
+        let again = Engine::new(config())
+            .process(input, &mut shadow, &context)
+            .unwrap();
         assert_eq!(outcome, again, "two engines on the same state disagree");
-        assert!(writes.iter().eq(shadow.into_writes().iter()), "two engines on the same state write differently");
+        assert!(
+            writes.iter().eq(shadow.into_writes().iter()),
+            "two engines on the same state write differently"
+        );
         self.take(outcome, writes)
     }
 
@@ -75,7 +95,10 @@ impl Harness {
     pub fn fail(&mut self, input: Input, message: &str) -> Outcome {
         let context = self.context();
         let mut txn = Transaction::new(&self.overlay);
-        let outcome = self.engine.failed(input, &mut txn, &context, message).unwrap();
+        let outcome = self
+            .engine
+            .failed(input, &mut txn, &context, message)
+            .unwrap();
         let writes = txn.into_writes();
         self.take(outcome, writes)
     }
@@ -86,8 +109,14 @@ impl Harness {
         self.overlay.apply_pending();
         self.records.extend(outcome.records.iter().cloned());
         for response in &outcome.responses {
-            let before = self.responses.insert(response.request.request, response.result.clone());
-            assert!(before.is_none(), "request {} is answered twice", response.request.request);
+            let before = self
+                .responses
+                .insert(response.request.request, response.result.clone());
+            assert!(
+                before.is_none(),
+                "request {} is answered twice",
+                response.request.request
+            );
         }
         self.check();
         outcome
@@ -96,8 +125,14 @@ impl Harness {
     /// Sends a client's command and gives the number of its request.
     pub fn request(&mut self, command: Command) -> u64 {
         self.requests += 1;
-        let request = RequestId { gateway: 1, request: self.requests };
-        self.process(Input::Client { command, request: Some(request) });
+        let request = RequestId {
+            gateway: 1,
+            request: self.requests,
+        };
+        self.process(Input::Client {
+            command,
+            request: Some(request),
+        });
         self.settle();
         self.requests
     }
@@ -138,7 +173,13 @@ impl Harness {
             variables: variables.to_owned(),
             ..Default::default()
         };
-        let answer = self.ask(Command::new(Key::NONE, ProcessInstanceCreationIntent::Create, creation)).unwrap();
+        let answer = self
+            .ask(Command::new(
+                Key::NONE,
+                ProcessInstanceCreationIntent::Create,
+                creation,
+            ))
+            .unwrap();
         match answer.value {
             RecordValue::ProcessInstanceCreation(created) => Key(created.process_instance_key),
             other => panic!("unexpected answer {other:?}"),
@@ -155,7 +196,12 @@ impl Harness {
     }
 
     /// Jobs, and whether some were left out for size.
-    pub fn activate_batch(&mut self, job_type: &str, max: i32, names: &[&str]) -> (Vec<(Key, values::Job)>, bool) {
+    pub fn activate_batch(
+        &mut self,
+        job_type: &str,
+        max: i32,
+        names: &[&str],
+    ) -> (Vec<(Key, values::Job)>, bool) {
         let batch = values::JobBatch {
             job_type: job_type.to_owned(),
             worker: "worker".to_owned(),
@@ -164,9 +210,16 @@ impl Harness {
             fetch_variables: names.iter().map(|name| (*name).to_owned()).collect(),
             ..Default::default()
         };
-        match self.ask(Command::new(Key::NONE, JobBatchIntent::Activate, batch)).unwrap().value {
+        match self
+            .ask(Command::new(Key::NONE, JobBatchIntent::Activate, batch))
+            .unwrap()
+            .value
+        {
             RecordValue::JobBatch(batch) => {
-                let jobs = batch.jobs.into_iter().map(|job| (Key(job.key), job.job.unwrap()));
+                let jobs = batch
+                    .jobs
+                    .into_iter()
+                    .map(|job| (Key(job.key), job.job.unwrap()));
                 (jobs.collect(), batch.truncated)
             }
             other => panic!("unexpected answer {other:?}"),
@@ -185,7 +238,10 @@ impl Harness {
     }
 
     pub fn complete(&mut self, job: Key, variables: &str) -> ResponseResult {
-        let value = values::Job { variables: variables.to_owned(), ..Default::default() };
+        let value = values::Job {
+            variables: variables.to_owned(),
+            ..Default::default()
+        };
         self.report(job, JobIntent::Complete, value)
     }
 
@@ -197,11 +253,16 @@ impl Harness {
 
     /// What happened to elements, in order: `id INTENT`.
     pub fn trace(&self) -> Vec<String> {
-        let events = self.records.iter().filter(|record| record.record_type == RecordType::Event);
+        let events = self
+            .records
+            .iter()
+            .filter(|record| record.record_type == RecordType::Event);
         let traced = events.filter_map(|record| match &record.value {
-            RecordValue::ProcessInstance(value) => {
-                Some(format!("{} {}", value.element_id, record.intent.name().replace("ELEMENT_", "")))
-            }
+            RecordValue::ProcessInstance(value) => Some(format!(
+                "{} {}",
+                value.element_id,
+                record.intent.name().replace("ELEMENT_", "")
+            )),
             _ => None,
         });
         traced.collect()
@@ -209,7 +270,10 @@ impl Harness {
 
     /// How often something happened to an element.
     pub fn count(&self, event: &str) -> usize {
-        self.trace().iter().filter(|traced| *traced == event).count()
+        self.trace()
+            .iter()
+            .filter(|traced| *traced == event)
+            .count()
     }
 
     pub fn happened(&self, event: &str) -> bool {
@@ -219,17 +283,25 @@ impl Harness {
     /// Events with that intent, with their keys.
     pub fn events(&self, intent: impl Into<Intent>) -> Vec<&Record> {
         let intent = intent.into();
-        let events = self.records.iter().filter(|record| record.record_type == RecordType::Event);
+        let events = self
+            .records
+            .iter()
+            .filter(|record| record.record_type == RecordType::Event);
         events.filter(|record| record.intent == intent).collect()
     }
 
     pub fn rejections(&self) -> Vec<&Record> {
-        self.records.iter().filter(|record| record.record_type == RecordType::CommandRejection).collect()
+        self.records
+            .iter()
+            .filter(|record| record.record_type == RecordType::CommandRejection)
+            .collect()
     }
 
     /// Incidents raised so far, with their keys.
     pub fn incidents(&self) -> Vec<(Key, values::Incident)> {
-        let raised = self.events(skep_protocol::IncidentIntent::Created).into_iter();
+        let raised = self
+            .events(skep_protocol::IncidentIntent::Created)
+            .into_iter();
         let incidents = raised.map(|record| match &record.value {
             RecordValue::Incident(incident) => (record.key, incident.clone()),
             other => panic!("unexpected value {other:?}"),
@@ -239,32 +311,55 @@ impl Harness {
 
     pub fn resolve(&mut self, incident: Key) -> ResponseResult {
         let value = values::Incident::default();
-        self.ask(Command::new(incident, skep_protocol::IncidentIntent::Resolve, value))
+        self.ask(Command::new(
+            incident,
+            skep_protocol::IncidentIntent::Resolve,
+            value,
+        ))
     }
 
     pub fn set_variables(&mut self, scope: Key, variables: &str, local: bool) -> ResponseResult {
-        let value = values::VariableDocument { scope_key: scope.0, local, variables: variables.to_owned() };
-        self.ask(Command::new(Key::NONE, skep_protocol::VariableDocumentIntent::Update, value))
+        let value = values::VariableDocument {
+            scope_key: scope.0,
+            local,
+            variables: variables.to_owned(),
+        };
+        self.ask(Command::new(
+            Key::NONE,
+            skep_protocol::VariableDocumentIntent::Update,
+            value,
+        ))
     }
 
     /// Variables of exactly that scope: `name=value`.
     pub fn variables(&self, scope: Key) -> Vec<String> {
         let found = variables::of_scope(&self.overlay, scope).unwrap();
-        found.into_iter().map(|(name, variable)| format!("{name}={}", variable.value)).collect()
+        found
+            .into_iter()
+            .map(|(name, variable)| format!("{name}={}", variable.value))
+            .collect()
     }
 
     /// Key of the element instance that was activated last.
     pub fn key_of(&self, element: &str) -> Key {
-        let activating = self.events(ProcessInstanceIntent::ElementActivating).into_iter().rev();
+        let activating = self
+            .events(ProcessInstanceIntent::ElementActivating)
+            .into_iter()
+            .rev();
         let mut found = activating.filter(|record| match &record.value {
             RecordValue::ProcessInstance(value) => value.element_id == element,
             _ => false,
         });
-        found.next().unwrap_or_else(|| panic!("'{element}' was not activated")).key
+        found
+            .next()
+            .unwrap_or_else(|| panic!("'{element}' was not activated"))
+            .key
     }
 
     pub fn job_state(&self, job: Key) -> Option<jobs::JobState> {
-        jobs::get(&self.overlay, job).unwrap().map(|stored| stored.state())
+        jobs::get(&self.overlay, job)
+            .unwrap()
+            .map(|stored| stored.state())
     }
 
     /// Whether nothing is left but what outlives instances.
@@ -290,48 +385,99 @@ impl Harness {
         assert!(left.is_empty(), "left in the state: {left:?}");
     }
 
-    fn element_instances(&self) -> BTreeMap<i64, StoredElementInstance> {
-        let mut found = BTreeMap::new();
-        let (from, to) = ([prefix::ELEMENT_INSTANCES], [prefix::ELEMENT_INSTANCES + 1]);
+    /// Everything in the tables of those numbers.
+    pub fn content(&self, tables: std::ops::RangeInclusive<u8>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut found = Vec::new();
         self.overlay
-            .scan(KeyRange { from: &from, to: Some(&to) }, &mut |key, value| {
-                let instance = <StoredElementInstance as prost::Message>::decode(value).unwrap();
-                found.insert(KeyReader::new(key).i64(), instance);
+            .scan(KeyRange::ALL, &mut |key, value| {
+                if tables.contains(&key[0]) {
+                    found.push((key.to_vec(), value.to_vec()));
+                }
                 Visit::Next
             })
             .unwrap();
         found
     }
 
+    fn element_instances(&self) -> BTreeMap<i64, StoredElementInstance> {
+        let mut found = BTreeMap::new();
+        let (from, to) = ([prefix::ELEMENT_INSTANCES], [prefix::ELEMENT_INSTANCES + 1]);
+        self.overlay
+            .scan(
+                KeyRange {
+                    from: &from,
+                    to: Some(&to),
+                },
+                &mut |key, value| {
+                    let instance =
+                        <StoredElementInstance as prost::Message>::decode(value).unwrap();
+                    found.insert(KeyReader::new(key).i64(), instance);
+                    Visit::Next
+                },
+            )
+            .unwrap();
+        found
+    }
+
     /// Element instances that exist now.
     pub fn active(&self) -> Vec<String> {
-        self.element_instances().into_values().map(|instance| instance.element_id).collect()
+        self.element_instances()
+            .into_values()
+            .map(|instance| instance.element_id)
+            .collect()
     }
 
     /// Counts agree with what they count, children have parents, and no active scope is left with nothing to do.
     fn check(&self) {
         let instances = self.element_instances();
-        let continues = !skep_engine::tables::continuations::oldest(&self.overlay, 1).unwrap().is_empty();
+        let continues = !skep_engine::tables::continuations::oldest(&self.overlay, 1)
+            .unwrap()
+            .is_empty();
         for (&key, instance) in &instances {
-            let children = element_instances::children(&self.overlay, Key(key), Key(0), usize::MAX).unwrap();
-            assert_eq!(children.len(), instance.children as usize, "children of '{}'", instance.element_id);
-            let found = instances.iter().filter(|(_, child)| child.flow_scope_key == key).map(|(&child, _)| Key(child));
-            assert_eq!(children, found.collect::<Vec<_>>(), "children of '{}'", instance.element_id);
+            let children =
+                element_instances::children(&self.overlay, Key(key), Key(0), usize::MAX).unwrap();
+            assert_eq!(
+                children.len(),
+                instance.children as usize,
+                "children of '{}'",
+                instance.element_id
+            );
+            let found = instances
+                .iter()
+                .filter(|(_, child)| child.flow_scope_key == key)
+                .map(|(&child, _)| Key(child));
+            assert_eq!(
+                children,
+                found.collect::<Vec<_>>(),
+                "children of '{}'",
+                instance.element_id
+            );
             let is_scope = matches!(
                 instance.element_type(),
                 values::BpmnElementType::Process | values::BpmnElementType::SubProcess
             );
             let is_idle = instance.children == 0 && instance.tokens == 0;
             let is_stuck = is_scope && instance.state() == ElementState::Activated && is_idle;
-            assert!(continues || !is_stuck, "'{}' is active with nothing left to do", instance.element_id);
+            assert!(
+                continues || !is_stuck,
+                "'{}' is active with nothing left to do",
+                instance.element_id
+            );
             if instance.job_key > 0 {
                 let job = jobs::get(&self.overlay, Key(instance.job_key)).unwrap();
-                assert!(job.is_some(), "the job of '{}' is gone", instance.element_id);
+                assert!(
+                    job.is_some(),
+                    "the job of '{}' is gone",
+                    instance.element_id
+                );
             }
         }
     }
 }
 
 fn config() -> EngineConfig {
-    EngineConfig { partition: PartitionId(1), partition_count: 1 }
+    EngineConfig {
+        partition: PartitionId(1),
+        partition_count: 1,
+    }
 }

@@ -18,14 +18,20 @@ fn an_unknown_incident_cannot_be_resolved() {
 
 #[test]
 fn an_incident_keeps_the_instance_alive_and_goes_once() {
-    let xml = ProcessBuilder::new("p").start().service_task("task", "=type").end().xml();
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .service_task("task", "=type")
+        .end()
+        .xml();
     let mut harness = Harness::with(&xml);
     let instance = harness.create("p", "{}");
     let (incident, value) = harness.incidents()[0].clone();
     assert_eq!(value.element_id, "task");
     assert_eq!(value.variable_scope_key, harness.key_of("task").0);
     assert_eq!(harness.active(), ["p", "task"]);
-    harness.set_variables(instance, r#"{"type":"t"}"#, false).unwrap();
+    harness
+        .set_variables(instance, r#"{"type":"t"}"#, false)
+        .unwrap();
     harness.resolve(incident).unwrap();
     assert!(harness.resolve(incident).is_err());
     harness.work("t", "{}");

@@ -1,9 +1,13 @@
 //! Behaviours that Zeebe's own tests pin down, by area.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
+
 mod cancel;
 mod create;
 mod errors;
+mod format;
 mod gateways;
+mod guards;
 mod harness;
 mod incidents;
 mod jobs;

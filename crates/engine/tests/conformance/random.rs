@@ -39,25 +39,45 @@ fn append(builder: ProcessBuilder, block: &Block, number: &mut u32) -> ProcessBu
     match block {
         Block::Task => builder.service_task(&format!("task-{id}"), "work"),
         Block::Wait => builder.timer_catch(&format!("wait-{id}"), "PT1S"),
-        Block::Sequence(blocks) => blocks.iter().fold(builder, |builder, block| append(builder, block, number)),
+        Block::Sequence(blocks) => blocks
+            .iter()
+            .fold(builder, |builder, block| append(builder, block, number)),
         Block::Choice(first, second) => {
             let (split, join) = (format!("choice-{id}"), format!("merge-{id}"));
-            let builder = append(builder.exclusive_gateway(&split).condition("=n > 0"), first, number);
+            let builder = append(
+                builder.exclusive_gateway(&split).condition("=n > 0"),
+                first,
+                number,
+            );
             let builder = builder.exclusive_gateway(&join);
-            append(builder.move_to(&split).default_flow(), second, number).connect_to(&join).move_to(&join)
+            append(builder.move_to(&split).default_flow(), second, number)
+                .connect_to(&join)
+                .move_to(&join)
         }
         Block::Parallel(first, second) => {
             let (fork, join) = (format!("fork-{id}"), format!("join-{id}"));
-            let builder = append(builder.parallel_gateway(&fork), first, number).parallel_gateway(&join);
-            append(builder.move_to(&fork), second, number).connect_to(&join).move_to(&join)
+            let builder =
+                append(builder.parallel_gateway(&fork), first, number).parallel_gateway(&join);
+            append(builder.move_to(&fork), second, number)
+                .connect_to(&join)
+                .move_to(&join)
         }
-        Block::Scope(inner) => {
-            append(builder.sub_process(&format!("sub-{id}")).start(), inner, number).end().leave()
-        }
+        Block::Scope(inner) => append(
+            builder.sub_process(&format!("sub-{id}")).start(),
+            inner,
+            number,
+        )
+        .end()
+        .leave(),
         Block::Caught(inner) => {
             let sub = format!("sub-{id}");
-            let builder = append(builder.sub_process(&sub).start(), inner, number).end().leave();
-            builder.error_boundary(&format!("caught-{id}"), &sub, "E").end().move_to(&sub)
+            let builder = append(builder.sub_process(&sub).start(), inner, number)
+                .end()
+                .leave();
+            builder
+                .error_boundary(&format!("caught-{id}"), &sub, "E")
+                .end()
+                .move_to(&sub)
         }
     }
 }
@@ -92,13 +112,19 @@ fn apply(harness: &mut Harness, step: &Step, n: i64) {
         }
         Step::Fail { retries } => {
             for (job, _) in harness.activate("work", 1) {
-                let value = values::Job { retries: *retries, ..Default::default() };
+                let value = values::Job {
+                    retries: *retries,
+                    ..Default::default()
+                };
                 harness.report(job, JobIntent::Fail, value).unwrap();
             }
         }
         Step::Throw => {
             for (job, _) in harness.activate("work", 1) {
-                let value = values::Job { error_code: "E".to_owned(), ..Default::default() };
+                let value = values::Job {
+                    error_code: "E".to_owned(),
+                    ..Default::default()
+                };
                 harness.report(job, JobIntent::ThrowError, value).unwrap();
             }
         }
@@ -114,8 +140,15 @@ fn apply(harness: &mut Harness, step: &Step, n: i64) {
 fn resolve_all(harness: &mut Harness) {
     for (incident, value) in harness.incidents() {
         if value.job_key > 0 {
-            let retries = values::Job { retries: 1, ..Default::default() };
-            let _ = harness.report(skep_protocol::Key(value.job_key), JobIntent::UpdateRetries, retries);
+            let retries = values::Job {
+                retries: 1,
+                ..Default::default()
+            };
+            let _ = harness.report(
+                skep_protocol::Key(value.job_key),
+                JobIntent::UpdateRetries,
+                retries,
+            );
         }
         let _ = harness.resolve(incident);
     }
@@ -136,7 +169,10 @@ fn run_to_the_end(harness: &mut Harness) {
         // Locks of jobs that a step activated and never reported on.
         harness.advance(60_000);
     }
-    panic!("the instance does not come to an end: {:?}", harness.active());
+    panic!(
+        "the instance does not come to an end: {:?}",
+        harness.active()
+    );
 }
 
 proptest! {

@@ -33,16 +33,29 @@ fn an_endless_loop_is_continued_in_portions_and_can_be_cancelled() {
         skep_protocol::ProcessInstanceCreationIntent::Create,
         creation,
     );
-    let outcome = harness.process(Input::Client { command: create, request: None });
-    let commands = outcome.records.iter().filter(|record| record.record_type == RecordType::Command).count();
-    assert!(commands <= limits::FOLLOW_UPS_MAX + 3, "{commands} commands in one evaluation");
+    let outcome = harness.process(Input::Client {
+        command: create,
+        request: None,
+    });
+    let commands = outcome
+        .records
+        .iter()
+        .filter(|record| record.record_type == RecordType::Command)
+        .count();
+    assert!(
+        commands <= limits::FOLLOW_UPS_MAX + 3,
+        "{commands} commands in one evaluation"
+    );
     for _ in 0..5 {
         let due = harness.due().commands;
         assert_eq!(due.len(), 1);
         let positions = harness.records.len();
         let outcome = harness.process(Input::Internal(due[0].clone()));
         let source = outcome.records[0].source_position.0;
-        assert!(source > 0 && source as usize <= positions, "the command has its record already");
+        assert!(
+            source > 0 && source as usize <= positions,
+            "the command has its record already"
+        );
     }
     let instance = harness.key_of("p");
     harness.cancel(instance).unwrap();
@@ -51,7 +64,12 @@ fn an_endless_loop_is_continued_in_portions_and_can_be_cancelled() {
 }
 
 fn one_task() -> String {
-    ProcessBuilder::new("p").start().timer_catch("wait", "PT1S").service_task("task", "work").end().xml()
+    ProcessBuilder::new("p")
+        .start()
+        .timer_catch("wait", "PT1S")
+        .service_task("task", "work")
+        .end()
+        .xml()
 }
 
 #[test]
@@ -60,9 +78,22 @@ fn a_clients_command_that_cannot_be_evaluated_is_rejected_and_bans_nothing() {
     harness.create("p", "{}");
     harness.advance(1_000);
     let job = harness.job("work");
-    let command = Command::new(job, JobIntent::Complete, skep_protocol::values::Job::default());
-    let request = RequestId { gateway: 1, request: 999 };
-    let outcome = harness.fail(Input::Client { command, request: Some(request) }, "boom");
+    let command = Command::new(
+        job,
+        JobIntent::Complete,
+        skep_protocol::values::Job::default(),
+    );
+    let request = RequestId {
+        gateway: 1,
+        request: 999,
+    };
+    let outcome = harness.fail(
+        Input::Client {
+            command,
+            request: Some(request),
+        },
+        "boom",
+    );
     let rejection = outcome.responses[0].result.clone().unwrap_err();
     assert_eq!(rejection.rejection_type, RejectionType::ProcessingError);
     assert!(rejection.reason.contains("boom"));
@@ -82,7 +113,10 @@ fn an_instance_whose_own_command_cannot_be_evaluated_is_banned_and_its_commands_
     harness.fail(Input::Internal(due[0].clone()), "boom");
     harness.settle();
     assert_eq!(harness.count("task ACTIVATED"), 1, "the other goes on");
-    assert!(harness.due().commands.is_empty(), "what is banned is not due again");
+    assert!(
+        harness.due().commands.is_empty(),
+        "what is banned is not due again"
+    );
     let rejection = harness.cancel(banned).unwrap_err();
     assert_eq!(rejection.rejection_type, RejectionType::InvalidState);
     harness.cancel(other).unwrap();

@@ -27,7 +27,12 @@ fn a_sub_process_completes_when_nothing_is_left_in_it() {
     harness.create("p", r#"{"a":1}"#);
     harness.work("work", "{}");
     let trace = harness.trace();
-    let at = |event: &str| trace.iter().position(|traced| traced == event).expect(event);
+    let at = |event: &str| {
+        trace
+            .iter()
+            .position(|traced| traced == event)
+            .expect(event)
+    };
     assert!(at("task COMPLETED") < at("inner COMPLETING"));
     assert!(at("inner COMPLETED") < at("outer COMPLETING"));
     assert!(at("outer COMPLETED") < at("end ACTIVATING"));
@@ -42,7 +47,9 @@ fn what_is_local_to_a_sub_process_goes_with_it() {
     let job = harness.job("work");
     let outer = harness.key_of("outer");
     assert_eq!(harness.variables(outer), ["own=1"]);
-    harness.set_variables(harness.key_of("task"), r#"{"own":2,"b":3}"#, false).unwrap();
+    harness
+        .set_variables(harness.key_of("task"), r#"{"own":2,"b":3}"#, false)
+        .unwrap();
     assert_eq!(harness.variables(outer), ["own=2"]);
     assert_eq!(harness.variables(instance), ["a=1", "b=3"]);
     harness.complete(job, "{}").unwrap();

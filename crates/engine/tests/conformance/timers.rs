@@ -7,7 +7,11 @@ use skep_protocol::{Command, Key, MessageIntent, TimerIntent};
 use crate::harness::{Harness, START};
 
 fn waiting(duration: &str) -> String {
-    ProcessBuilder::new("p").start().timer_catch("wait", duration).end().xml()
+    ProcessBuilder::new("p")
+        .start()
+        .timer_catch("wait", duration)
+        .end()
+        .xml()
 }
 
 #[test]
@@ -40,7 +44,11 @@ fn durations_come_from_expressions_too() {
         for expression in ["=d", "=duration(d)"] {
             let mut harness = Harness::with(&waiting(expression));
             harness.create("p", variables);
-            assert_eq!(harness.due().next, Some(START + millis), "{expression} {variables}");
+            assert_eq!(
+                harness.due().next,
+                Some(START + millis),
+                "{expression} {variables}"
+            );
         }
     }
 }
@@ -51,8 +59,14 @@ fn a_duration_that_is_none_is_an_incident() {
         let mut harness = Harness::with(&waiting("=d"));
         let instance = harness.create("p", variables);
         let (incident, value) = harness.incidents()[0].clone();
-        assert_eq!(value.error_type(), IncidentErrorType::ExtractValueError, "{variables}");
-        harness.set_variables(instance, r#"{"d":"PT1S"}"#, false).unwrap();
+        assert_eq!(
+            value.error_type(),
+            IncidentErrorType::ExtractValueError,
+            "{variables}"
+        );
+        harness
+            .set_variables(instance, r#"{"d":"PT1S"}"#, false)
+            .unwrap();
         harness.resolve(incident).unwrap();
         harness.advance(1_000);
         assert!(harness.happened("p COMPLETED"));
@@ -80,7 +94,9 @@ fn publish(harness: &mut Harness, key: &str, variables: &str) {
         time_to_live: 1_000,
         ..Default::default()
     };
-    harness.ask(Command::new(Key::NONE, MessageIntent::Publish, message)).unwrap();
+    harness
+        .ask(Command::new(Key::NONE, MessageIntent::Publish, message))
+        .unwrap();
 }
 
 #[test]
@@ -105,7 +121,11 @@ fn a_message_completes_the_event_that_waits_for_its_key_with_its_variables() {
 
 #[test]
 fn a_message_that_came_before_is_found() {
-    let xml = ProcessBuilder::new("p").start().message_catch("wait", "m", "=key").end().xml();
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .message_catch("wait", "m", "=key")
+        .end()
+        .xml();
     let mut harness = Harness::with(&xml);
     publish(&mut harness, "7", "{}");
     harness.create("p", r#"{"key":7}"#);
@@ -116,7 +136,11 @@ fn a_message_that_came_before_is_found() {
 
 #[test]
 fn a_message_starts_an_instance_with_its_variables() {
-    let xml = ProcessBuilder::new("p").message_start("start", "m").service_task("task", "work").end().xml();
+    let xml = ProcessBuilder::new("p")
+        .message_start("start", "m")
+        .service_task("task", "work")
+        .end()
+        .xml();
     let mut harness = Harness::with(&xml);
     publish(&mut harness, "k", r#"{"x":1}"#);
     let instance = harness.key_of("p");

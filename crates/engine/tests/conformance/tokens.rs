@@ -6,7 +6,11 @@ use skep_protocol::{Position, RecordType};
 use crate::harness::Harness;
 
 fn one_task() -> String {
-    ProcessBuilder::new("p").start_at("start").service_task("task", "work").end_at("end").xml()
+    ProcessBuilder::new("p")
+        .start_at("start")
+        .service_task("task", "work")
+        .end_at("end")
+        .xml()
 }
 
 #[test]
@@ -36,10 +40,18 @@ fn an_instance_with_a_service_task_runs_from_start_to_end() {
     ];
     let trace = harness.trace();
     let named: Vec<&str> = trace.iter().map(String::as_str).collect();
-    let flows: Vec<&str> = named.iter().filter(|event| event.ends_with("TAKEN")).copied().collect();
+    let flows: Vec<&str> = named
+        .iter()
+        .filter(|event| event.ends_with("TAKEN"))
+        .copied()
+        .collect();
     assert_eq!(flows.len(), 2);
     let without_flows = |events: &[&str]| -> Vec<String> {
-        events.iter().filter(|event| !event.ends_with("TAKEN")).map(|event| (*event).to_owned()).collect()
+        events
+            .iter()
+            .filter(|event| !event.ends_with("TAKEN"))
+            .map(|event| (*event).to_owned())
+            .collect()
     };
     assert_eq!(without_flows(&named), without_flows(&expected));
     harness.assert_clean();
@@ -52,7 +64,13 @@ fn the_records_of_a_creation_come_in_the_order_of_zeebe() {
     harness.create("p", r#"{"a":1,"b":"x"}"#);
     let named: Vec<String> = harness.records[before..before + 6]
         .iter()
-        .map(|record| format!("{} {}", record.intent.value_type().name(), record.intent.name()))
+        .map(|record| {
+            format!(
+                "{} {}",
+                record.intent.value_type().name(),
+                record.intent.name()
+            )
+        })
         .collect();
     let expected = [
         "PROCESS_INSTANCE_CREATION CREATE",
@@ -74,13 +92,22 @@ fn every_record_but_a_clients_command_names_the_command_that_caused_it() {
     assert_eq!(records[0].source_position, Position::NONE);
     for record in &records[1..] {
         let source = &harness.records[record.source_position.0 as usize - 1];
-        assert_eq!(source.record_type, RecordType::Command, "source of {record:?}");
+        assert_eq!(
+            source.record_type,
+            RecordType::Command,
+            "source of {record:?}"
+        );
     }
 }
 
 #[test]
 fn an_activity_without_outgoing_flow_ends_its_token() {
-    let mut harness = Harness::with(&ProcessBuilder::new("p").start().service_task("task", "work").xml());
+    let mut harness = Harness::with(
+        &ProcessBuilder::new("p")
+            .start()
+            .service_task("task", "work")
+            .xml(),
+    );
     harness.create("p", "{}");
     harness.work("work", "{}");
     assert!(harness.happened("p COMPLETED"));

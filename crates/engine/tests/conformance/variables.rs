@@ -7,7 +7,9 @@ use skep_protocol::{Key, RejectionType, VariableIntent};
 use crate::harness::Harness;
 
 fn task_with(inputs: &[(&str, &str)], outputs: &[(&str, &str)]) -> String {
-    let mut builder = ProcessBuilder::new("p").start().service_task("task", "work");
+    let mut builder = ProcessBuilder::new("p")
+        .start()
+        .service_task("task", "work");
     for (source, target) in inputs {
         builder = builder.input(source, target);
     }
@@ -50,22 +52,39 @@ fn with_output_mappings_only_mapped_values_leave() {
 fn mappings_see_those_before_them_and_nest() {
     let xml = task_with(
         &[],
-        &[("=x", "a.b"), ("=a.b + 1", "a.c"), ("=a.c", "copy"), ("=1", "known.n")],
+        &[
+            ("=x", "a.b"),
+            ("=a.b + 1", "a.c"),
+            ("=a.c", "copy"),
+            ("=1", "known.n"),
+        ],
     );
     let variables = after_work(&xml, r#"{"known":{"k":0}}"#, r#"{"x":1}"#);
-    assert_eq!(variables, [r#"a={"b":1,"c":2}"#, "copy=2", r#"known={"k":0,"n":1}"#]);
+    assert_eq!(
+        variables,
+        [r#"a={"b":1,"c":2}"#, "copy=2", r#"known={"k":0,"n":1}"#]
+    );
 }
 
 #[test]
 fn inputs_are_local_and_static_sources_are_texts() {
-    let xml = task_with(&[("=a", "x"), ("=x + 1", "y"), ("5", "text"), ("=1", "n.m")], &[]);
+    let xml = task_with(
+        &[("=a", "x"), ("=x + 1", "y"), ("5", "text"), ("=1", "n.m")],
+        &[],
+    );
     let mut harness = Harness::with(&xml);
     let instance = harness.create("p", r#"{"a":1}"#);
     let task = harness.key_of("task");
-    assert_eq!(harness.variables(task), [r#"n={"m":1}"#, "text=\"5\"", "x=1", "y=2"]);
+    assert_eq!(
+        harness.variables(task),
+        [r#"n={"m":1}"#, "text=\"5\"", "x=1", "y=2"]
+    );
     assert_eq!(harness.variables(instance), ["a=1"]);
     let (_, job) = harness.activate("work", 1)[0].clone();
-    assert_eq!(job.variables, r#"{"n":{"m":1},"text":"5","x":1,"y":2,"a":1}"#);
+    assert_eq!(
+        job.variables,
+        r#"{"n":{"m":1},"text":"5","x":1,"y":2,"a":1}"#
+    );
 }
 
 #[test]
@@ -91,7 +110,9 @@ fn a_mapping_that_fails_is_an_incident_and_repeats_the_step() {
         let (incident, value) = harness.incidents()[0].clone();
         assert_eq!(value.error_type(), IncidentErrorType::IoMappingError);
         assert!(!harness.happened(state));
-        harness.set_variables(instance, r#"{"x":4}"#, false).unwrap();
+        harness
+            .set_variables(instance, r#"{"x":4}"#, false)
+            .unwrap();
         harness.resolve(incident).unwrap();
         assert!(harness.happened(state));
         if !inputs.is_empty() {
@@ -110,7 +131,9 @@ fn setting_variables_locally_or_where_they_are_defined() {
     let mut harness = Harness::with(&xml);
     let instance = harness.create("p", r#"{"a":1}"#);
     let task = harness.key_of("task");
-    harness.set_variables(task, r#"{"local":2,"a":3,"new":4}"#, false).unwrap();
+    harness
+        .set_variables(task, r#"{"local":2,"a":3,"new":4}"#, false)
+        .unwrap();
     assert_eq!(harness.variables(task), ["local=2"]);
     assert_eq!(harness.variables(instance), ["a=3", "new=4"]);
     harness.set_variables(task, r#"{"a":5}"#, true).unwrap();
@@ -123,12 +146,19 @@ fn a_variable_keeps_its_key_and_equal_values_change_nothing() {
     let xml = task_with(&[], &[]);
     let mut harness = Harness::with(&xml);
     let instance = harness.create("p", r#"{"a":{"b":1}}"#);
-    harness.set_variables(instance, r#"{ "a": { "b": 1 } }"#, false).unwrap();
+    harness
+        .set_variables(instance, r#"{ "a": { "b": 1 } }"#, false)
+        .unwrap();
     assert!(harness.events(VariableIntent::Updated).is_empty());
-    harness.set_variables(instance, r#"{"a":null}"#, false).unwrap();
+    harness
+        .set_variables(instance, r#"{"a":null}"#, false)
+        .unwrap();
     let updated = harness.events(VariableIntent::Updated);
     assert_eq!(updated.len(), 1);
-    assert_eq!(updated[0].key, harness.events(VariableIntent::Created)[0].key);
+    assert_eq!(
+        updated[0].key,
+        harness.events(VariableIntent::Created)[0].key
+    );
     assert_eq!(harness.variables(instance), ["a=null"]);
 }
 
@@ -149,5 +179,9 @@ fn a_value_too_deep_for_expressions_is_an_incident_and_not_a_crash() {
     harness.create("p", &deep);
     let (_, value) = harness.incidents()[0].clone();
     assert_eq!(value.error_type(), IncidentErrorType::IoMappingError);
-    assert!(value.error_message.contains("'x'"), "{}", value.error_message);
+    assert!(
+        value.error_message.contains("'x'"),
+        "{}",
+        value.error_message
+    );
 }
