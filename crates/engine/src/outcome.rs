@@ -13,7 +13,7 @@ pub struct Outcome {
     pub sends: Vec<Send>,
     /// Partitions from which a command was taken in, with the number up to which all are: to be acknowledged once applied.
     pub acknowledgements: Vec<(PartitionId, u64)>,
-    /// Job types that have jobs again after having had none.
+    /// Job types that have got a job to be activated, each once; they may have had others before.
     pub jobs_available: Vec<String>,
     /// The checkpoint that was created: the batch must end here.
     pub checkpoint: Option<CheckpointId>,

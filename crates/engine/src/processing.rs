@@ -18,6 +18,9 @@ use crate::{Context, EngineConfig, Outcome};
 /// Result of anything that reads the state: an error is a failed disk.
 pub(crate) type Result<T> = std::result::Result<T, StateError>;
 
+/// Records that there is room for from the start: a client's command with what follows from it writes about as many.
+const USUAL_RECORDS: usize = 32;
+
 /// A follow-up command, with the position of its record.
 #[derive(Debug)]
 pub(crate) struct FollowUp {
@@ -64,7 +67,10 @@ impl<'a> Processing<'a> {
             definitions,
             instances: Instances::default(),
             keys_given: None,
-            outcome: Outcome::default(),
+            outcome: Outcome {
+                records: Vec::with_capacity(USUAL_RECORDS),
+                ..Outcome::default()
+            },
             follow_ups: VecDeque::new(),
             source: Position::NONE,
             request: None,
