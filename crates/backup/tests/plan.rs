@@ -31,7 +31,7 @@ fn writes() -> impl Strategy<Value = Vec<(u64, Option<usize>)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn incremental_planning_equals_planning_from_scratch(

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -71,8 +72,16 @@ impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let answer = tokio::time::timeout(self.attempt_timeout, self.client.request(request));
         match answer.await {
-            Ok(Ok(response)) => Ok(response
-                .map(|body| HttpResponseBody::new(body.map_err(|e| http_error(kind_of(&e), e))))),
+            Ok(Ok(mut response)) => {
+                // The client repeats every 5xx for minutes. That a server has not implemented something will not
+                // change by then, so it is told as what it is: a request that cannot be served.
+                if response.status() == StatusCode::NOT_IMPLEMENTED {
+                    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+                }
+                Ok(response.map(|body| {
+                    HttpResponseBody::new(body.map_err(|e| http_error(kind_of(&e), e)))
+                }))
+            }
             Ok(Err(e)) if e.is_connect() => Err(http_error(HttpErrorKind::Connect, e)),
             Ok(Err(e)) => Err(http_error(kind_of_source(&e), e)),
             Err(elapsed) => Err(http_error(HttpErrorKind::Timeout, elapsed)),

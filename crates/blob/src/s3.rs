@@ -426,6 +426,8 @@ impl Answer {
             (E::PermissionDenied { .. } | E::Unauthenticated { .. }, _) => {
                 BlobErrorKind::Unauthorized
             }
+            // See `connect`: this is how a 501 arrives here.
+            _ if status(e) == Some(405) => BlobErrorKind::NotSupported,
             _ if self.connection || is_server_error(e) => BlobErrorKind::Unreachable,
             _ => BlobErrorKind::Other,
         }
@@ -446,14 +448,16 @@ impl Answer {
     }
 }
 
-/// The client gives up on 5xx after its retries with a generic error that only its text describes.
+/// The status in the text of an error; the client has no other way of telling it.
+fn status(e: &object_store::Error) -> Option<u16> {
+    let text = e.to_string();
+    text.split("status code: ").nth(1)?.get(..3)?.parse().ok()
+}
+
+/// The client gives up on 5xx after its retries with a generic error.
 fn is_server_error(e: &object_store::Error) -> bool {
     let text = e.to_string();
-    let status = text
-        .split("status code: ")
-        .nth(1)
-        .and_then(|rest| rest.get(..3));
-    status.is_some_and(|status| status.starts_with('5') || status == "429")
+    status(e).is_some_and(|status| status >= 500 || status == 429)
         || text.contains("<Code>InternalError</Code>")
         || text.contains("<Code>SlowDown</Code>")
 }
