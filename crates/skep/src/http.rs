@@ -26,9 +26,8 @@ pub struct Management {
 impl Management {
     /// The API at an address such as `http://127.0.0.1:9600`.
     pub fn new(address: &str) -> Result<Management, Failure> {
-        let address = address.trim_end_matches('/');
         let address = if address.contains("://") {
-            address.to_owned()
+            address.strip_suffix('/').unwrap_or(address).to_owned()
         } else {
             format!("http://{address}")
         };

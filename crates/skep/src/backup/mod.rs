@@ -16,7 +16,7 @@ use crate::failure::{Code, Failure};
 /// Where answers come from.
 enum Backend {
     /// A broker.
-    Api(Api),
+    Api(Box<Api>),
     /// The store of the configuration.
     Store(Store),
 }
@@ -26,7 +26,7 @@ impl Backend {
         if source.store {
             Store::open(source.config.as_deref()).map(Backend::Store)
         } else {
-            Api::new(&source.management).map(Backend::Api)
+            Api::new(&source.management).map(|api| Backend::Api(Box::new(api)))
         }
     }
 

@@ -1,0 +1,220 @@
+//! Real processes of `skep` in directories of their own.
+
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Only a hanging program needs as long; nothing is measured by it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The program under test.
+pub const SKEP: &str = env!("CARGO_BIN_EXE_skep");
+
+/// The repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
+/// A broker's place: its directories, ports and environment, whether it runs or not.
+pub struct Place {
+    pub directory: tempfile::TempDir,
+    pub variables: Vec<(String, String)>,
+    gateway_port: u16,
+    management_port: u16,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+impl Place {
+    /// With backups into a directory.
+    pub fn new(partitions: u32) -> Place {
+        let mut place = Place::without_store(partitions);
+        let backups = place.directory.path().join("backups");
+        std::fs::create_dir(&backups).unwrap();
+        place.set("ZEEBE_BROKER_DATA_BACKUP_STORE", "FILESYSTEM");
+        place.set(
+            "ZEEBE_BROKER_DATA_BACKUP_FILESYSTEM_BASEPATH",
+            backups.to_str().unwrap(),
+        );
+        place
+    }
+
+    /// Without backups.
+    pub fn without_store(partitions: u32) -> Place {
+        let mut place = Place {
+            directory: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
+            gateway_port: free_port(),
+            management_port: free_port(),
+        };
+        let data = place.data();
+        let (gateway, management) = (place.gateway_port, place.management_port);
+        place.set("ZEEBE_BROKER_DATA_DIRECTORY", data.to_str().unwrap());
+        place.set("ZEEBE_BROKER_DATA_DISK_FREESPACE_PROCESSING", "64MB");
+        place.set(
+            "ZEEBE_BROKER_CLUSTER_PARTITIONSCOUNT",
+            &partitions.to_string(),
+        );
+        place.set("ZEEBE_BROKER_NETWORK_HOST", "127.0.0.1");
+        place.set("ZEEBE_BROKER_GATEWAY_NETWORK_PORT", &gateway.to_string());
+        place.set("MANAGEMENT_SERVER_PORT", &management.to_string());
+        place.set("MANAGEMENT_SERVER_ADDRESS", "127.0.0.1");
+        // For clients.
+        place.set("ZEEBE_ADDRESS", &format!("127.0.0.1:{gateway}"));
+        place.set("SKEP_MANAGEMENT", &format!("http://127.0.0.1:{management}"));
+        place
+    }
+
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// A command in this place's directory and environment.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(self.directory.path())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `skep` to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(SKEP).args(arguments).output().unwrap()
+    }
+
+    /// Runs `skep`, which must succeed, and gives what it printed.
+    pub fn skep(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let text = text_of(&output);
+        assert!(
+            output.status.success(),
+            "skep {arguments:?}: {}\n{text}",
+            output.status
+        );
+        text
+    }
+
+    /// Runs `skep`, which must fail, and gives the exit code and what it printed.
+    pub fn fails(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.run(arguments);
+        let text = text_of(&output);
+        let code = output
+            .status
+            .code()
+            .unwrap_or_else(|| panic!("skep {arguments:?}: {text}"));
+        assert_ne!(code, 0, "skep {arguments:?} succeeded: {text}");
+        (code, text)
+    }
+
+    /// Starts a broker and waits until it says that it runs.
+    pub fn start(&self) -> Running {
+        Running::spawn(self.command(SKEP).arg("broker"))
+    }
+
+    /// Deletes the data directory.
+    pub fn lose_data(&self) {
+        std::fs::remove_dir_all(self.data()).unwrap();
+    }
+}
+
+pub fn text_of(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// A running broker; killed when dropped.
+pub struct Running {
+    child: Child,
+    output: mpsc::Receiver<String>,
+}
+
+impl Running {
+    /// Starts the command and waits until it says that the broker runs.
+    pub fn spawn(command: &mut Command) -> Running {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (lines, output) = mpsc::channel();
+        std::thread::spawn(move || read_lines(stdout, &lines));
+        let mut running = Running { child, output };
+        running.await_line("the broker is running");
+        running
+    }
+
+    /// Waits for a line of the log that contains `text`.
+    pub fn await_line(&mut self, text: &str) -> String {
+        let mut seen = String::new();
+        loop {
+            match self.output.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(line) => seen.push_str(&(line + "\n")),
+                Err(error) => panic!("'{text}' did not come ({error}). Until then:\n{seen}"),
+            }
+        }
+    }
+
+    /// Kills it without a chance to tidy up.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(9), "it had ended before: {status}");
+    }
+
+    /// Stops it in order, by SIGTERM, and gives the exit code.
+    pub fn stop(self) -> Option<i32> {
+        self.signal("TERM")
+    }
+
+    /// Sends a signal and waits for the end.
+    pub fn signal(mut self, signal: &str) -> Option<i32> {
+        let sent = Command::new("kill")
+            .args(["-s", signal, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_lines(stdout: impl Read, lines: &mpsc::Sender<String>) {
+    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        if lines.send(line).is_err() {
+            return;
+        }
+    }
+}
