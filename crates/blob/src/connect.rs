@@ -1,9 +1,9 @@
 //! HTTP(S) connections for the S3 client: hyper with rustls on `ring`.
 //!
-//! Why not `object_store`'s own `aws` feature: it brings `reqwest` with `aws-lc-sys`, whose C and assembly took over
-//! ten minutes to build on the machine that everything else here takes seconds on. With `aws-base`, `ring` and this
-//! connector the crate and all it depends on check from nothing in 56 s of CPU (46 user), and hyper is shared with
-//! the rest of Skep. HTTP/1.1 only: S3 speaks nothing else.
+//! Why not `object_store`'s own `aws` feature: it brings `reqwest` with `aws-lc-sys`, whose C and assembly build took over
+//! ten minutes of wall clock on a busy machine when crates were chosen (not measured again for this crate). With
+//! `aws-base`, `ring` and this connector, `cargo check` of the crate and all it depends on took 56 s of CPU from
+//! nothing, and hyper is shared with the rest of Skep. HTTP/1.1 only, which every S3 server speaks.
 //!
 //! Trust: the system's certificates, or those named by `SSL_CERT_FILE` / `SSL_CERT_DIR`; where there are none
 //! (a minimal container), Mozilla's list as compiled in.
