@@ -82,7 +82,11 @@ fn the_readmes_tour_works() {
                 ));
             }
             Terminal::Tour => {
-                let output = shell.arg(format!("{exports}{block}")).stderr(Stdio::piped()).output().unwrap();
+                let output = shell
+                    .arg(format!("{exports}{block}"))
+                    .stderr(Stdio::piped())
+                    .output()
+                    .unwrap();
                 let text = common::text_of(&output);
                 assert!(output.status.success(), "{block}\n{text}");
                 told.push_str(&text);

@@ -84,6 +84,12 @@ impl Place {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// The value of a variable that was set.
+    pub fn variable(&self, name: &str) -> &str {
+        let set = self.variables.iter().rev().find(|(found, _)| found == name);
+        &set.unwrap_or_else(|| panic!("{name} is not set")).1
+    }
+
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
