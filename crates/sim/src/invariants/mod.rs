@@ -1,0 +1,11 @@
+//! One file per invariant. Each is checked after every step that can break it.
+
+pub mod answered;
+pub mod channels;
+pub mod cut;
+pub mod equal_states;
+pub mod exactly_once;
+pub mod liveness;
+pub mod positions;
+pub mod restored;
+pub mod shadow;

@@ -1,0 +1,63 @@
+//! A deterministic simulator of a whole cluster: one thread, one seed, simulated time.
+//!
+//! Partitions and replicas, engine, state and backup are the real ones; consensus, disks, network, clocks, blob store and people
+//! are simulated, and go wrong. Whatever the log says is applied by a [`reference`] as well, which evaluates every batch again.
+//!
+//! **Invariants**
+//! - A seed repeats a run step by step: all choices come from it, and nothing here looks at a clock or iterates over what has no
+//!   order.
+//! - A violation ends the run, with the line that repeats it.
+//!
+//! **Absent on purpose**: openraft, the store on disk, gRPC, the broker's wiring. They have tests with real processes.
+
+mod agreement;
+mod backups;
+mod blobs;
+mod chaos;
+mod clients;
+pub mod consensus;
+mod effects;
+pub mod invariants;
+mod panics;
+mod processes;
+mod random;
+pub mod reference;
+mod replicas;
+mod run;
+mod settings;
+mod violation;
+mod world;
+
+pub use run::{Found, Report, run};
+pub use settings::{Plant, Rates, Settings};
+pub use violation::Violation;
+
+/// A seed that nobody has used before.
+pub fn fresh_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // The standard library seeds its hash maps from the system's entropy.
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+/// The line that repeats a run.
+pub fn replay_line(settings: &Settings) -> String {
+    let plant = settings
+        .plant
+        .map_or(String::new(), |plant| format!(" --plant {}", plant.name()));
+    format!(
+        "cargo run --release -p skep-sim -- --seed {}{plant}",
+        settings.seed
+    )
+}
+
+/// A violation with all that helps to understand it.
+pub fn describe(settings: &Settings, found: &Found) -> String {
+    format!(
+        "seed {} violates an invariant at step {}\n  {}\n\nlast events:\n  {}\n\nreplay: {}\n",
+        settings.seed,
+        found.step,
+        found.violation,
+        found.trace.join("\n  "),
+        replay_line(settings)
+    )
+}

@@ -1,0 +1,43 @@
+//! Bugs put in on purpose: the simulator is trusted because it finds each of them, by the invariant that it breaks.
+
+use skep_sim::{Plant, Settings, run};
+
+/// Seeds after which a planted bug must have been found.
+const SEEDS_MAX: u64 = 60;
+
+/// The invariant by which a planted bug is found first.
+fn found_by(plant: Plant) -> &'static str {
+    for seed in 1..=SEEDS_MAX {
+        let report = run(&Settings::of_seed(seed, Some(plant)));
+        if let Some(found) = report.found {
+            println!("{}: seed {seed}, {}", plant.name(), found.violation);
+            return found.violation.invariant;
+        }
+    }
+    panic!("{} was not found by {SEEDS_MAX} seeds", plant.name());
+}
+
+#[test]
+fn batches_of_former_epochs_are_noticed() {
+    assert_eq!(found_by(Plant::FenceOff), "equal states");
+}
+
+#[test]
+fn entries_committed_without_a_sync_are_noticed() {
+    assert_eq!(found_by(Plant::SyncOff), "answered");
+}
+
+#[test]
+fn a_manifest_before_its_chunks_is_noticed() {
+    assert_eq!(found_by(Plant::ManifestFirst), "restored");
+}
+
+#[test]
+fn acknowledgements_without_a_checkpoint_are_noticed() {
+    assert_eq!(found_by(Plant::UntaggedAcknowledgement), "cut");
+}
+
+#[test]
+fn answers_before_the_batch_is_applied_are_noticed() {
+    assert_eq!(found_by(Plant::AnswerEarly), "answered");
+}
