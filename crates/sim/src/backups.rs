@@ -19,6 +19,7 @@ use skep_blob::{BlobErrorKind, BlobRef, MemoryBlobStore};
 use skep_partition::{Bookkeeping, Event, FrozenBackup};
 use skep_protocol::{CheckpointId, CheckpointIntent, Command, Key, PartitionId, values};
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use crate::blobs::LateChunks;
 use crate::invariants::restored::Pairs;
@@ -31,6 +32,9 @@ use crate::world::{Place, Step, World};
 
 /// Calls to the store among which a fault is placed: more than an upload makes.
 const CALLS_MAX: u64 = 24;
+
+/// Calls outside of an upload's deadline end some time, as those to a real store do.
+const CALLS_END_AFTER: Duration = Duration::from_secs(600);
 
 /// Bytes of a partition's content, pair by pair.
 pub type StoredPairs = Vec<(Bytes, Bytes)>;
@@ -402,7 +406,8 @@ impl World {
             }
             if let Err(reason) = &result {
                 // The partition's state has it, whether the store takes it or not.
-                let _ = mark_failed(&*store, identity, reason, now, &options.retry).await;
+                let marking = mark_failed(&*store, identity, reason, now, &options.retry);
+                let _ = timeout(CALLS_END_AFTER, marking).await;
             }
             late.store_held().await.map_err(|error| error.to_string())?;
             result
@@ -453,6 +458,8 @@ async fn take(
         .await
         .map_err(|error| error.to_string())?;
     // The partition's part is safe; whoever reads the backup makes the cluster manifest up.
-    let _ = complete_backup(&**store, manifest.identity.backup_id, &options.retry).await;
+    let backup = manifest.identity.backup_id;
+    let completing = complete_backup(&**store, backup, &options.retry);
+    let _ = timeout(CALLS_END_AFTER, completing).await;
     Ok(())
 }

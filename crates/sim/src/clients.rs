@@ -481,8 +481,11 @@ impl World {
                 let update = Command::new(Key(incident.job_key), JobIntent::UpdateRetries, job);
                 self.submit(partition, update);
             }
-            let missing = format!("{{\"go\":3,\"key\":\"mended-{}\"}}", key.counter());
-            self.set(partition, Key(incident.process_instance_key), missing);
+            let missing = format!(
+                "{{\"go\":3,\"key\":\"mended-{0}\",\"inner_key\":\"mended-{0}\"}}",
+                key.counter()
+            );
+            self.set(partition, Key(incident.element_instance_key), missing);
             let value = values::Incident {
                 job_key: -1,
                 ..values::Incident::default()

@@ -22,6 +22,9 @@ const NEVER: i64 = i64::MAX;
 /// Milliseconds after which an idle replica is run that has something to write back.
 const IDLE_RUN_MS: i64 = 5_000;
 
+/// Milliseconds after which a replica is woken that would be woken again and again.
+const SPIN_MS: i64 = 20;
+
 /// One time in so many, the whole content is compared after an entry, and not the progress alone.
 const CONTENT_CHECK_EVERY: u64 = 40;
 
@@ -145,7 +148,7 @@ impl World {
         let evaluated = std::mem::take(&mut replica.testkit().evaluated);
         let proposals = std::mem::take(&mut replica.consensus().proposals);
         let durable = replica.consensus().durable;
-        let wake_at = replica.wake_at().map(|at| at - ahead);
+        let wake_at = replica.wake_at().map(|at| at.saturating_sub(ahead));
         let dirty = replica.inspect().unflushed_bytes > 0;
         let partition = &mut self.partitions[place.partition];
         for batch in evaluated {
@@ -167,8 +170,9 @@ impl World {
         }
         let idle = dirty.then_some(now + IDLE_RUN_MS);
         if let Some(at) = [wake_at, idle].into_iter().flatten().min() {
-            // A replica that is woken for nothing must not stop simulated time.
-            self.run_at(place, at.max(now + 1));
+            // A replica that wants to be woken at once, though it has just run, waits for something else.
+            let at = if at <= now { now + SPIN_MS } else { at };
+            self.run_at(place, at);
         }
         Ok(())
     }

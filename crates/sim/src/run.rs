@@ -21,13 +21,13 @@ use crate::violation::{Check, Violation};
 use crate::world::{BEGIN_MS, Counts, Place, World};
 
 /// How long everything may take to complete once all faults are lifted.
-const LIVENESS_MS_MAX: i64 = 6 * 3_600_000;
+const LIVENESS_MS_MAX: i64 = 2 * 3_600_000;
 
 /// Milliseconds between two looks whether everything has completed.
 const REST_CHECK_MS: i64 = 10_000;
 
 /// Steps of a run at most, so that one that goes in circles ends.
-const STEPS_MAX: u64 = 20_000_000;
+const STEPS_MAX: u64 = 4_000_000;
 
 /// Backups restored at the end of a run.
 const RESTORED_MAX: usize = 2;
@@ -231,8 +231,13 @@ fn not_at_rest(world: &World) -> Check<Violation> {
             liveness::left(state)?,
             group.leader,
             group.committed,
-            group.members.iter().map(|member| member.delivered).collect::<Vec<_>>(),
+            group
+                .members
+                .iter()
+                .map(|member| member.delivered)
+                .collect::<Vec<_>>(),
         ));
+        detail.extend(liveness::an_incident(state)?);
     }
     Ok(Violation::new("liveness", detail.join("; ")))
 }

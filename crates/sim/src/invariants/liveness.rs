@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use skep_engine::tables::prefix;
-use skep_state::{KeyRange, Read, Visit};
+use skep_engine::tables::{incidents, prefix};
+use skep_protocol::Key;
+use skep_state::{KeyRange, KeyReader, Read, StateError, Visit};
 
 use crate::violation::{Check, Violation};
 
@@ -66,4 +67,26 @@ pub fn left(state: &dyn Read) -> Check<BTreeMap<&'static str, usize>> {
         }
     }
     Ok(left)
+}
+
+/// The first incident of a state, to tell why something does not go on.
+pub fn an_incident(state: &dyn Read) -> Check<Option<String>> {
+    let failed = |error: StateError| Violation::new("state", error.to_string());
+    let (from, to) = ([prefix::INCIDENTS], [prefix::INCIDENTS + 1]);
+    let range = KeyRange {
+        from: &from,
+        to: Some(&to),
+    };
+    let mut first = None;
+    state
+        .scan(range, &mut |key, _| {
+            first = Some(Key(KeyReader::new(key).i64()));
+            Visit::Stop
+        })
+        .map_err(failed)?;
+    let Some(key) = first else {
+        return Ok(None);
+    };
+    let incident = incidents::get(state, key).map_err(failed)?;
+    Ok(incident.map(|incident| format!("incident {key}: {incident:?}")))
 }
