@@ -16,8 +16,9 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         log_id: LocalPosition,
         entry: &[u8],
     ) -> Result<(), ReplicaError> {
+        // The very first entry has index 0, as has a store that has seen none.
         assert!(
-            log_id.index > self.local.index,
+            log_id.index > self.local.index || self.local == LocalPosition::default(),
             "entry {} is delivered after entry {}",
             log_id.index,
             self.local.index

@@ -23,6 +23,11 @@ pub enum ReplicaError {
     /// Consensus gave up.
     #[error("{0}")]
     Consensus(String),
+    /// Something that can never be is: our code is wrong, or the disk lies.
+    #[error(
+        "an invariant is broken: {0}. Keep the data directory for the developers, and restore the partition from a backup"
+    )]
+    Invariant(String),
     /// The state was written by a newer version.
     #[error(
         "the partition's state has version {found}, this version knows up to {known}: start the newer version"

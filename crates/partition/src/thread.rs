@@ -1,10 +1,12 @@
 //! A replica on a thread of its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::{error, info};
 
+use crate::process::panic_text;
 use crate::{Consensus, Effects, Event, Receiver, Replica, ReplicaError};
 
 /// Events taken in before the replica runs: bounds how long an answer can be held up by a flood.
@@ -34,7 +36,8 @@ impl ReplicaThread {
             .name(name)
             .stack_size(8 << 20)
             .spawn(move || {
-                let result = run(replica, &receiver);
+                let result = catch_unwind(AssertUnwindSafe(|| run(replica, &receiver)))
+                    .unwrap_or_else(|panic| Err(ReplicaError::Invariant(panic_text(&*panic))));
                 receiver.close();
                 match &result {
                     Ok(()) => info!("the replica has stopped"),
