@@ -72,6 +72,11 @@ impl Backups {
         }
     }
 
+    /// The next backup comes after the one that was restored.
+    pub const fn go_on_after(&mut self, restored: CheckpointId) {
+        self.latest = restored.0;
+    }
+
     /// The partition's content as stored.
     fn read_back(&self, found: &RestorableBackup, partition: PartitionId) -> Check<StoredPairs> {
         let manifest = found

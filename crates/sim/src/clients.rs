@@ -87,6 +87,13 @@ impl Clients {
         }
     }
 
+    /// People of a restored cluster know what the former ones did.
+    pub const fn go_on_after(&mut self, former: &Clients) {
+        self.deployed = true;
+        self.version = former.version;
+        self.created = former.created;
+    }
+
     /// A request is refused.
     pub fn refused(&mut self, request: RequestId) {
         self.refusals += 1;

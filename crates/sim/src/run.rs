@@ -26,6 +26,9 @@ const LIVENESS_MS_MAX: i64 = 2 * 3_600_000;
 /// Milliseconds between two looks whether everything has completed.
 const REST_CHECK_MS: i64 = 10_000;
 
+/// How long things go wrong in a restored world, in milliseconds.
+const RESTORED_FAULTY_MS: i64 = 90_000;
+
 /// Steps of a run at most, so that one that goes in circles ends.
 const STEPS_MAX: u64 = 4_000_000;
 
@@ -139,8 +142,14 @@ impl Report {
             }
         };
         let begin = world.now;
-        let lasted = drive(&mut world, 0);
+        let faulty_ms = if world.clients.arriving {
+            RESTORED_FAULTY_MS
+        } else {
+            0
+        };
+        let lasted = drive(&mut world, faulty_ms);
         self.add(&world, begin, lasted);
+        self.faulty_ms += faulty_ms;
         if let Some(found) = &mut self.found {
             found.violation.detail = format!(
                 "after the restore of backup {id}: {}",
@@ -254,8 +263,15 @@ fn restored_world(from: &World, id: CheckpointId) -> Check<World> {
     let stores = stores.collect::<Check<Vec<_>>>()?;
     let mut settings = from.settings.clone();
     settings.seed ^= id.0 as u64;
-    let mut world = World::new(settings, Rates::CALM, from.now, stores)?;
-    world.calm_clients();
+    // Some go on in a world without faults, some in one that is as bad as before.
+    let calm = settings.seed % 2 == 0;
+    let rates = if calm { Rates::CALM } else { settings.rates };
+    let mut world = World::new(settings, rates, from.now, stores)?;
+    if calm {
+        world.calm_clients();
+    }
+    world.clients.go_on_after(&from.clients);
+    world.backups.go_on_after(id);
     Ok(world)
 }
 
