@@ -6,6 +6,9 @@ use std::time::Instant;
 use clap::Parser;
 use skep_sim::{Plant, Report, Settings, describe, fresh_seed, run};
 
+/// Seeds after which a long run tells how far it is.
+const PROGRESS_SEEDS: u64 = 200;
+
 /// Simulates clusters in which everything goes wrong, and checks that nothing is lost.
 #[derive(Debug, Parser)]
 #[command(name = "sim")]
@@ -55,6 +58,10 @@ fn main() -> ExitCode {
             );
         }
         add(&mut total, &report);
+        // A long run shows that it gets on.
+        if seeds.is_multiple_of(PROGRESS_SEEDS) {
+            summary(&total, seeds, begin);
+        }
         if let Some(found) = &report.found {
             println!("{}", describe(&settings, found));
             summary(&total, seeds, begin);

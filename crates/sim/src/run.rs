@@ -264,7 +264,7 @@ fn restored_world(from: &World, id: CheckpointId) -> Check<World> {
     let mut settings = from.settings.clone();
     settings.seed ^= id.0 as u64;
     // Some go on in a world without faults, some in one that is as bad as before.
-    let calm = settings.seed % 2 == 0;
+    let calm = settings.seed.is_multiple_of(2);
     let rates = if calm { Rates::CALM } else { settings.rates };
     let mut world = World::new(settings, rates, from.now, stores)?;
     if calm {
