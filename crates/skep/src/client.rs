@@ -24,6 +24,10 @@ const JOB_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_TIMEOUT: Duration = Duration::from_secs(10);
 /// A large deployment on a busy machine takes seconds; more is a broker that does not answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a deployment may take to reach every partition.
+const DISTRIBUTION_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often to ask for a process that is not there yet.
+const DISTRIBUTION_INTERVAL: Duration = Duration::from_millis(20);
 
 type Gateway = GatewayClient<Channel>;
 
@@ -135,16 +139,7 @@ pub async fn start(arguments: StartArguments) -> Result<(), Failure> {
         ..Default::default()
     };
     let keys: Vec<i64> = stream::iter(0..arguments.count)
-        .map(|_| {
-            let (mut gateway, request) = (gateway.clone(), request.clone());
-            async move {
-                Ok(gateway
-                    .create_process_instance(request)
-                    .await?
-                    .into_inner()
-                    .process_instance_key)
-            }
-        })
+        .map(|_| start_one(gateway.clone(), request.clone()))
         .buffer_unordered(IN_FLIGHT)
         .try_collect()
         .await
@@ -158,6 +153,27 @@ pub async fn start(arguments: StartArguments) -> Result<(), Failure> {
         ),
     }
     Ok(())
+}
+
+/// Starts an instance. A deployment is answered by the first partition and reaches the others a moment later, as with Zeebe; so a
+/// process that is not found at first is asked for again within a second.
+async fn start_one(
+    mut gateway: Gateway,
+    request: proto::CreateProcessInstanceRequest,
+) -> Result<i64, tonic::Status> {
+    let deadline = tokio::time::Instant::now() + DISTRIBUTION_TIMEOUT;
+    loop {
+        match gateway.create_process_instance(request.clone()).await {
+            Ok(answer) => return Ok(answer.into_inner().process_instance_key),
+            Err(status)
+                if status.code() == tonic::Code::NotFound
+                    && tokio::time::Instant::now() < deadline =>
+            {
+                tokio::time::sleep(DISTRIBUTION_INTERVAL).await;
+            }
+            Err(status) => return Err(status),
+        }
+    }
 }
 
 /// `skep work`.

@@ -62,7 +62,7 @@ fn directives_of(rust_log: Option<&str>, level: Option<&str>) -> String {
 /// Libraries say at `info` what only their developers want to know.
 fn quiet(level: &str) -> String {
     match level {
-        "info" => "info,openraft=warn".to_owned(),
+        "info" => "info,openraft=error".to_owned(),
         level => level.to_owned(),
     }
 }
@@ -83,8 +83,8 @@ mod tests {
     fn a_level_is_a_word_of_zeebe_and_a_wrong_one_is_info() {
         assert_eq!(directives_of(None, Some("DEBUG")), "debug");
         assert_eq!(directives_of(None, Some("fatal")), "error");
-        assert_eq!(directives_of(None, Some("chatty")), "info,openraft=warn");
-        assert_eq!(directives_of(None, None), "info,openraft=warn");
+        assert_eq!(directives_of(None, Some("chatty")), "info,openraft=error");
+        assert_eq!(directives_of(None, None), "info,openraft=error");
         assert_eq!(
             directives_of(Some("skep_raft=trace"), Some("error")),
             "skep_raft=trace"

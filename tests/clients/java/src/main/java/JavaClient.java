@@ -58,6 +58,12 @@ public final class JavaClient {
             .withResult()
             .requestTimeout(PATIENCE)
             .send();
+    result.exceptionally(
+        refusal -> {
+          // Else the jobs that do not come would be all that is seen.
+          refusal.printStackTrace();
+          return null;
+        });
     work(client, "first-step", List.of(4));
     publish(client, 4);
     work(client, "second-step", List.of(4));
