@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use skep_backup::{
     BackupId, BaseBackup, Cancel, ChunkIndex, Content, ContentError, DirtyChunks,
@@ -15,10 +16,14 @@ use skep_partition::{BOOKKEEPING_PREFIXES, Event, FrozenBackup, Inbox};
 use skep_protocol::CheckpointId;
 use skep_state::{KeyRange, Read, View};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::metrics::BackupMetrics;
 use crate::{VERSION, now_ms};
+
+/// How long the store may take to note that a backup failed.
+const NOTE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What all uploads of a node share.
 #[derive(Clone)]
@@ -161,45 +166,61 @@ impl Upload {
     async fn run(self) -> Result<(), String> {
         let partition = self.backup.partition.0;
         let running = self.settings.metrics.begin(partition, "take");
-        let result = self.upload().await;
+        let deadline = self.settings.limits.timeout + NOTE_PATIENCE;
+        let result = timeout(deadline, self.upload()).await;
+        let result = result.unwrap_or_else(|_| {
+            Err(format!(
+                "The backup store did not answer within {deadline:?}"
+            ))
+        });
         running.end(result.is_ok());
-        let failure = match result {
-            Ok(()) => return Ok(()),
-            Err(failure) => failure,
-        };
+        Notes::lock(&self.notes)
+            .since
+            .remove(&self.backup.checkpoint_id);
+        let Err(failure) = result else { return Ok(()) };
         warn!(
             partition,
             backup = self.backup.checkpoint_id.0,
             failure,
             "the backup failed"
         );
-        let options = self.options();
-        let identity = self.identity();
-        if let Err(error) = mark_failed(
+        self.note_failure(&failure).await;
+        Err(failure)
+    }
+
+    /// Tells the store's readers that the backup failed, if the store takes the note.
+    async fn note_failure(&self, failure: &str) {
+        let (options, identity) = (self.options(), self.identity());
+        let noted = mark_failed(
             &*self.settings.store,
             &identity,
-            &failure,
+            failure,
             now_ms(),
             &options.retry,
-        )
-        .await
-        {
-            warn!(partition, %error, "the backup store does not take the note that the backup failed; the partition's state has it");
-        }
-        Notes::lock(&self.notes)
-            .since
-            .remove(&self.backup.checkpoint_id);
-        Err(failure)
+        );
+        let problem = match timeout(NOTE_PATIENCE, noted).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {NOTE_PATIENCE:?}"),
+        };
+        let partition = self.backup.partition.0;
+        warn!(
+            partition,
+            problem,
+            "the backup store does not take the note that the backup failed; the partition's state has it"
+        );
     }
 
     async fn upload(&self) -> Result<(), String> {
         let store = &self.settings.store;
         let options = self.options();
+        let time = self.backup.time.max(0) as u64;
         let request = UploadRequest {
             identity: self.identity(),
             content: Arc::new(ViewContent(self.backup.view.clone())),
             base: self.base.clone(),
-            now_ms: Arc::new(now_ms),
+            // Never before the checkpoint, so that a restored partition's clock does not go back.
+            now_ms: Arc::new(move || now_ms().max(time)),
             cancel: self.cancel.clone(),
         };
         let draft = upload_chunks(store, &request, &options)

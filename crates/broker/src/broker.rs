@@ -35,6 +35,9 @@ use crate::{BrokerError, disk, open_configured_store};
 /// How often unused chunks are collected.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
+/// How long a start waits for all partitions to lead.
+const LEADER_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Where a broker listens.
 #[derive(Debug, Clone, Copy)]
 pub struct Listening {
@@ -136,6 +139,7 @@ impl Broker {
                 stopped,
             )));
         }
+        await_leaders(&partitions).await;
         let listening = Listening {
             gateway,
             management,
@@ -156,6 +160,11 @@ impl Broker {
     /// Where it listens.
     pub fn listening(&self) -> Listening {
         self.listening
+    }
+
+    /// Waits until every partition leads or has failed: from then on clients are served.
+    pub async fn settled(&self) {
+        self.partitions.settled().await;
     }
 
     /// Stops in order: clients first, then partitions with everything written back, then the log.
@@ -288,6 +297,20 @@ async fn start_partition(
     };
     ReplicaThread::spawn(format!("partition-{id}"), replica, receiver, ended)
         .map_err(|error| error.to_string())
+}
+
+/// Waits until every partition leads or has failed, so that "running" means that commands are taken. A partition that replays
+/// a long log may take longer than the patience; the broker then runs while it goes on.
+async fn await_leaders(partitions: &Partitions) {
+    let end = tokio::time::Instant::now() + LEADER_PATIENCE;
+    let settled = || {
+        partitions
+            .iter()
+            .all(|partition| partition.leads() || partition.failure().is_some())
+    };
+    while !settled() && tokio::time::Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 fn start_disk_watch(

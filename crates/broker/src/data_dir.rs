@@ -9,11 +9,15 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use skep_backup::{DataDirState, inspect_data_dir};
 use tracing::info;
 
 use crate::BrokerError;
+
+/// How long to wait for a broker that is being killed to let the directory go.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A data directory that this process owns.
 pub struct DataDir {
@@ -47,7 +51,7 @@ impl DataDir {
             "create {}",
             lock_path.display()
         )))?;
-        match lock.try_lock() {
+        match lock_within(&lock, LOCK_PATIENCE) {
             Ok(()) => Ok(DataDir {
                 path: path.to_owned(),
                 _lock: lock,
@@ -74,6 +78,18 @@ impl DataDir {
     /// Where the store of a partition is.
     pub fn partition(&self, partition: u32) -> PathBuf {
         partition_directory(&self.path, partition)
+    }
+}
+
+fn lock_within(lock: &File, patience: Duration) -> Result<(), TryLockError> {
+    let end = Instant::now() + patience;
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(20))
+            }
+            result => return result,
+        }
     }
 }
 

@@ -25,6 +25,9 @@ use crate::requests::Requests;
 /// How long chunks that nothing refers to are kept: longer than any upload takes.
 const COLLECT_GRACE: std::time::Duration = std::time::Duration::from_secs(12 * 60 * 60);
 
+/// Pause before a partition without leader is asked again.
+const LEADER_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// This node behind the management API.
 pub struct ManagedNode {
     /// Its partitions.
@@ -58,12 +61,29 @@ impl ManagedNode {
         })
     }
 
+    /// Asks until somebody leads the partition; the API's own time-out bounds that.
     async fn checkpoint(
         &self,
         partition: u32,
         id: BackupId,
     ) -> Result<CheckpointAnswer, RequestError> {
         let target = self.partition(partition)?;
+        loop {
+            match self.try_checkpoint(target, id).await {
+                Err(RequestError::NoLeader(_)) if target.failure().is_none() => {
+                    tokio::time::sleep(LEADER_PAUSE).await
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_checkpoint(
+        &self,
+        target: &Partition,
+        id: BackupId,
+    ) -> Result<CheckpointAnswer, RequestError> {
+        let partition = target.id.0;
         let value = values::Checkpoint {
             checkpoint_id: id.0 as i64,
             checkpoint_position: Position::NONE.0,
@@ -79,9 +99,7 @@ impl ManagedNode {
             Ok(Ok(Ok(event))) => Ok(answer(&event)),
             Ok(Ok(Err(rejection))) => Err(RequestError::Failed(rejection.to_string())),
             Ok(Err(refusal)) => Err(refused(partition, &refusal)),
-            Err(_) => Err(RequestError::NoLeader(format!(
-                "Partition {partition} stopped before it answered"
-            ))),
+            Err(_) => Err(stopped(partition)),
         }
     }
 }

@@ -7,7 +7,7 @@ use skep_gateway::{BrokerInfo, Health, PartitionInfo, Topology};
 use skep_partition::{Event, Inbox, Inspection, Role};
 use skep_protocol::{NodeId, PartitionId};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// One partition's replica on this node.
 pub struct Partition {
@@ -77,6 +77,7 @@ pub struct Partitions {
     host: String,
     all: Vec<Partition>,
     topology: RwLock<Arc<Topology>>,
+    changed: Notify,
 }
 
 /// Zeebe's default port between gateways and brokers: Topology must show one. Nothing listens there in a single broker.
@@ -90,6 +91,7 @@ impl Partitions {
             host,
             all,
             topology: RwLock::default(),
+            changed: Notify::new(),
         };
         partitions.refresh_topology();
         partitions
@@ -132,6 +134,22 @@ impl Partitions {
         }
     }
 
+    /// Waits until each replica has found its role, or has failed.
+    pub async fn settled(&self) {
+        loop {
+            // Registered before looking, so that no change is missed in between.
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self
+                .iter()
+                .all(|partition| partition.leads() || partition.failure().is_some())
+            {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// The cluster as known at present.
     pub fn topology(&self) -> Arc<Topology> {
         self.topology
@@ -167,5 +185,6 @@ impl Partitions {
             .topology
             .write()
             .unwrap_or_else(PoisonError::into_inner) = topology;
+        self.changed.notify_waiters();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use rustc_hash::FxHashMap;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -23,13 +24,20 @@ impl Document {
             return Ok(Document::default());
         }
         let raw: RawEntries<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let mut document = Document {
-            entries: Vec::with_capacity(raw.0.len()),
-        };
+        let mut entries: Vec<(String, String)> = Vec::with_capacity(raw.0.len());
+        // Only asked by name, never gone through, so that its order does not matter.
+        let mut places: FxHashMap<String, usize> = FxHashMap::default();
         for (name, value) in raw.0 {
-            document.set(name, compact(value.get()));
+            let value = compact(value.get());
+            match places.get(&name) {
+                Some(place) => entries[*place].1 = value,
+                None => {
+                    places.insert(name.clone(), entries.len());
+                    entries.push((name, value));
+                }
+            }
         }
-        Ok(document)
+        Ok(Document { entries })
     }
 
     /// Takes a client's document apart, or says why it is refused.
@@ -51,13 +59,6 @@ impl Document {
     /// Whether it has no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
-    }
-
-    fn set(&mut self, name: String, value: String) {
-        match self.entries.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, other)) => *other = value,
-            None => self.entries.push((name, value)),
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use skep_protocol::{
 };
 use tracing::info;
 
-use crate::limits::ANNOUNCED_TYPES_MAX;
+use crate::limits::{ANNOUNCED_TYPES_MAX, DUE_POLL_MS};
 use crate::replica::Replica;
 use crate::{Consensus, Effects, Refusal, ReplicaError, Role};
 use skep_engine::Send;
@@ -60,6 +60,16 @@ pub(crate) struct Leading {
     pub due_unknown: bool,
     /// When the last look was.
     pub due_polled_at: i64,
+}
+
+impl Leading {
+    /// When to look for what is due at the earliest. A clock that was set back does not make it wait.
+    pub fn next_poll(&self, now: i64) -> i64 {
+        if self.due_polled_at > now {
+            return now;
+        }
+        self.due_polled_at.saturating_add(DUE_POLL_MS)
+    }
 }
 
 /// What happens once a batch is applied.
@@ -152,6 +162,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     pub(crate) fn lose_leadership(&mut self, refusal: &Refusal) {
         let former = std::mem::replace(&mut self.leadership, Leadership::Follower);
         self.overlay.drop_pending();
+        self.forget_evaluations();
         if let Leadership::Leading(leading) = former {
             for request in leading
                 .in_flight

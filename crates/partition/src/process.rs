@@ -14,7 +14,7 @@ use tracing::{error, warn};
 use crate::backups::checkpoint_command;
 use crate::leader::{InFlight, Leadership, Leading};
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCHES_IN_FLIGHT_MAX, CLOCK_STEP_MS_MAX, DUE_POLL_MS,
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCHES_IN_FLIGHT_MAX, CLOCK_STEP_MS_MAX,
     UNFLUSHED_BYTES_MAX,
 };
 use crate::replica::Replica;
@@ -59,15 +59,12 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     /// Looks for what is due, at most every [`DUE_POLL_MS`], and puts it before what waits.
     fn feed_due(&mut self) -> Result<(), ReplicaError> {
         let now = self.now;
+        let time = self.batch_time();
         let leading = self.leading();
-        let wanted = leading.due_unknown || leading.due_at.is_some_and(|at| at <= now);
-        if !wanted
-            || now.saturating_sub(leading.due_polled_at) < DUE_POLL_MS
-            || !leading.in_flight.is_empty() && !self.has_room()
-        {
+        let wanted = leading.due_unknown || leading.due_at.is_some_and(|at| at <= time);
+        if !wanted || now < leading.next_poll(now) || !self.has_room() {
             return Ok(());
         }
-        let time = self.batch_time();
         let due = self.engine.due(&self.overlay, time)?;
         let leading = self.leading();
         leading.due_polled_at = now;
@@ -84,11 +81,11 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         let Leadership::Leading(leading) = &self.leadership else {
             return None;
         };
-        let polled = leading.due_polled_at.saturating_add(DUE_POLL_MS);
-        let due = if leading.due_unknown {
-            Some(polled)
-        } else {
-            leading.due_at.map(|at| at.max(polled))
+        // Without room nothing can be done before the next event, which makes room.
+        let due = match leading.due_unknown {
+            _ if !self.has_room() => None,
+            true => Some(leading.next_poll(self.now)),
+            false => leading.due_at.map(|at| at.max(leading.next_poll(self.now))),
         };
         [due, self.resend.overdue_at()].into_iter().flatten().min()
     }
@@ -214,6 +211,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
                     message,
                     "processing a command failed unexpectedly; it is rejected and its instance banned"
                 );
+                self.forget_evaluations();
                 let mut txn = Transaction::new(&self.overlay);
                 let outcome = self
                     .engine

@@ -79,10 +79,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
                 known: STATE_VERSION,
             });
         }
-        let engine = Engine::new(EngineConfig {
-            partition: config.partition,
-            partition_count: config.partition_count,
-        });
+        let engine = new_engine(&config);
         Ok(Replica {
             draws: config.seed,
             config,
@@ -266,6 +263,12 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         &mut self.consensus
     }
 
+    /// What the engine keeps in memory may follow from writes that have just been dropped: their keys are given again, to
+    /// other things.
+    pub(crate) fn forget_evaluations(&mut self) {
+        self.engine = new_engine(&self.config);
+    }
+
     fn proposal_refused(&mut self, reason: &str) {
         warn!(
             reason,
@@ -277,6 +280,14 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             self.became_leader(term);
         }
     }
+}
+
+/// An engine that has evaluated nothing yet.
+fn new_engine(config: &ReplicaConfig) -> Engine {
+    Engine::new(EngineConfig {
+        partition: config.partition,
+        partition_count: config.partition_count,
+    })
 }
 
 /// What can be seen of a replica between two events.
