@@ -8,7 +8,8 @@ fn source(yaml: &str, environment: &[(&str, &str)]) -> Source {
     let environment = environment
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Source::new("config/application.yaml", yaml, environment).unwrap()
+    Source::new("config/application.yaml", yaml, environment)
+        .expect("the YAML of a test can be read")
 }
 
 fn config(yaml: &str, environment: &[(&str, &str)]) -> Result<BrokerConfig, ConfigError> {

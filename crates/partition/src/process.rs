@@ -144,15 +144,15 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     /// The next input; an envelope of a sender with a higher checkpoint has that checkpoint taken first.
     fn next_input(&mut self) -> Result<Option<Input>, ReplicaError> {
-        if let Some(Input::Envelope(envelope)) = self.queue.front() {
-            if envelope.checkpoint_id > checkpoint::latest(&self.overlay)?.id {
-                let create = checkpoint_command(
-                    CheckpointIntent::Create,
-                    envelope.checkpoint_id,
-                    String::new(),
-                );
-                return Ok(Some(Input::Internal(create)));
-            }
+        if let Some(Input::Envelope(envelope)) = self.queue.front()
+            && envelope.checkpoint_id > checkpoint::latest(&self.overlay)?.id
+        {
+            let create = checkpoint_command(
+                CheckpointIntent::Create,
+                envelope.checkpoint_id,
+                String::new(),
+            );
+            return Ok(Some(Input::Internal(create)));
         }
         let input = self.queue.pop_front();
         if matches!(input, Some(Input::Client { .. })) {

@@ -1,5 +1,7 @@
 //! One broker as its operator sees it: start, work, back up, lose everything, restore, go on.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 mod common;
 
 use std::process::Stdio;

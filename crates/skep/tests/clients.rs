@@ -1,5 +1,7 @@
 //! Unmodified clients: each runs its workflow before a backup and goes on after the restore (tests/clients/README.md).
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 mod common;
 
 use std::process::Command;

@@ -1,5 +1,7 @@
 //! The conformance corpus against a real broker: what passes is listed, and stays so.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 mod common;
 
 use std::collections::BTreeSet;
@@ -24,7 +26,8 @@ fn every_scenario_that_is_listed_passes() {
         expected.len() > 10,
         "the list of passing scenarios is nearly empty"
     );
-    let place = Place::without_store(3);
+    // One partition, because a deployment reaches the others a moment after its answer, and the runner does not wait for that.
+    let place = Place::without_store(1);
     let broker = place.start();
     let address = place.variable("ZEEBE_ADDRESS");
     let python = repository().join(".tools/venv/bin/python");

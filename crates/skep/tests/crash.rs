@@ -3,6 +3,8 @@
 //!
 //! `SKEP_CRASH_KILLS=200 cargo test --release -p skep --test crash` kills 200 times.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 mod common;
 
 use std::collections::BTreeMap;

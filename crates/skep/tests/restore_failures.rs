@@ -1,5 +1,7 @@
 //! Every way in which a restore can fail: its exit code, its message, the data directory as it was. docs/failures.md has the table.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 mod common;
 
 use std::fs;

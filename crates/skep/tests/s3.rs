@@ -1,5 +1,7 @@
 //! Backup and restore with a real S3 server, versitygw, which `./test` installs.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 mod common;
 
 use std::net::{TcpListener, TcpStream};

@@ -2,6 +2,8 @@
 //!
 //! Blocks marked `sh broker` are what the first terminal runs until Ctrl-C, blocks marked `sh tour` what the second one runs.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 mod common;
 
 use std::os::unix::fs::symlink;
