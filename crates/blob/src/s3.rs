@@ -423,7 +423,9 @@ impl Answer {
             (E::NotFound { .. }, _) => BlobErrorKind::NotFound,
             (E::AlreadyExists { .. }, _) => BlobErrorKind::AlreadyExists,
             (E::Precondition { .. } | E::NotModified { .. }, _) => BlobErrorKind::Changed,
-            (E::PermissionDenied { .. } | E::Unauthenticated { .. }, _) => {
+            // A refused listing arrives as a generic error: only the code tells.
+            (E::PermissionDenied { .. } | E::Unauthenticated { .. }, _)
+            | (_, Some("AccessDenied" | "InvalidAccessKeyId" | "SignatureDoesNotMatch")) => {
                 BlobErrorKind::Unauthorized
             }
             // See `connect`: this is how a 501 arrives here.
@@ -502,6 +504,22 @@ mod tests {
              <StringToSign>secret</StringToSign></Error>",
         );
         assert_eq!(Answer::of(&e).text(), "SignatureDoesNotMatch: Not yours.");
+    }
+
+    #[test]
+    fn a_refused_listing_is_unauthorized() {
+        for code in [
+            "AccessDenied",
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+        ] {
+            let e = generic(&format!("<Error><Code>{code}</Code></Error>"));
+            assert_eq!(
+                Answer::of(&e).kind(&e),
+                BlobErrorKind::Unauthorized,
+                "{code}"
+            );
+        }
     }
 
     #[test]

@@ -35,9 +35,6 @@ use crate::{BrokerError, disk, open_configured_store};
 /// How often unused chunks are collected.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// How long a start waits for all partitions to lead.
-const LEADER_PATIENCE: Duration = Duration::from_secs(10);
-
 /// Where a broker listens.
 #[derive(Debug, Clone, Copy)]
 pub struct Listening {
@@ -139,7 +136,6 @@ impl Broker {
                 stopped,
             )));
         }
-        await_leaders(&partitions).await;
         let listening = Listening {
             gateway,
             management,
@@ -297,20 +293,6 @@ async fn start_partition(
     };
     ReplicaThread::spawn(format!("partition-{id}"), replica, receiver, ended)
         .map_err(|error| error.to_string())
-}
-
-/// Waits until every partition leads or has failed, so that "running" means that commands are taken. A partition that replays
-/// a long log may take longer than the patience; the broker then runs while it goes on.
-async fn await_leaders(partitions: &Partitions) {
-    let end = tokio::time::Instant::now() + LEADER_PATIENCE;
-    let settled = || {
-        partitions
-            .iter()
-            .all(|partition| partition.leads() || partition.failure().is_some())
-    };
-    while !settled() && tokio::time::Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
 }
 
 fn start_disk_watch(

@@ -38,8 +38,13 @@ pub async fn run(arguments: ConfigArguments) -> Result<(), Failure> {
             return Ok(());
         }
     };
-    announce(&config, broker.listening(), format);
-    let signal = interrupts.next().await;
+    let signal = tokio::select! {
+        () = broker.settled() => {
+            announce(&config, broker.listening(), format);
+            interrupts.next().await
+        }
+        signal = interrupts.next() => signal,
+    };
     info!(signal, "stopping; a second signal stops at once");
     tokio::select! {
         () = broker.stop() => Ok(()),

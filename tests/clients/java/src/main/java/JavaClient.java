@@ -1,11 +1,13 @@
 import io.camunda.zeebe.client.ZeebeClient;
 import io.camunda.zeebe.client.api.ZeebeFuture;
 import io.camunda.zeebe.client.api.response.ProcessInstanceResult;
+import io.camunda.zeebe.client.api.worker.JobWorker;
 import java.time.Duration;
-import java.util.List;
+import java.util.HashSet;
 import java.util.Map;
-import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.CountDownLatch;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 /** The workflow of README.md with the Java client. Arguments: phase, path of process.bpmn. */
@@ -41,35 +43,34 @@ public final class JavaClient {
           .send()
           .join();
     }
-    work(client, "first-step", List.of(1, 2, 3));
+    try (Worker first = new Worker(client, "first-step")) {
+      first.expect(1, 2, 3);
+    }
   }
 
   private static void after(final ZeebeClient client) throws Exception {
-    for (int order = 1; order <= 3; order++) {
-      publish(client, order);
-    }
-    work(client, "second-step", List.of(1, 2, 3));
-    final ZeebeFuture<ProcessInstanceResult> result =
-        client
-            .newCreateInstanceCommand()
-            .bpmnProcessId("client-tour")
-            .latestVersion()
-            .variables(Map.of("order", 4))
-            .withResult()
-            .requestTimeout(PATIENCE)
-            .send();
-    result.exceptionally(
-        refusal -> {
-          // Else the jobs that do not come would be all that is seen.
-          refusal.printStackTrace();
-          return null;
-        });
-    work(client, "first-step", List.of(4));
-    publish(client, 4);
-    work(client, "second-step", List.of(4));
-    final Map<String, Object> variables = result.join().getVariablesAsMap();
-    if (!Boolean.TRUE.equals(variables.get("second-step"))) {
-      throw new IllegalStateException("unexpected result " + variables);
+    try (Worker first = new Worker(client, "first-step");
+        Worker second = new Worker(client, "second-step")) {
+      for (int order = 1; order <= 3; order++) {
+        publish(client, order);
+      }
+      second.expect(1, 2, 3);
+      final ZeebeFuture<ProcessInstanceResult> result =
+          client
+              .newCreateInstanceCommand()
+              .bpmnProcessId("client-tour")
+              .latestVersion()
+              .variables(Map.of("order", 4))
+              .withResult()
+              .requestTimeout(PATIENCE)
+              .send();
+      first.expect(4);
+      publish(client, 4);
+      second.expect(4);
+      final Map<String, Object> variables = result.join().getVariablesAsMap();
+      if (!Boolean.TRUE.equals(variables.get("second-step"))) {
+        throw new IllegalStateException("unexpected result " + variables);
+      }
     }
   }
 
@@ -77,30 +78,43 @@ public final class JavaClient {
     client.newPublishMessageCommand().messageName("paid").correlationKey(String.valueOf(order)).send().join();
   }
 
-  /** Completes one job for each of these orders. */
-  private static void work(final ZeebeClient client, final String type, final List<Integer> expected)
-      throws InterruptedException {
-    final List<Integer> orders = new CopyOnWriteArrayList<>();
-    final CountDownLatch left = new CountDownLatch(expected.size());
-    try (var worker =
-        client
-            .newWorker()
-            .jobType(type)
-            .handler(
-                (jobs, job) -> {
-                  jobs.newCompleteCommand(job).variables(Map.of(type, true)).send().join();
-                  orders.add((Integer) job.getVariablesAsMap().get("order"));
-                  left.countDown();
-                })
-            .maxJobsActive(expected.size())
-            .timeout(PATIENCE)
-            .open()) {
-      if (!left.await(PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
-        throw new IllegalStateException("expected jobs of " + expected + ", got " + orders);
+  /**
+   * Completes jobs of a type and remembers whose they were. One worker serves the whole phase: a closed worker of this client still
+   * takes the jobs that its last request for jobs brings.
+   */
+  private static final class Worker implements AutoCloseable {
+    private final String type;
+    private final BlockingQueue<Integer> orders = new LinkedBlockingQueue<>();
+    private final JobWorker worker;
+
+    private Worker(final ZeebeClient client, final String type) {
+      this.type = type;
+      worker =
+          client
+              .newWorker()
+              .jobType(type)
+              .handler(
+                  (jobs, job) -> {
+                    jobs.newCompleteCommand(job).variables(Map.of(type, true)).send().join();
+                    orders.add((Integer) job.getVariablesAsMap().get("order"));
+                  })
+              .timeout(PATIENCE)
+              .open();
+    }
+
+    private void expect(final Integer... expected) throws InterruptedException {
+      final Set<Integer> left = new HashSet<>(Set.of(expected));
+      while (!left.isEmpty()) {
+        final Integer order = orders.poll(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        if (order == null || !left.remove(order)) {
+          throw new IllegalStateException("expected jobs " + type + " of " + left + ", got " + order);
+        }
       }
     }
-    if (!orders.stream().sorted().toList().equals(expected)) {
-      throw new IllegalStateException("expected jobs of " + expected + ", got " + orders);
+
+    @Override
+    public void close() {
+      worker.close();
     }
   }
 }
