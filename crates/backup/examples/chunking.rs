@@ -1,6 +1,6 @@
 //! Measure a backup of workflow-like pairs into a directory: first, unchanged, and after 1 % of changes; and a restore.
 //!
-//! `cargo run --release -p skep-backup --example bench -- DIRECTORY [MEGABYTES]`
+//! `cargo run --release -p skep-backup --example chunking -- DIRECTORY [MEGABYTES]`
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

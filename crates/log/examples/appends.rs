@@ -1,5 +1,5 @@
 //! Appends per second and latency with real syncs: groups x entries per append, 256 bytes each,
-//! one append in flight per group. `cargo run --release -p skep-log --example bench -- DIR`
+//! one append in flight per group. `cargo run --release -p skep-log --example appends -- DIR`
 
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};

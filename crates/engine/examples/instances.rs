@@ -1,6 +1,6 @@
 //! How fast the engine is by itself: instances of a process with one service task, created, activated and completed.
 //!
-//! `cargo run --release -p skep-engine --example bench -- [instances] [jobs per activation]`
+//! `cargo run --release -p skep-engine --example instances -- [instances] [jobs per activation]`
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
