@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use prost::Message as _;
 use skep_backup::chunk::PairRun;
 use skep_backup::{
-    BackupId, DataDirState, Incarnation, PartitionManifest, Progress, RestorableBackup,
+    BackupId, Cancel, DataDirState, Incarnation, PartitionManifest, Progress, RestorableBackup,
     RestoreError, RestoreMarker, RestoreOptions, RestoreSink, RestoreTarget, RetryPolicy,
     SinkError, find_restorable, inspect_data_dir, restore_partition,
 };
@@ -40,13 +40,14 @@ pub enum Restored {
     },
 }
 
-/// Rebuilds the data directory from backup `id`, or says what would be done. A failure leaves the directory as it was.
+/// Rebuilds the data directory from backup `id`, or says what would be done. A failure, and `cancel`, leave the directory as it was.
 pub async fn restore(
     config: &BrokerConfig,
     store: &BlobRef,
     id: BackupId,
     dry_run: bool,
     progress: Arc<dyn Progress>,
+    cancel: Cancel,
 ) -> Result<Restored, RestoreError> {
     let directory = &config.data.directory;
     // Looked at first: a second run over a successful one needs no store, and a full directory no download.
@@ -88,7 +89,7 @@ pub async fn restore(
     let Some(target) = RestoreTarget::begin(directory, id)? else {
         return Ok(Restored::Already);
     };
-    match fill(&backup, store, target.staging(), &progress).await {
+    match fill(&backup, store, target.staging(), &progress, &cancel).await {
         Ok(()) => {
             target.commit(&marker(&backup, id))?;
             Ok(Restored::Done)
@@ -129,20 +130,36 @@ async fn find(
     }
 }
 
-/// Restores all partitions at once below `staging`.
+/// Restores all partitions at once below `staging`. When one fails the others are asked to stop, and are waited for: whoever
+/// empties the directory afterwards must not meet a sink that still writes.
 async fn fill(
     backup: &RestorableBackup,
     store: &BlobRef,
     staging: &Path,
     progress: &Arc<dyn Progress>,
+    cancel: &Cancel,
 ) -> Result<(), RestoreError> {
-    let options = RestoreOptions::default();
-    try_join_all(backup.partitions.iter().map(|manifest| async {
-        let sink = StoreSink::begin(staging, manifest)?;
-        restore_partition(store, manifest, Box::new(sink), &**progress, &options).await
+    let options = RestoreOptions {
+        cancel: cancel.clone(),
+        ..RestoreOptions::default()
+    };
+    let restored = join_all(backup.partitions.iter().map(|manifest| async {
+        let restored = match StoreSink::begin(staging, manifest) {
+            Ok(sink) => {
+                restore_partition(store, manifest, Box::new(sink), &**progress, &options).await
+            }
+            Err(error) => Err(error),
+        };
+        if restored.is_err() {
+            options.cancel.cancel();
+        }
+        restored
     }))
-    .await?;
-    Ok(())
+    .await;
+    let mut failures: Vec<RestoreError> = restored.into_iter().filter_map(Result::err).collect();
+    // The cause, rather than those that stopped because of it.
+    failures.sort_by_key(|failure| matches!(failure, RestoreError::Cancelled));
+    failures.into_iter().next().map_or(Ok(()), Err)
 }
 
 fn marker(backup: &RestorableBackup, id: BackupId) -> RestoreMarker {

@@ -1,11 +1,12 @@
 //! `skep restore`.
 
 use std::io::IsTerminal;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use skep_backup::{PartitionId, Progress, RestoreError};
+use skep_backup::{Cancel, PartitionId, Progress, RestoreError};
 use skep_broker::{Restored, open_blob_store, restore};
 use tracing::{info, warn};
 
@@ -44,9 +45,26 @@ pub async fn run(arguments: RestoreArguments) -> Result<(), Failure> {
     } else {
         Arc::new(Lines::default())
     };
+    let cancel = Cancel::new();
+    let mut restoring = pin!(restore(
+        &config,
+        &store,
+        id,
+        arguments.dry_run,
+        progress,
+        cancel.clone()
+    ));
     let restored = tokio::select! {
-        restored = restore(&config, &store, id, arguments.dry_run, progress) => restored,
-        signal = interrupts.next() => return Err(interrupted(signal)),
+        restored = &mut restoring => restored,
+        signal = interrupts.next() => {
+            info!(signal, "stopping the restore");
+            cancel.cancel();
+            tokio::select! {
+                restored = restoring => restored,
+                // A store that does not answer holds the orderly way up.
+                _ = interrupts.next() => return Err(stopped_at_once()),
+            }
+        }
     };
     match restored? {
         Restored::Done => info!("Successfully restored broker from backup {id}"),
@@ -69,13 +87,10 @@ pub async fn run(arguments: RestoreArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The restore is dropped where it is: its marker stays, so that no broker starts on what it has written so far.
-fn interrupted(signal: &str) -> Failure {
+fn stopped_at_once() -> Failure {
     Failure::new(
         Code::Restore(RestoreError::Cancelled.exit_code()),
-        format!(
-            "{signal} interrupted the restore. Run it again: it removes what it has written and begins anew"
-        ),
+        "the restore was stopped at once. Run it again: it removes what it has written and begins anew",
     )
 }
 

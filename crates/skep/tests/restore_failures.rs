@@ -122,6 +122,18 @@ fn a_missing_chunk_is_21() {
 }
 
 #[test]
+fn a_partition_that_fails_stops_the_others_before_anything_is_removed() {
+    let place = with_backup(8);
+    let chunk = backup_files(&place, "chunks").remove(0);
+    fs::remove_file(&chunk).unwrap();
+    for _ in 0..10 {
+        let (code, text) = place.fails(&["restore", "--backupId=1"]);
+        assert_eq!(code, 21, "{text}");
+        assert_eq!(fs::read_dir(place.data()).map_or(0, Iterator::count), 0);
+    }
+}
+
+#[test]
 fn a_damaged_manifest_is_20() {
     let place = with_backup(1);
     let manifests = backup_files(&place, "manifest");
