@@ -58,18 +58,46 @@ impl Read for Transaction<'_> {
     }
 }
 
+/// Longest key that every store takes. Texts of users are part of keys (variable names, correlation keys); one that is longer
+/// ends the evaluation of its command here, where it is caught, and not the write-back of the whole partition.
+pub const KEY_BYTES_MAX: usize = 32 << 10;
+
+fn checked(key: &[u8]) -> Bytes {
+    assert!(
+        key.len() <= KEY_BYTES_MAX,
+        "a name, id or key is too long: {} bytes, at most {KEY_BYTES_MAX} are possible",
+        key.len()
+    );
+    Bytes::copy_from_slice(key)
+}
+
 impl Txn for Transaction<'_> {
     fn insert(&mut self, key: &[u8], value: Vec<u8>) {
-        self.writes
-            .write(Bytes::copy_from_slice(key), Op::Insert(value.into()));
+        self.writes.write(checked(key), Op::Insert(value.into()));
     }
 
     fn put(&mut self, key: &[u8], value: Vec<u8>) {
-        self.writes
-            .write(Bytes::copy_from_slice(key), Op::Put(value.into()));
+        self.writes.write(checked(key), Op::Put(value.into()));
     }
 
     fn delete(&mut self, key: &[u8]) {
-        self.writes.write(Bytes::copy_from_slice(key), Op::Delete);
+        self.writes.write(checked(key), Op::Delete);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::MemoryStore;
+
+    #[test]
+    #[should_panic(expected = "too long: 32769 bytes")]
+    fn a_key_that_no_store_takes_ends_the_evaluation() {
+        let overlay = Overlay::new(Arc::new(MemoryStore::default()));
+        let mut txn = Transaction::new(&overlay);
+        txn.put(&vec![1; KEY_BYTES_MAX], Vec::new());
+        txn.put(&vec![1; KEY_BYTES_MAX + 1], Vec::new());
     }
 }
