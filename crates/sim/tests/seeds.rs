@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use skep_sim::{Settings, describe, fresh_seed, run};
 
 /// Seconds spent on fresh seeds, unless `SKEP_SIM_SECONDS` says otherwise.
-const FRESH_SECONDS: u64 = 40;
+const FRESH_SECONDS: u64 = 20;
 
 fn check(seed: u64) {
     let settings = Settings::of_seed(seed, None);
