@@ -34,8 +34,5 @@ pub const DUE_POLL_MS: i64 = 20;
 /// Milliseconds without acknowledgement after which commands for another partition are sent again.
 pub const RESEND_MS: i64 = 1_000;
 
-/// How far the clock may jump forward between two batches before the jump is logged, in milliseconds.
-pub const CLOCK_STEP_MS_MAX: i64 = 60_000;
-
 /// Job types that a new leader announces. More are found by the gateways' own probes.
 pub const ANNOUNCED_TYPES_MAX: usize = 1000;

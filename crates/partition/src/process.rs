@@ -9,13 +9,12 @@ use skep_protocol::{
     WriteOp,
 };
 use skep_state::{Layer, Op, Transaction};
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::backups::checkpoint_command;
 use crate::leader::{InFlight, Leadership, Leading};
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCHES_IN_FLIGHT_MAX, CLOCK_STEP_MS_MAX,
-    UNFLUSHED_BYTES_MAX,
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCHES_IN_FLIGHT_MAX, UNFLUSHED_BYTES_MAX,
 };
 use crate::replica::Replica;
 use crate::{Consensus, Effects, ReplicaError};
@@ -92,19 +91,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     /// The leader's clock, never going back within the partition.
     fn batch_time(&mut self) -> i64 {
-        let now = self.now;
-        let last = self.leading().time;
-        if last > 0
-            && now - last > CLOCK_STEP_MS_MAX
-            && self.applied.position > 0
-            && !self.queue.is_empty()
-        {
-            warn!(
-                step_ms = now - last,
-                "the clock has moved far since the last batch"
-            );
-        }
-        now.max(last)
+        self.now.max(self.leading().time)
     }
 
     fn build_batch(&mut self) -> Result<(), ReplicaError> {
