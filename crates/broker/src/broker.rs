@@ -116,6 +116,7 @@ impl Broker {
             store: blob_store.clone(),
             backups_enabled: config.backup.enabled,
             metrics,
+            log: log.clone(),
             node_id: config.node_id,
         });
         let mut servers = Vec::new();

@@ -9,6 +9,7 @@ use skep_backup::{
 };
 use skep_blob::BlobRef;
 use skep_engine::tables::{backups, checkpoint};
+use skep_log::LogStore;
 use skep_management::{CheckpointAnswer, Health, KnownBackup, Node, PartitionReport, RequestError};
 use skep_partition::Refusal;
 use skep_protocol::{
@@ -40,6 +41,8 @@ pub struct ManagedNode {
     pub backups_enabled: bool,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// The node's log.
+    pub log: LogStore,
     /// This node's number.
     pub node_id: u32,
 }
@@ -262,7 +265,7 @@ impl Node for ManagedNode {
     }
 
     fn metrics(&self) -> String {
-        self.metrics.render(&self.partitions)
+        self.metrics.render(&self.partitions, &self.log.stats())
     }
 }
 

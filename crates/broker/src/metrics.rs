@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use skep_log::LogStats;
 
 use crate::partition::Partitions;
 
@@ -96,6 +97,46 @@ pub struct Metrics {
     checkpoint_position: Family<PartitionLabel, Gauge>,
     leads: Family<PartitionLabel, Gauge>,
     waiting: Family<PartitionLabel, Gauge>,
+    log: LogMetrics,
+}
+
+/// What the node's log has done since it was opened.
+struct LogMetrics {
+    written: Counter,
+    syncs: Counter,
+    bytes: Gauge,
+}
+
+impl LogMetrics {
+    fn register(registry: &mut Registry) -> LogMetrics {
+        let metrics = LogMetrics {
+            written: Counter::default(),
+            syncs: Counter::default(),
+            bytes: Gauge::default(),
+        };
+        registry.register(
+            "skep_log_written_bytes",
+            "Bytes written to the log",
+            metrics.written.clone(),
+        );
+        registry.register(
+            "skep_log_syncs",
+            "Times that the log was synced",
+            metrics.syncs.clone(),
+        );
+        registry.register(
+            "skep_log_bytes",
+            "Bytes of the log's files",
+            metrics.bytes.clone(),
+        );
+        metrics
+    }
+
+    fn set(&self, stats: &LogStats) {
+        self.written.inner().store(stats.written, Ordering::Relaxed);
+        self.syncs.inner().store(stats.syncs, Ordering::Relaxed);
+        self.bytes.set(stats.bytes as i64);
+    }
 }
 
 impl Metrics {
@@ -149,6 +190,7 @@ impl Metrics {
             "skep_inbox_commands",
             "Client commands that wait for the processor",
         );
+        let log = LogMetrics::register(&mut registry);
         Arc::new(Metrics {
             registry: Mutex::new(registry),
             backups,
@@ -156,11 +198,13 @@ impl Metrics {
             checkpoint_position,
             leads,
             waiting,
+            log,
         })
     }
 
     /// The text that Prometheus scrapes.
-    pub fn render(&self, partitions: &Partitions) -> String {
+    pub fn render(&self, partitions: &Partitions, log: &LogStats) -> String {
+        self.log.set(log);
         for partition in partitions.iter() {
             let label = PartitionLabel {
                 partition: partition.id.0,

@@ -44,6 +44,8 @@ pub struct LogStats {
     pub segments: usize,
     pub bytes: u64,
     pub syncs: u64,
+    /// Bytes written since the log was opened, headers and padding among them.
+    pub written: u64,
     pub frames: u64,
     pub queued_frames: usize,
     /// What keeps the oldest segment, if more than the one in use is there.
@@ -102,6 +104,7 @@ pub(crate) struct State {
     /// The writer will never ask the keeper for anything again.
     pub writer_ended: bool,
     pub syncs: u64,
+    pub written: u64,
     pub frames: u64,
 }
 
@@ -323,6 +326,7 @@ impl LogStore {
             segments: count,
             bytes,
             syncs: state.syncs,
+            written: state.written,
             frames: state.frames,
             queued_frames: state.queue.len(),
             oldest,
@@ -378,6 +382,7 @@ impl State {
             stop: Stop::No,
             writer_ended: false,
             syncs: 0,
+            written: 0,
             frames: 0,
         }
     }

@@ -172,7 +172,7 @@ impl Writer {
         }
         self.offset = end;
         self.sequence += 1;
-        let callbacks = self.account(batch.frames);
+        let callbacks = self.account(batch.frames, batch.bytes.len() as u64);
         self.encoder.give_back(batch.bytes);
         self.move_live_frames();
         for done in callbacks {
@@ -182,7 +182,7 @@ impl Writer {
     }
 
     /// Enters a durable batch into the ledger and lets segments go that nobody needs any more.
-    fn account(&mut self, frames: Vec<Placed>) -> Vec<OnDurable> {
+    fn account(&mut self, frames: Vec<Placed>, bytes: u64) -> Vec<OnDurable> {
         let shared = Arc::clone(&self.shared);
         let mut guard = shared.lock();
         let state = &mut *guard;
@@ -190,6 +190,7 @@ impl Writer {
             shared.set_full(state, None);
         }
         state.syncs += 1;
+        state.written += bytes;
         state.frames += frames.len() as u64;
         let cache_bytes = shared.options.cache_bytes;
         let mut callbacks = Vec::new();

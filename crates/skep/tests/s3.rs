@@ -4,12 +4,12 @@
 
 mod common;
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Place, repository};
+use common::{Place, free_port, repository};
 
 const ACCESS: &str = "the-access-key";
 const SECRET: &str = "the-secret-key";
@@ -22,11 +22,7 @@ struct S3 {
 
 impl S3 {
     fn start(root: &Path) -> S3 {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         std::fs::create_dir_all(root.join("backups")).unwrap();
         S3::start_on(root, port)
     }

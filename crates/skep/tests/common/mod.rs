@@ -2,16 +2,21 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 /// Only a hanging program needs as long; nothing is measured by it.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where the tests' servers listen.
+const PORTS: Range<u16> = 20_000..28_000;
 
 /// The program under test.
 pub const SKEP: &str = env!("CARGO_BIN_EXE_skep");
@@ -32,12 +37,20 @@ pub struct Place {
     management_port: u16,
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+/// A port for a server of this test, which stays its own: below the range from which the system gives ports to outgoing
+/// connections, and locked against the other tests, since a broker gives its port up whenever it is killed.
+pub fn free_port() -> u16 {
+    static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let locks = std::env::temp_dir().join("skep-test-ports");
+    std::fs::create_dir_all(&locks).unwrap();
+    for port in PORTS {
+        let lock = File::create(locks.join(port.to_string())).unwrap();
+        if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            HELD.lock().unwrap().push(lock);
+            return port;
+        }
+    }
+    panic!("no port is free in {PORTS:?}");
 }
 
 impl Place {
