@@ -9,8 +9,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    BusinessRuleTask, Element, ElementKind, EndEvent, EventType, Process, ScriptTask, ThrowEvent,
-    UserTaskImplementation,
+    Binding, BusinessRuleTask, Element, ElementKind, EndEvent, EventType, Process, ScriptTask,
+    ThrowEvent, UserTaskImplementation,
 };
 use crate::problem::Problem;
 
@@ -57,8 +57,10 @@ pub enum Feature {
     ManualTask,
     /// Task of no kind.
     UndefinedTask,
-    /// Call activity.
+    /// Call activity that calls the latest version.
     CallActivity,
+    /// Call activity that is bound to a certain version.
+    BoundCallActivity,
     /// Exclusive gateway.
     ExclusiveGateway,
     /// Parallel gateway.
@@ -103,6 +105,7 @@ impl Supported {
             Feature::BoundaryEvent(EventType::Error),
             Feature::EndEvent(EventType::None),
             Feature::SubProcess,
+            Feature::CallActivity,
             Feature::ServiceTask,
             Feature::ExclusiveGateway,
             Feature::ParallelGateway,
@@ -214,7 +217,10 @@ fn needed_by_kind(process: &Process, element: &Element) -> Option<Feature> {
         ElementKind::ReceiveTask(_) => Feature::ReceiveTask,
         ElementKind::ManualTask => Feature::ManualTask,
         ElementKind::Task => Feature::UndefinedTask,
-        ElementKind::CallActivity(_) => Feature::CallActivity,
+        ElementKind::CallActivity(call) => match call.binding {
+            Binding::Latest => Feature::CallActivity,
+            Binding::Deployment | Binding::VersionTag(_) => Feature::BoundCallActivity,
+        },
         ElementKind::ExclusiveGateway(_) => Feature::ExclusiveGateway,
         ElementKind::ParallelGateway => Feature::ParallelGateway,
         ElementKind::InclusiveGateway(_) if element.incoming.len() > 1 => Feature::InclusiveJoin,
@@ -252,6 +258,9 @@ impl Feature {
             Feature::ManualTask => "a manual task",
             Feature::UndefinedTask => "a task without a type",
             Feature::CallActivity => "a call activity",
+            Feature::BoundCallActivity => {
+                "a call activity with another binding than to the latest version"
+            }
             Feature::ExclusiveGateway => "an exclusive gateway",
             Feature::ParallelGateway => "a parallel gateway",
             Feature::InclusiveFork => "an inclusive gateway",

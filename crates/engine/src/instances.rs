@@ -52,6 +52,10 @@ pub(crate) struct ElementInstance {
     pub has_triggers: bool,
     /// Whether somebody waits for its result.
     pub has_awaited_result: bool,
+    /// Process instance that it has called and that has not ended.
+    pub called_process_instance_key: Key,
+    /// How many calls lie between its process instance and the one that nobody called.
+    pub call_depth: u32,
 }
 
 impl ElementInstance {
@@ -65,6 +69,16 @@ impl ElementInstance {
         instance.flow_scope_key = scope.key;
         instance.parent_process_instance_key = scope.parent_process_instance_key;
         instance.parent_element_instance_key = scope.parent_element_instance_key;
+        instance.call_depth = scope.call_depth;
+        instance
+    }
+
+    /// A new process instance, called by an element instance.
+    pub fn called(key: Key, process: Arc<Definition>, caller: &ElementInstance) -> ElementInstance {
+        let mut instance = ElementInstance::root(key, process);
+        instance.parent_process_instance_key = caller.process_instance_key;
+        instance.parent_element_instance_key = caller.key;
+        instance.call_depth = caller.call_depth + 1;
         instance
     }
 
@@ -87,6 +101,8 @@ impl ElementInstance {
             has_variables: false,
             has_triggers: false,
             has_awaited_result: false,
+            called_process_instance_key: Key::NONE,
+            call_depth: 0,
         }
     }
 
@@ -153,16 +169,14 @@ impl ElementInstance {
             state: stored.state(),
             children: stored.children,
             tokens: stored.tokens,
-            job_key: if stored.job_key == 0 {
-                Key::NONE
-            } else {
-                Key(stored.job_key)
-            },
+            job_key: key_or_none(stored.job_key),
             interrupted_by,
             terminated_up_to: Key(stored.terminated_up_to),
             has_variables: stored.has_variables,
             has_triggers: stored.has_triggers,
             has_awaited_result: stored.has_awaited_result,
+            called_process_instance_key: key_or_none(stored.called_process_instance_key),
+            call_depth: stored.call_depth,
         })
     }
 
@@ -188,8 +202,15 @@ impl ElementInstance {
             has_variables: self.has_variables,
             has_triggers: self.has_triggers,
             has_awaited_result: self.has_awaited_result,
+            called_process_instance_key: self.called_process_instance_key.0.max(0),
+            call_depth: self.call_depth,
         }
     }
+}
+
+/// Keys are stored as 0 where there is none, so that they take no room.
+fn key_or_none(stored: i64) -> Key {
+    if stored == 0 { Key::NONE } else { Key(stored) }
 }
 
 fn value_of(instance: &ElementInstance, element: &Element) -> values::ProcessInstance {

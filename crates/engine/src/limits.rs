@@ -37,6 +37,9 @@ pub const EXPIRE_MESSAGES_MAX: usize = 100;
 /// Failed backups that are remembered, so that a store that is never reachable does not fill the state.
 pub const FAILED_BACKUPS_MAX: usize = 100;
 
+/// Calls on top of each other: a process that calls itself without end stops here with an incident. As Zeebe.
+pub const CALL_DEPTH_MAX: u32 = 1000;
+
 /// Children of a scope that are told to terminate at once; the next is told when one has ended. Bounds the follow-up commands
 /// that wait, whatever the number of children.
 pub const TERMINATING_CHILDREN_MAX: usize = 32;

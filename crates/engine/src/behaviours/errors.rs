@@ -1,11 +1,10 @@
 //! Thrown errors: who catches them.
 
 use skep_bpmn::model::{ElementIndex, ElementKind, Trigger};
-use skep_protocol::Key;
 use skep_protocol::values::IncidentErrorType;
 
 use crate::behaviours::incidents::Failure;
-use crate::behaviours::lifecycle;
+use crate::behaviours::{calls, lifecycle};
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
 use crate::tables::element_instances::ElementState;
@@ -16,31 +15,35 @@ pub(crate) enum Caught {
     /// By that event of that element instance.
     By {
         /// The element instance that is interrupted.
-        element_instance: Key,
-        /// The event.
+        catcher: ElementInstance,
+        /// The event, of the catcher's process.
         event: ElementIndex,
     },
     /// By nobody. These codes are caught.
     Nowhere(Vec<String>),
 }
 
-/// Looks for the event that catches an error: at the element that throws it, then outwards. In one scope an event for exactly
-/// that code goes before one for all codes.
+/// Looks for the event that catches an error: at the element that throws it, then outwards, and from a called process instance
+/// on at its call activity. In one scope an event for exactly that code goes before one for all codes.
 pub(crate) fn find(p: &mut Processing, thrower: &ElementInstance, code: &str) -> Result<Caught> {
     let mut available = Vec::new();
-    let mut instance = thrower.clone();
-    while instance.flow_scope_key.is_some() {
+    let mut next = Some(thrower.clone());
+    while let Some(instance) = next {
+        if !instance.flow_scope_key.is_some() {
+            next = calls::caller(p, &instance)?;
+            continue;
+        }
         let scope = p.existing_instance(instance.flow_scope_key)?;
         let catches = instance.interrupted_by.is_none()
             && instance.state != ElementState::Terminating
             && lifecycle::is_open(&scope);
         if catches && let Some(event) = matching(&instance, code, &mut available) {
             return Ok(Caught::By {
-                element_instance: instance.key,
+                catcher: instance,
                 event,
             });
         }
-        instance = scope;
+        next = Some(scope);
     }
     Ok(Caught::Nowhere(available))
 }

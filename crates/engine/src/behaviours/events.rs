@@ -3,7 +3,7 @@
 //! A trigger is queued in the event scope of the element instance that catches it (TRIGGERING) and taken out when it is handled
 //! (TRIGGERED), which may be after other elements were ended.
 
-use skep_bpmn::model::{ElementIndex, ElementKind};
+use skep_bpmn::model::{Element, ElementIndex, ElementKind};
 use skep_protocol::{Key, ProcessEventIntent, values};
 
 use crate::behaviours::{lifecycle, variables};
@@ -22,7 +22,7 @@ pub(crate) enum Trigger {
     Refused,
 }
 
-/// Triggers an event: the element instance's own if it waits, or one of its boundary events.
+/// Triggers an event, if it is still waited for: the element instance's own, or one of its boundary events.
 pub(crate) fn trigger(
     p: &mut Processing,
     element_instance: Key,
@@ -35,35 +35,55 @@ pub(crate) fn trigger(
     let Some(event) = instance.process.element_by_id(catch_element_id) else {
         return Ok(Trigger::Refused);
     };
-    let scope = p.existing_instance(instance.flow_scope_key)?;
-    if !lifecycle::is_open(&scope) || instance.interrupted_by.is_some() {
+    if !accepts(p, &instance, event)? {
         return Ok(Trigger::Refused);
     }
+    trigger_open(p, &instance, event.index, variables)?;
+    Ok(Trigger::Accepted)
+}
+
+/// Whether an element instance still waits for an event.
+fn accepts(p: &mut Processing, instance: &ElementInstance, event: &Element) -> Result<bool> {
+    if instance.interrupted_by.is_some() {
+        return Ok(false);
+    }
+    let scope = p.existing_instance(instance.flow_scope_key)?;
+    if !lifecycle::is_open(&scope) {
+        return Ok(false);
+    }
     match &event.kind {
-        ElementKind::BoundaryEvent(boundary) if boundary.attached_to == instance.element => {
-            if instance.state == ElementState::Terminating {
-                return Ok(Trigger::Refused);
-            }
-            queue(p, &instance, event.index, variables)?;
-            if boundary.interrupting {
-                p.instances.change(instance.key, |instance| {
-                    instance.interrupted_by = Some(event.index)
-                });
-                lifecycle::schedule_termination(p, &instance);
-            } else if let Some(variables) = take(p, &instance, event.index)? {
-                activate_boundary_event(p, scope.key, event.index, variables)?;
-            }
+        ElementKind::BoundaryEvent(boundary) => {
+            Ok(boundary.attached_to == instance.element
+                && instance.state != ElementState::Terminating)
         }
         _ if event.index == instance.element => {
-            if instance.state != ElementState::Activated || is_queued(p, &instance, event.index)? {
-                return Ok(Trigger::Refused);
-            }
-            queue(p, &instance, event.index, variables)?;
-            lifecycle::schedule_completion(p, &instance);
+            Ok(instance.state == ElementState::Activated && !is_queued(p, instance, event.index)?)
         }
-        _ => return Ok(Trigger::Refused),
+        _ => Ok(false),
     }
-    Ok(Trigger::Accepted)
+}
+
+/// Triggers an event that is known to be waited for.
+pub(crate) fn trigger_open(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    event: ElementIndex,
+    variables: &str,
+) -> Result<()> {
+    queue(p, instance, event, variables)?;
+    let ElementKind::BoundaryEvent(boundary) = &instance.process.element(event).kind else {
+        lifecycle::schedule_completion(p, instance);
+        return Ok(());
+    };
+    if boundary.interrupting {
+        p.instances.change(instance.key, |instance| {
+            instance.interrupted_by = Some(event)
+        });
+        lifecycle::schedule_termination(p, instance);
+    } else if let Some(variables) = take(p, instance, event)? {
+        activate_boundary_event(p, instance.flow_scope_key, event, variables)?;
+    }
+    Ok(())
 }
 
 /// PROCESS_EVENT TRIGGERING.

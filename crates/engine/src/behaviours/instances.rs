@@ -33,15 +33,37 @@ pub(crate) fn create(
 ) -> Result<Key> {
     let key = p.next_key()?;
     let instance = ElementInstance::root(key, Arc::clone(process));
+    begin(p, instance, start, variables)
+}
+
+/// Creates a process instance that an element instance has called; it begins at its none start event.
+pub(crate) fn create_called(
+    p: &mut Processing,
+    process: &Arc<Definition>,
+    caller: &ElementInstance,
+    variables: &str,
+) -> Result<Key> {
+    let key = p.next_key()?;
+    let instance = ElementInstance::called(key, Arc::clone(process), caller);
+    begin(p, instance, Start::NoneEvent, variables)
+}
+
+fn begin(
+    p: &mut Processing,
+    instance: ElementInstance,
+    start: Start,
+    variables: &str,
+) -> Result<Key> {
+    let key = instance.key;
     p.instances.add(instance.clone());
     let document = Document::parse(variables)
         .expect("documents are checked before instances are created with them");
     match start {
         Start::NoneEvent => {
             assert!(
-                process.none_start().is_some(),
+                instance.process.none_start().is_some(),
                 "process '{}' has no none start event",
-                process.id
+                instance.process.id
             );
             variables::merge_local(p, key, document)?;
         }

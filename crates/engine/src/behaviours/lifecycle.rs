@@ -11,7 +11,7 @@
 use skep_bpmn::model::{ElementIndex, ElementKind, FlowIndex};
 use skep_protocol::{Command, Key, ProcessInstanceIntent};
 
-use crate::behaviours::{events, incidents, jobs, message_starts, subscriptions};
+use crate::behaviours::{calls, events, incidents, jobs, message_starts, subscriptions};
 use crate::instances::ElementInstance;
 use crate::limits;
 use crate::processing::{Processing, Result};
@@ -250,6 +250,11 @@ pub(crate) fn terminate(p: &mut Processing, instance: &ElementInstance) -> Resul
     if instance.children > 0 {
         return terminate_children(p, instance.key, limits::TERMINATING_CHILDREN_MAX);
     }
+    if instance.called_process_instance_key.is_some() {
+        let called = p.existing_instance(instance.called_process_instance_key)?;
+        schedule_termination(p, &called);
+        return Ok(());
+    }
     terminated(p, instance.key)
 }
 
@@ -269,14 +274,18 @@ fn terminate_children(p: &mut Processing, scope: Key, count: usize) -> Result<()
     Ok(())
 }
 
-/// ELEMENT_TERMINATED, of the scopes around it as well if they waited for it.
-fn terminated(p: &mut Processing, key: Key) -> Result<()> {
+/// ELEMENT_TERMINATED, of the scopes and call activities around it as well if they waited for it.
+pub(crate) fn terminated(p: &mut Processing, key: Key) -> Result<()> {
     let mut key = key;
     loop {
         let instance = p.existing_instance(key)?;
         if !instance.flow_scope_key.is_some() {
             end(p, &instance, ProcessInstanceIntent::ElementTerminated)?;
-            return instance_ended(p, &instance);
+            match instance_ended(p, &instance, None)? {
+                Some(caller) => key = caller,
+                None => return Ok(()),
+            }
+            continue;
         }
         let scope = p.existing_instance(instance.flow_scope_key)?;
         if scope.state != ElementState::Terminating {
@@ -315,10 +324,16 @@ pub(crate) fn is_open(scope: &ElementInstance) -> bool {
     scope.state == ElementState::Activated && scope.interrupted_by.is_none()
 }
 
-/// A process instance has completed or terminated.
-pub(crate) fn instance_ended(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
+/// A process instance has terminated, or has completed with variables for its caller. Gives its call activity if that only waited
+/// for this in order to terminate.
+pub(crate) fn instance_ended(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    variables: Option<String>,
+) -> Result<Option<Key>> {
     if instance.has_awaited_result {
         crate::tables::awaited_results::delete(p.txn, instance.key);
     }
-    message_starts::instance_ended(p, instance.key)
+    message_starts::instance_ended(p, instance.key)?;
+    calls::ended(p, instance, variables)
 }

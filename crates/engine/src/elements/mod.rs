@@ -8,6 +8,7 @@
 //! accepts.
 
 mod boundary_event;
+mod call_activity;
 mod end_event;
 mod exclusive_gateway;
 mod intermediate_catch_event;
@@ -33,6 +34,7 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<(
         ElementKind::EndEvent(EndEvent::None) => end_event::activate(p, instance),
         ElementKind::ServiceTask(job) => service_task::activate(p, instance, job),
         ElementKind::IntermediateCatchEvent(_) => intermediate_catch_event::activate(p, instance),
+        ElementKind::CallActivity(call) => call_activity::activate(p, instance, call),
         ElementKind::ExclusiveGateway(gateway) => exclusive_gateway::activate(p, instance, gateway),
         ElementKind::ParallelGateway => parallel_gateway::activate(p, instance),
         _ => Err(unsupported(instance)),
@@ -47,6 +49,7 @@ pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<(
         ElementKind::StartEvent(_) => start_event::complete(p, instance),
         ElementKind::EndEvent(EndEvent::None) => end_event::complete(p, instance),
         ElementKind::ServiceTask(_) => service_task::complete(p, instance),
+        ElementKind::CallActivity(_) => call_activity::complete(p, instance),
         ElementKind::IntermediateCatchEvent(_) => intermediate_catch_event::complete(p, instance),
         ElementKind::BoundaryEvent(boundary) => boundary_event::complete(p, instance, boundary),
         _ => Err(unsupported(instance)),

@@ -4,7 +4,7 @@ use skep_bpmn::model::Scope;
 use skep_protocol::ProcessInstanceIntent;
 
 use crate::behaviours::incidents::Step;
-use crate::behaviours::{lifecycle, results};
+use crate::behaviours::{calls, lifecycle, results};
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
 use crate::tables::element_instances::ElementState;
@@ -46,13 +46,16 @@ pub(crate) fn activating(p: &mut Processing, instance: &ElementInstance) {
     );
 }
 
-/// Answers whoever waits for the result.
+/// Answers whoever waits for the result, and lets the call activity behind it go on.
 pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
     let result = results::prepare(p, instance)?;
+    let variables = calls::variables_to_return(p, instance)?;
     lifecycle::process_completed(p, instance)?;
     if let Some((awaited, result)) = result {
         results::send(p, &awaited, result)?;
     }
-    lifecycle::instance_ended(p, instance)?;
+    if let Some(caller) = lifecycle::instance_ended(p, instance, variables)? {
+        lifecycle::terminated(p, caller)?;
+    }
     Ok(())
 }

@@ -155,20 +155,11 @@ fn throw_error(p: &mut Processing, command: &Command, value: &values::Job) -> Re
     let instance = p.existing_instance(Key(before.job.element_instance_key))?;
     p.event(command.key, JobIntent::ErrorThrown, job.clone());
     match errors::find(p, &instance, &value.error_code)? {
-        Caught::By {
-            element_instance,
-            event,
-        } => {
+        Caught::By { catcher, event } => {
             jobs::delete(p.txn, command.key, &before);
             p.instances
                 .change(instance.key, |instance| instance.job_key = Key::NONE);
-            let id = instance.process.element(event).id.to_string();
-            let trigger = events::trigger(p, element_instance, &id, &value.variables)?;
-            assert_eq!(
-                trigger,
-                events::Trigger::Accepted,
-                "the event '{id}' was found open"
-            );
+            events::trigger_open(p, &catcher, event, &value.variables)?;
         }
         Caught::Nowhere(available) => {
             let mut after = StoredJob {

@@ -3,7 +3,7 @@
 use skep_protocol::values;
 use skep_protocol::{Command, Intent, ProcessInstanceIntent, RecordValue, Rejection};
 
-use crate::behaviours::{incidents, lifecycle};
+use crate::behaviours::{calls, incidents, lifecycle};
 use crate::elements;
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
@@ -39,10 +39,11 @@ fn cancel(p: &mut Processing, command: &Command) -> Result<()> {
         return Ok(());
     };
     if instance.parent_process_instance_key.is_some() {
+        let root = calls::root(p, &instance)?;
         let reason = format!(
             "Expected to cancel a process instance with key '{}', but it is created by a parent process instance. \
-             Cancel the root process instance '{}' instead.",
-            command.key, instance.parent_process_instance_key
+             Cancel the root process instance '{root}' instead.",
+            command.key
         );
         p.reject(command, Rejection::invalid_state(reason));
         return Ok(());

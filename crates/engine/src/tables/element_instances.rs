@@ -95,6 +95,12 @@ pub struct StoredElementInstance {
     /// Whether somebody waits for its result.
     #[prost(bool, tag = "16")]
     pub has_awaited_result: bool,
+    /// Process instance that it has called and that has not ended; 0 when there is none.
+    #[prost(int64, tag = "17")]
+    pub called_process_instance_key: i64,
+    /// How many calls lie between its process instance and the one that nobody called.
+    #[prost(uint32, tag = "18")]
+    pub call_depth: u32,
 }
 
 fn by_key(key: Key) -> TableKey {

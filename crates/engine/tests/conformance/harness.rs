@@ -433,6 +433,11 @@ impl Harness {
         let continues = !skep_engine::tables::continuations::oldest(&self.overlay, 1)
             .unwrap()
             .is_empty();
+        let mut by_scope: BTreeMap<i64, Vec<Key>> = BTreeMap::new();
+        for (&key, instance) in &instances {
+            let siblings = by_scope.entry(instance.flow_scope_key).or_default();
+            siblings.push(Key(key));
+        }
         for (&key, instance) in &instances {
             let children =
                 element_instances::children(&self.overlay, Key(key), Key(0), usize::MAX).unwrap();
@@ -442,13 +447,9 @@ impl Harness {
                 "children of '{}'",
                 instance.element_id
             );
-            let found = instances
-                .iter()
-                .filter(|(_, child)| child.flow_scope_key == key)
-                .map(|(&child, _)| Key(child));
             assert_eq!(
                 children,
-                found.collect::<Vec<_>>(),
+                by_scope.remove(&key).unwrap_or_default(),
                 "children of '{}'",
                 instance.element_id
             );
