@@ -107,6 +107,7 @@ impl Supported {
             Feature::SubProcess,
             Feature::CallActivity,
             Feature::ServiceTask,
+            Feature::FeelScriptTask,
             Feature::ExclusiveGateway,
             Feature::ParallelGateway,
         ]

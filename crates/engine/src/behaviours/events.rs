@@ -8,7 +8,7 @@ use skep_protocol::{Key, ProcessEventIntent, values};
 
 use crate::behaviours::{lifecycle, variables};
 use crate::instances::ElementInstance;
-use crate::json::Document;
+use crate::json::{Document, ObjectBuilder};
 use crate::processing::{Processing, Result};
 use crate::tables::element_instances::ElementState;
 use crate::tables::event_triggers;
@@ -84,6 +84,18 @@ pub(crate) fn trigger_open(
         activate_boundary_event(p, instance.flow_scope_key, event, variables)?;
     }
     Ok(())
+}
+
+/// The result of an element that does its work itself, to be taken when it completes, as what a trigger brings.
+pub(crate) fn bring_result(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    variable: &str,
+    json: &str,
+) -> Result<()> {
+    let mut document = ObjectBuilder::new();
+    document.entry(variable, json);
+    queue(p, instance, instance.element, &document.finish())
 }
 
 /// PROCESS_EVENT TRIGGERING.

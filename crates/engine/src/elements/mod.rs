@@ -14,11 +14,12 @@ mod exclusive_gateway;
 mod intermediate_catch_event;
 mod parallel_gateway;
 pub(crate) mod process;
+mod script_task;
 mod service_task;
 mod start_event;
 pub(crate) mod sub_process;
 
-use skep_bpmn::model::{ElementKind, EndEvent};
+use skep_bpmn::model::{ElementKind, EndEvent, ScriptTask};
 use skep_protocol::values::IncidentErrorType;
 
 use crate::behaviours::incidents::{Failure, Step, Stop};
@@ -33,6 +34,9 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<(
         ElementKind::StartEvent(_) => start_event::activate(p, instance),
         ElementKind::EndEvent(EndEvent::None) => end_event::activate(p, instance),
         ElementKind::ServiceTask(job) => service_task::activate(p, instance, job),
+        ElementKind::ScriptTask(ScriptTask::Script(script)) => {
+            script_task::activate(p, instance, script)
+        }
         ElementKind::IntermediateCatchEvent(_) => intermediate_catch_event::activate(p, instance),
         ElementKind::CallActivity(call) => call_activity::activate(p, instance, call),
         ElementKind::ExclusiveGateway(gateway) => exclusive_gateway::activate(p, instance, gateway),
@@ -50,6 +54,7 @@ pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<(
         ElementKind::EndEvent(EndEvent::None) => end_event::complete(p, instance),
         ElementKind::ServiceTask(_) => service_task::complete(p, instance),
         ElementKind::CallActivity(_) => call_activity::complete(p, instance),
+        ElementKind::ScriptTask(ScriptTask::Script(_)) => script_task::complete(p, instance),
         ElementKind::IntermediateCatchEvent(_) => intermediate_catch_event::complete(p, instance),
         ElementKind::BoundaryEvent(boundary) => boundary_event::complete(p, instance, boundary),
         _ => Err(unsupported(instance)),

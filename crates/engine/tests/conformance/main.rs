@@ -15,6 +15,7 @@ mod jobs;
 mod random;
 mod safety;
 mod scopes;
+mod scripts;
 mod timers;
 mod tokens;
 mod variables;
