@@ -1,18 +1,19 @@
 //! The engine as its partition sees it.
 
-use skep_protocol::values;
 use skep_protocol::{
-    Command, Envelope, ErrorIntent, Intent, JobIntent, Key, RecordType, RecordValue, Rejection,
+    Command, Envelope, EnvelopeBody, JobIntent, Key, Position, RecordType, RecordValue, Rejection,
     RejectionType, RequestId, TimerIntent,
 };
-use skep_state::{Read, StateError, Txn};
+use skep_state::{LimitExceeded, Read, StateError, Txn};
 
+use crate::banned::{self, Banned};
 use crate::behaviours::messages;
 use crate::definitions::Definitions;
 use crate::processing::{FollowUp, Processing, Result};
 use crate::processors;
 use crate::processors::channel::Received;
-use crate::tables::{banned, continuations, jobs, timers};
+use crate::subject::{Subject, Unwatched, Watch};
+use crate::tables::{continuations, jobs, timers};
 use crate::{Context, EngineConfig, Outcome, limits};
 
 /// What is evaluated.
@@ -29,6 +30,58 @@ pub enum Input {
     Internal(Command),
     /// Something from another partition, or from this partition to itself.
     Envelope(Envelope),
+    /// A process instance whose evaluation fails in a way that leaves no other choice is to be banned, if it still exists.
+    Ban {
+        /// The instance.
+        process_instance: Key,
+        /// What happened, for the record stream.
+        reason: String,
+    },
+}
+
+/// Why an evaluation came to no end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// It panicked.
+    Panic(String),
+    /// It exceeded a limit.
+    Limit(LimitExceeded),
+}
+
+/// What is left of an input whose evaluation came to no end.
+#[derive(Debug)]
+pub struct Failed {
+    /// What the partition does about it, in the new transaction.
+    pub outcome: Outcome,
+    /// The input, if it is to be evaluated once more: an instance that it happened to meet is banned now.
+    pub again: Option<Input>,
+}
+
+impl Failure {
+    fn message(&self) -> String {
+        match self {
+            Failure::Panic(message) => message.clone(),
+            Failure::Limit(limit) => limit.to_string(),
+        }
+    }
+
+    fn rejection(&self) -> Rejection {
+        let (rejection_type, lead) = match self {
+            Failure::Panic(_) => (
+                RejectionType::ProcessingError,
+                "Expected to process the command without failure, but processing failed",
+            ),
+            Failure::Limit(LimitExceeded::Key { .. }) => (
+                RejectionType::InvalidArgument,
+                "Expected to process the command, but it exceeds a limit",
+            ),
+            Failure::Limit(LimitExceeded::Evaluation) => (
+                RejectionType::ExceededBatchRecordSize,
+                "Expected to process the command, but it exceeds a limit",
+            ),
+        };
+        Rejection::new(rejection_type, format!("{lead}: {}", self.message()))
+    }
 }
 
 /// What is due in a partition.
@@ -61,6 +114,9 @@ impl Due {
 pub struct Engine {
     config: EngineConfig,
     definitions: Definitions,
+    banned: Banned,
+    /// Whose evaluation is under way, or panicked.
+    subject: Option<Subject>,
 }
 
 impl Engine {
@@ -69,6 +125,8 @@ impl Engine {
         Engine {
             config,
             definitions: Definitions::default(),
+            banned: Banned::default(),
+            subject: None,
         }
     }
 
@@ -82,15 +140,44 @@ impl Engine {
         txn: &mut dyn Txn,
         context: &Context,
     ) -> std::result::Result<Outcome, StateError> {
-        let mut p = self.begin(txn, context);
-        if let Some((first, request)) = accept(&mut p, input)? {
-            evaluate(&mut p, first, request)?;
+        self.process_watched(input, txn, context, &mut Unwatched)
+    }
+
+    /// [`Engine::process`], with somebody told whose evaluation begins, before anything can go wrong in it.
+    ///
+    /// # Errors
+    /// If the state cannot be read. The transaction is to be dropped, and the replica to be stopped.
+    pub fn process_watched(
+        &mut self,
+        input: Input,
+        txn: &mut dyn Txn,
+        context: &Context,
+        watch: &mut dyn Watch,
+    ) -> std::result::Result<Outcome, StateError> {
+        self.subject = None;
+        let is_client = matches!(input, Input::Client { .. });
+        let (mut p, subject) = self.begin(txn, context);
+        if let Input::Ban {
+            process_instance,
+            reason,
+        } = &input
+        {
+            if banned::can_be_banned(&mut p, *process_instance)? {
+                banned::ban(&mut p, *process_instance, Position::NONE, reason)?;
+            }
+        } else if let Some((first, request)) = accept(&mut p, input)? {
+            p.request = request;
+            let of_first = Subject::of_first(&first.command, is_client);
+            evaluate(&mut p, first, of_first, &mut Watched { watch, subject })?;
         }
         Ok(p.finish())
     }
 
-    /// What came of an input whose evaluation panicked, in a new transaction: a client's command is rejected; the process
-    /// instance of any other command is banned, so that the command does not come again.
+    /// What is left of an input whose evaluation came to no end, in a new transaction.
+    ///
+    /// The process instance whose step panicked is banned, so that it does not come again; a client's own command bans nothing
+    /// but is rejected. What only happened to meet such an instance is evaluated once more, without it. A limit that a client's
+    /// command exceeds bans nothing.
     ///
     /// # Errors
     /// If the state cannot be read.
@@ -99,18 +186,47 @@ impl Engine {
         input: Input,
         txn: &mut dyn Txn,
         context: &Context,
-        message: &str,
-    ) -> std::result::Result<Outcome, StateError> {
+        failure: &Failure,
+    ) -> std::result::Result<Failed, StateError> {
         // What is in memory may be half changed.
         self.definitions = Definitions::default();
-        let mut p = self.begin(txn, context);
+        self.banned = Banned::default();
+        let culprit = self.subject.take().map_or_else(
+            || own_command(&input).and_then(Subject::culprit_of_own),
+            |subject| subject.culprit(),
+        );
+        let (mut p, _) = self.begin(txn, context);
+        let culprit = match culprit {
+            Some(instance) if banned::can_be_banned(&mut p, instance)? => Some(instance),
+            _ => None,
+        };
         let is_client = matches!(input, Input::Client { .. });
+        let message = failure.message();
+        if let (false, Some(instance)) = (is_client, culprit) {
+            banned::ban(&mut p, instance, Position::NONE, &message)?;
+            return Ok(Failed {
+                outcome: p.finish(),
+                again: Some(input),
+            });
+        }
         if let Some((failed, request)) = accept(&mut p, input)? {
             p.source = failed.position;
             p.request = request;
-            give_up(&mut p, &failed, is_client, message)?;
+            give_up(&mut p, &failed, is_client, failure.rejection())?;
+            match (failure, culprit) {
+                (Failure::Limit(_), _) => {}
+                (Failure::Panic(_), Some(instance)) => {
+                    banned::ban(&mut p, instance, failed.position, &message)?;
+                }
+                (Failure::Panic(_), None) => {
+                    banned::write_error(&mut p, Key::NONE, failed.position, &message)?;
+                }
+            }
         }
-        Ok(p.finish())
+        Ok(Failed {
+            outcome: p.finish(),
+            again: None,
+        })
     }
 
     /// What is due at a time.
@@ -128,8 +244,46 @@ impl Engine {
         Ok(due)
     }
 
-    fn begin<'a>(&'a mut self, txn: &'a mut dyn Txn, context: &Context) -> Processing<'a> {
-        Processing::new(txn, &self.config, &mut self.definitions, *context)
+    fn begin<'a>(
+        &'a mut self,
+        txn: &'a mut dyn Txn,
+        context: &Context,
+    ) -> (Processing<'a>, &'a mut Option<Subject>) {
+        let processing = Processing::new(
+            txn,
+            &self.config,
+            &mut self.definitions,
+            &mut self.banned,
+            *context,
+        );
+        (processing, &mut self.subject)
+    }
+}
+
+/// The evaluation under way, as it is seen when it does not end.
+struct Watched<'a> {
+    watch: &'a mut dyn Watch,
+    subject: &'a mut Option<Subject>,
+}
+
+impl Watched<'_> {
+    fn begins(&mut self, subject: Subject) {
+        let before = self.subject.replace(subject);
+        if before.is_none_or(|before| before.process_instance != subject.process_instance) {
+            self.watch.begins(&subject);
+        }
+    }
+}
+
+/// The command in an input, unless a client's.
+fn own_command(input: &Input) -> Option<&Command> {
+    match input {
+        Input::Internal(command) => Some(command),
+        Input::Envelope(Envelope {
+            body: EnvelopeBody::Command { command, .. },
+            ..
+        }) => Some(command),
+        Input::Client { .. } | Input::Envelope(_) | Input::Ban { .. } => None,
     }
 }
 
@@ -151,6 +305,7 @@ fn accept(p: &mut Processing, input: Input) -> Result<Option<(FollowUp, Option<R
             Received::Command(command) => (command, None),
             Received::Nothing => return Ok(None),
         },
+        Input::Ban { .. } => return Ok(None),
     };
     let position = p.record(
         RecordType::Command,
@@ -163,21 +318,28 @@ fn accept(p: &mut Processing, input: Input) -> Result<Option<(FollowUp, Option<R
 }
 
 /// Evaluates a command and what follows from it, as far as there is room.
-fn evaluate(p: &mut Processing, first: FollowUp, request: Option<RequestId>) -> Result<()> {
-    p.request = request;
-    let mut banned = BannedInstances::default();
+fn evaluate(
+    p: &mut Processing,
+    first: FollowUp,
+    mut subject: Subject,
+    watched: &mut Watched,
+) -> Result<()> {
     let mut next = Some(first);
     let mut evaluated = 0;
     while let Some(FollowUp { command, position }) = next {
         p.source = position;
-        if banned.contains(p, &command)? {
-            skip_banned(p, &command)?;
+        if evaluated > 0 {
+            subject = subject.of_follow_up(&command);
+        }
+        if banned::is_of_banned(p, &command)? {
+            banned::skip(p, &command)?;
         } else {
+            watched.begins(subject);
             dispatch(p, &command)?;
         }
         p.request = None;
         evaluated += 1;
-        if evaluated > limits::FOLLOW_UPS_MAX {
+        if evaluated > limits::FOLLOW_UPS_MAX || p.bytes() > limits::FOLLOW_UP_BYTES_MAX {
             for later in std::mem::take(&mut p.follow_ups) {
                 continuations::create(p.txn, later.position, &later.command);
             }
@@ -224,92 +386,19 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
     }
 }
 
-/// The process instance that a command speaks of by itself. A client's command about a job, an incident or a variable names
-/// none, and finds out by what it changes.
-fn process_instance_of(command: &Command) -> Option<Key> {
-    let key = match &command.value {
-        RecordValue::ProcessInstance(_) if is_cancel(command) => command.key.0,
-        RecordValue::ProcessInstance(value) => value.process_instance_key,
-        RecordValue::Timer(value) => value.process_instance_key,
-        RecordValue::Job(value) => value.process_instance_key,
-        RecordValue::ProcessMessageSubscription(value) => value.process_instance_key,
-        _ => return None,
-    };
-    (key > 0).then_some(Key(key))
-}
-
-fn is_cancel(command: &Command) -> bool {
-    command.intent == Intent::ProcessInstance(skep_protocol::ProcessInstanceIntent::Cancel)
-}
-
-/// Answers of the table of banned instances, the latest of which is remembered: most commands of an evaluation are of one.
-#[derive(Default)]
-struct BannedInstances {
-    latest: Option<(Key, bool)>,
-}
-
-impl BannedInstances {
-    fn contains(&mut self, p: &mut Processing, command: &Command) -> Result<bool> {
-        let Some(key) = process_instance_of(command) else {
-            return Ok(false);
-        };
-        if let Some((latest, is_banned)) = self.latest
-            && latest == key
-        {
-            return Ok(is_banned);
-        }
-        let is_banned = banned::is_banned(p.txn, key)?;
-        self.latest = Some((key, is_banned));
-        Ok(is_banned)
-    }
-}
-
-/// A command of a banned instance does nothing. What was due is not due again. A client learns why nothing happens.
-fn skip_banned(p: &mut Processing, command: &Command) -> Result<()> {
-    forget_due(p, command);
-    if p.request.is_some() {
-        let reason = "The process instance is banned after an unexpected failure: its commands are not processed";
-        p.reject(command, Rejection::invalid_state(reason));
-    }
-    Ok(())
-}
-
-/// Takes what a command was due for out of the queue of its time.
-fn forget_due(p: &mut Processing, command: &Command) {
-    match &command.value {
-        RecordValue::Timer(timer) => timers::forget_due_date(p.txn, command.key, timer),
-        RecordValue::Job(job) => jobs::forget_time(p.txn, command.key, job),
-        _ => {}
-    }
-}
-
 /// What is left to do about a command that cannot be evaluated.
-fn give_up(p: &mut Processing, failed: &FollowUp, is_client: bool, message: &str) -> Result<()> {
-    let command = &failed.command;
-    let instance = process_instance_of(command);
-    let bans = !is_client && !matches!(command.value, RecordValue::Job(_));
-    let error = values::Error {
-        exception_message: message.to_owned(),
-        stacktrace: String::new(),
-        error_event_position: failed.position.0,
-        process_instance_key: instance.map_or(Key::NONE.0, Key::get),
-    };
-    let reason = format!(
-        "Expected to process the command without failure, but processing failed: {message}"
-    );
-    p.reject(
-        command,
-        Rejection::new(RejectionType::ProcessingError, reason),
-    );
-    let key = p.next_key()?;
-    p.event(key, ErrorIntent::Created, error);
-    if !is_client {
-        forget_due(p, command);
+fn give_up(
+    p: &mut Processing,
+    failed: &FollowUp,
+    is_client: bool,
+    rejection: Rejection,
+) -> Result<()> {
+    p.reject(&failed.command, rejection);
+    if is_client {
+        return Ok(());
     }
-    if let Some(instance) = instance.filter(|_| bans) {
-        banned::ban(p.txn, instance);
-    }
-    Ok(())
+    banned::forget_due(p, &failed.command);
+    banned::give_message_back(p, &failed.command)
 }
 
 fn due_timers(state: &dyn Read, now: i64, due: &mut Due) -> Result<()> {

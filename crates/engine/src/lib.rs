@@ -12,6 +12,7 @@
 //!
 //! **Absent on purpose**: async, threads, files, network, clocks, Raft, the store, gRPC.
 
+mod banned;
 mod behaviours;
 mod context;
 mod definitions;
@@ -23,12 +24,14 @@ pub mod limits;
 mod outcome;
 mod processing;
 mod processors;
+mod subject;
 pub mod tables;
 
 pub use behaviours::channel::{targets_with_undelivered, undelivered};
 pub use context::{Context, EngineConfig};
-pub use engine::{Due, Engine, Input};
+pub use engine::{Due, Engine, Failed, Failure, Input};
 pub use outcome::{Outcome, Send};
+pub use subject::{Subject, Watch};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,10 @@
 /// continued as a command of its own, so that an endless loop in a process does not hold up its partition.
 pub const FOLLOW_UPS_MAX: usize = 100;
 
+/// Bytes of writes and records after which the follow-up commands that are left are evaluated later. What a single command writes on
+/// top of it has room up to [`skep_state::EVALUATION_BYTES_MAX`].
+pub const FOLLOW_UP_BYTES_MAX: usize = 8 << 20;
+
 /// Bytes that the variables of one document may take. Zeebe bounds any record by its message size of 4 MiB.
 pub const DOCUMENT_BYTES_MAX: usize = 4 << 20;
 
@@ -28,8 +32,9 @@ pub const COMPILED_RESOURCE_BYTES_MAX: usize = 64 << 20;
 /// Bytes that a deployment may add to the log and to the state: one batch, Zeebe's largest message.
 pub const DEPLOYMENT_BYTES_MAX: usize = 4 << 20;
 
-/// Bytes that one message may grow to by going to several processes at once: each of them gets its variables.
-pub const CORRELATION_BYTES_MAX: usize = 16 << 20;
+/// Bytes that one message may grow to by going to several processes at once: each of them gets its variables, and each time
+/// they are in two or three records, so that all together stay within one evaluation.
+pub const CORRELATION_BYTES_MAX: usize = 4 << 20;
 
 /// Messages that expire in one command: Zeebe's batch limit.
 pub const EXPIRE_MESSAGES_MAX: usize = 100;

@@ -7,6 +7,8 @@ use skep_protocol::{CheckpointId, Command, PartitionId, Record, Response};
 pub struct Outcome {
     /// The audit stream, in order; positions count from the context's first position.
     pub records: Vec<Record>,
+    /// Bytes of the records, roughly.
+    pub record_bytes: usize,
     /// Answers to clients, to be given once the batch is applied.
     pub responses: Vec<Response>,
     /// Commands for other partitions, to be sent once the batch is applied. They are in the state as well, until acknowledged.

@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use skep_protocol::{
     Command, Intent, Key, Position, Record, RecordType, RecordValue, Rejection, RequestId, Response,
 };
-use skep_state::{StateError, Txn};
+use skep_state::{EVALUATION_BYTES_MAX, LimitExceeded, StateError, Txn};
 
+use crate::banned::Banned;
 use crate::definitions::Definitions;
 use crate::instances::{ElementInstance, Instances};
 use crate::tables::keys;
@@ -20,6 +21,9 @@ pub(crate) type Result<T> = std::result::Result<T, StateError>;
 
 /// Records that there is room for from the start: a client's command with what follows from it writes about as many.
 const USUAL_RECORDS: usize = 32;
+
+/// Bytes of a record beside its value, roughly.
+const RECORD_OVERHEAD: usize = 32;
 
 /// A follow-up command, with the position of its record.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub(crate) struct Processing<'a> {
     pub context: Context,
     /// Compiled definitions.
     pub definitions: &'a mut Definitions,
+    /// Instances whose commands are not processed.
+    pub banned: &'a mut Banned,
     /// Element instances met so far.
     pub instances: Instances,
     /// How many keys the partition has given, once one was needed.
@@ -58,6 +64,7 @@ impl<'a> Processing<'a> {
         txn: &'a mut dyn Txn,
         config: &'a EngineConfig,
         definitions: &'a mut Definitions,
+        banned: &'a mut Banned,
         context: Context,
     ) -> Processing<'a> {
         Processing {
@@ -65,6 +72,7 @@ impl<'a> Processing<'a> {
             config,
             context,
             definitions,
+            banned,
             instances: Instances::default(),
             keys_given: None,
             outcome: Outcome {
@@ -113,6 +121,11 @@ impl<'a> Processing<'a> {
         self.outcome
     }
 
+    /// Bytes of what was written down so far, roughly.
+    pub fn bytes(&self) -> usize {
+        self.outcome.record_bytes + self.txn.written_bytes()
+    }
+
     /// Appends a record and gives its position.
     pub fn record(
         &mut self,
@@ -123,6 +136,10 @@ impl<'a> Processing<'a> {
         rejection: Option<Rejection>,
     ) -> Position {
         let position = Position(self.context.first_position.0 + self.outcome.records.len() as i64);
+        self.outcome.record_bytes += RECORD_OVERHEAD + value.encoded_len();
+        if self.bytes() > EVALUATION_BYTES_MAX {
+            LimitExceeded::Evaluation.end_evaluation();
+        }
         self.outcome.records.push(Record {
             record_type,
             intent,

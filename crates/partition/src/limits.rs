@@ -10,7 +10,7 @@ pub const BATCHES_IN_FLIGHT_MAX: usize = 2;
 /// Commands of one batch: bounds what one panic throws away and the latency of the batch's first command.
 pub const BATCH_COMMANDS_MAX: usize = 512;
 
-/// Bytes of writes after which a batch closes.
+/// Bytes of writes and records after which a batch closes.
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes of applied writes after which the active layer is written back.

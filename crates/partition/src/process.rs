@@ -3,13 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use skep_engine::tables::checkpoint;
-use skep_engine::{Context, Input, Outcome};
+use skep_engine::{Context, Failure, Input, Outcome};
 use skep_protocol::{
     Batch, BatchHeader, CheckpointId, CheckpointIntent, LogEntry, Position, Record, RequestId,
     WriteOp,
 };
-use skep_state::{Layer, Op, Transaction};
-use tracing::error;
+use skep_state::{Layer, LimitExceeded, Op, Transaction};
+use tracing::{error, warn};
 
 use crate::backups::checkpoint_command;
 use crate::leader::{InFlight, Leadership, Leading};
@@ -24,6 +24,7 @@ struct Building {
     time: i64,
     first_position: Position,
     records: Vec<Record>,
+    record_bytes: usize,
     commands: usize,
     effects: InFlight,
     #[cfg(feature = "testkit")]
@@ -103,6 +104,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             time,
             first_position,
             records: Vec::new(),
+            record_bytes: 0,
             commands: 0,
             effects: InFlight {
                 sequence,
@@ -120,7 +122,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         self.overlay.begin_batch();
         while building.effects.checkpoint == CheckpointId::NONE
             && building.commands < BATCH_COMMANDS_MAX
-            && self.overlay.batch_writes().bytes() < BATCH_BYTES_MAX
+            && self.overlay.batch_writes().bytes() + building.record_bytes < BATCH_BYTES_MAX
             && let Some(input) = self.next_input()?
         {
             self.evaluate(input, &mut building)?;
@@ -158,6 +160,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         let (outcome, writes) = self.evaluate_safely(&input, &context)?;
         self.overlay.absorb(writes);
         building.commands += 1;
+        building.record_bytes += outcome.record_bytes;
         building.records.extend(outcome.records);
         let effects = &mut building.effects;
         effects.requests.extend(request.filter(|request| {
@@ -179,7 +182,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         Ok(())
     }
 
-    /// Evaluates in a transaction; a panic drops it, rejects the command and bans its instance.
+    /// Evaluates in a transaction; a panic, or a limit that is exceeded, drops it and has the engine decide about what is left.
     fn evaluate_safely(
         &mut self,
         input: &Input,
@@ -190,22 +193,18 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         let result = catch_unwind(AssertUnwindSafe(|| {
             engine.process(input.clone(), &mut txn, context)
         }));
-        match result {
-            Ok(outcome) => Ok((outcome?, txn.into_writes())),
-            Err(panic) => {
-                let message = panic_text(&*panic);
-                error!(
-                    message,
-                    "processing a command failed unexpectedly; it is rejected and its instance banned"
-                );
-                self.forget_evaluations();
-                let mut txn = Transaction::new(&self.overlay);
-                let outcome = self
-                    .engine
-                    .failed(input.clone(), &mut txn, context, &message)?;
-                Ok((outcome, txn.into_writes()))
-            }
+        let failure = match result {
+            Ok(outcome) => return Ok((outcome?, txn.into_writes())),
+            Err(panic) => failure_of(&*panic),
+        };
+        let mut txn = Transaction::new(&self.overlay);
+        let failed = self
+            .engine
+            .failed(input.clone(), &mut txn, context, &failure)?;
+        if let Some(input) = failed.again {
+            self.queue.push_front(input);
         }
+        Ok((failed.outcome, txn.into_writes()))
     }
 
     fn propose(&mut self, mut building: Building) {
@@ -267,6 +266,23 @@ fn into_wire(op: &Op) -> WriteOp {
         Op::Insert(value) => WriteOp::Insert(value.clone()),
         Op::Put(value) => WriteOp::Put(value.clone()),
         Op::Delete => WriteOp::Delete,
+    }
+}
+
+fn failure_of(panic: &(dyn std::any::Any + Send)) -> Failure {
+    match LimitExceeded::from_panic(panic) {
+        Some(limit) => {
+            warn!(%limit, "a command is refused");
+            Failure::Limit(limit)
+        }
+        None => {
+            let message = panic_text(panic);
+            error!(
+                message,
+                "processing a command failed unexpectedly; it is rejected, or its instance banned"
+            );
+            Failure::Panic(message)
+        }
     }
 }
 

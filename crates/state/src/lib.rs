@@ -27,7 +27,7 @@ pub use layer::{Layer, Op};
 pub use memory::MemoryStore;
 pub use overlay::{Applied, FlushTicket, Overlay, View};
 pub use store::{LocalMeta, Snapshot, Store, StoreWrites};
-pub use transaction::{KEY_BYTES_MAX, Transaction, Txn};
+pub use transaction::{EVALUATION_BYTES_MAX, KEY_BYTES_MAX, LimitExceeded, Transaction, Txn};
 
 use bytes::Bytes;
 

@@ -3,6 +3,7 @@
 use skep_protocol::values::{self, IncidentErrorType};
 use skep_protocol::{Command, IncidentIntent, Key, Rejection, RejectionType, Response};
 
+use crate::banned;
 use crate::behaviours::{incidents as behaviour, jobs as jobs_behaviour, lifecycle};
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
@@ -20,6 +21,9 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
         );
         return Ok(());
     };
+    if banned::refuses(p, command, incident.process_instance_key)? {
+        return Ok(());
+    }
     if incident.job_key > 0 {
         resolve_of_job(p, command, &lead, incident)
     } else {

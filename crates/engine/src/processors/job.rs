@@ -3,6 +3,7 @@
 use skep_protocol::values;
 use skep_protocol::{Command, Intent, JobIntent, Key, RecordValue, Rejection};
 
+use crate::banned;
 use crate::behaviours::errors::{self, Caught};
 use crate::behaviours::incidents::{self, Failure};
 use crate::behaviours::{events, jobs as behaviour, lifecycle, variables};
@@ -46,6 +47,9 @@ fn reported(p: &mut Processing, command: &Command, action: &str) -> Result<Optio
         p.reject(command, Rejection::not_found(reason));
         return Ok(None);
     };
+    if banned::refuses(p, command, stored.job.process_instance_key)? {
+        return Ok(None);
+    }
     if !matches!(stored.state(), JobState::Activatable | JobState::Activated) {
         let reason = format!(
             "Expected to {action} with key '{}', but it is in state '{}'",
@@ -196,6 +200,9 @@ fn update_retries(p: &mut Processing, command: &Command, value: &values::Job) ->
         );
         return Ok(());
     };
+    if banned::refuses(p, command, before.job.process_instance_key)? {
+        return Ok(());
+    }
     let mut after = before.clone();
     after.job.retries = value.retries;
     behaviour::change(p, command.key, &before, &after);
@@ -213,6 +220,9 @@ fn update_timeout(p: &mut Processing, command: &Command, value: &values::Job) ->
         p.reject(command, Rejection::not_found(reason));
         return Ok(());
     };
+    if banned::refuses(p, command, before.job.process_instance_key)? {
+        return Ok(());
+    }
     if before.state() != JobState::Activated {
         let reason = format!(
             "Expected to update the timeout of job with key '{}', but it is not active",

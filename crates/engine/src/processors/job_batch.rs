@@ -66,6 +66,12 @@ fn collect(p: &mut Processing, batch: &mut JobBatch) -> Result<()> {
             let before = jobs::get(p.txn, key)?;
             let before =
                 before.unwrap_or_else(|| panic!("job {key} is in a queue but does not exist"));
+            // Its worker could not complete it.
+            if p.banned
+                .contains(p.txn, Key(before.job.process_instance_key))?
+            {
+                continue;
+            }
             let job = with_variables(p, &before, batch, deadline)?;
             let job_bytes = job.encoded_len() + 16;
             if bytes + job_bytes <= limits::JOB_BATCH_BYTES_MAX {

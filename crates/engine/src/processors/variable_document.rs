@@ -2,6 +2,7 @@
 
 use skep_protocol::{Command, Key, RecordValue, Rejection, VariableDocumentIntent};
 
+use crate::banned;
 use crate::behaviours::variables;
 use crate::json::Document;
 use crate::processing::{Processing, Result};
@@ -21,6 +22,9 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
         p.reject(command, Rejection::not_found(reason));
         return Ok(());
     };
+    if banned::refuses(p, command, scope.process_instance_key.0)? {
+        return Ok(());
+    }
     let document = match Document::from_client(&value.variables) {
         Ok(document) => document,
         Err(rejection) => {

@@ -1,17 +1,24 @@
 //! Process instances taken out of processing after an unexpected failure. Their state stays as it is.
 
-use skep_protocol::Key;
-use skep_state::{Read, StateError, TableKey, Txn};
+use std::collections::BTreeSet;
 
-use super::prefix;
+use skep_protocol::Key;
+use skep_state::{KeyReader, Read, StateError, TableKey, Txn, Visit};
+
+use super::{prefix, scan};
 
 fn key(process_instance: Key) -> TableKey {
     TableKey::new(prefix::BANNED_INSTANCES).i64(process_instance.0)
 }
 
-/// Whether a process instance is banned.
-pub fn is_banned(state: &dyn Read, process_instance: Key) -> Result<bool, StateError> {
-    Ok(state.get(key(process_instance).as_bytes())?.is_some())
+/// All banned process instances.
+pub fn all(state: &dyn Read) -> Result<BTreeSet<Key>, StateError> {
+    let mut banned = BTreeSet::new();
+    scan(state, &TableKey::new(prefix::BANNED_INSTANCES), |key, _| {
+        banned.insert(Key(KeyReader::new(key).i64()));
+        Ok(Visit::Next)
+    })?;
+    Ok(banned)
 }
 
 /// Bans a process instance, if it is not banned already.

@@ -43,4 +43,8 @@ impl Txn for Content {
     fn delete(&mut self, key: &[u8]) {
         self.0.remove(key);
     }
+
+    fn written_bytes(&self) -> usize {
+        0
+    }
 }

@@ -172,6 +172,27 @@ fn every_message_reaches_one_instance_and_every_instance_gets_one_message() {
 }
 
 #[test]
+fn a_message_that_a_banned_instance_does_not_take_goes_to_another() {
+    for seed in 0..10 {
+        let mut world = World::faulty(PARTITIONS, seed);
+        deploy(&mut world, WAIT);
+        let banned = create(&mut world, 2, "key-1");
+        world.settle();
+        let other = create(&mut world, 3, "key-1");
+        world.settle();
+        let ban = crate::Input::Ban {
+            process_instance: banned,
+            reason: String::new(),
+        };
+        world.evaluate(2, ban);
+        publish(&mut world, "m", "key-1", HOUR);
+        world.settle();
+        let completed = instances(&world, ProcessInstanceIntent::ElementCompleted);
+        assert_eq!(completed, BTreeSet::from([other]), "seed {seed}");
+    }
+}
+
+#[test]
 fn a_message_that_a_cancelled_instance_does_not_take_goes_to_another() {
     let mut refused = 0;
     let mut takers = BTreeSet::new();

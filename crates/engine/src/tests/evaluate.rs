@@ -3,6 +3,7 @@
 use skep_protocol::{PartitionId, Position};
 
 use super::content::Content;
+use crate::banned::Banned;
 use crate::definitions::Definitions;
 use crate::engine::{Engine, Input};
 use crate::processing::Processing;
@@ -11,6 +12,7 @@ use crate::{Context, EngineConfig, Outcome};
 pub struct Evaluator {
     config: EngineConfig,
     definitions: Definitions,
+    banned: Banned,
     engine: Engine,
     /// Evaluates everything a second time, with whatever it remembers from before.
     shadow: Engine,
@@ -26,6 +28,7 @@ impl Evaluator {
             engine: Engine::new(config.clone()),
             shadow: Engine::new(config.clone()),
             definitions: Definitions::default(),
+            banned: Banned::default(),
             config,
         }
     }
@@ -42,7 +45,8 @@ impl Evaluator {
             seed: 1,
             first_position: first,
         };
-        Processing::new(content, &self.config, &mut self.definitions, context)
+        let (definitions, banned) = (&mut self.definitions, &mut self.banned);
+        Processing::new(content, &self.config, definitions, banned, context)
     }
 
     /// Evaluates an input, and asserts that another engine does the same with it.

@@ -4,17 +4,21 @@
 //! checked to be consistent in itself.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use skep_engine::tables::element_instances::{self, ElementState, StoredElementInstance};
 use skep_engine::tables::{jobs, prefix, variables};
-use skep_engine::{Context, Engine, EngineConfig, Input, Outcome};
+use skep_engine::{Context, Engine, EngineConfig, Failure, Input, Outcome};
 use skep_protocol::{
     Command, DeploymentIntent, Intent, JobBatchIntent, JobIntent, Key, PartitionId, Position,
     ProcessInstanceCreationIntent, ProcessInstanceIntent, Record, RecordType, RecordValue,
     RequestId, ResponseResult, values,
 };
-use skep_state::{KeyRange, KeyReader, MemoryStore, Overlay, Read, Transaction, Visit};
+use skep_state::{
+    KeyRange, KeyReader, LimitExceeded, MemoryStore, Op, Overlay, Read, Transaction, Visit,
+};
 
 pub const START: i64 = 1_700_000_000_000;
 
@@ -23,6 +27,7 @@ pub struct Harness {
     engine: Engine,
     pub time: i64,
     requests: u64,
+    damaged: bool,
     pub records: Vec<Record>,
     pub responses: BTreeMap<u64, ResponseResult>,
 }
@@ -34,6 +39,7 @@ impl Harness {
             engine: Engine::new(config()),
             time: START,
             requests: 0,
+            damaged: false,
             records: Vec::new(),
             responses: BTreeMap::new(),
         }
@@ -93,14 +99,56 @@ impl Harness {
 
     /// What the partition does about an input whose evaluation panicked.
     pub fn fail(&mut self, input: Input, message: &str) -> Outcome {
+        self.engine = Engine::new(config());
+        self.failed(input, &Failure::Panic(message.to_owned()))
+    }
+
+    /// Evaluates an input as a partition does, with whatever becomes of it.
+    pub fn process_safely(&mut self, input: Input) -> Outcome {
         let context = self.context();
         let mut txn = Transaction::new(&self.overlay);
-        let outcome = self
+        let engine = &mut self.engine;
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            engine.process(input.clone(), &mut txn, &context).unwrap()
+        }));
+        match caught {
+            Ok(outcome) => {
+                let writes = txn.into_writes();
+                self.take(outcome, writes)
+            }
+            Err(panic) => {
+                let failure = match LimitExceeded::from_panic(&*panic) {
+                    Some(limit) => Failure::Limit(limit),
+                    None => Failure::Panic("boom".to_owned()),
+                };
+                self.failed(input, &failure)
+            }
+        }
+    }
+
+    pub fn failed(&mut self, input: Input, failure: &Failure) -> Outcome {
+        let context = self.context();
+        let mut txn = Transaction::new(&self.overlay);
+        let failed = self
             .engine
-            .failed(input, &mut txn, &context, message)
+            .failed(input, &mut txn, &context, failure)
             .unwrap();
         let writes = txn.into_writes();
-        self.take(outcome, writes)
+        let outcome = self.take(failed.outcome, writes);
+        match failed.again {
+            Some(input) => self.process_safely(input),
+            None => outcome,
+        }
+    }
+
+    /// Takes pairs out of the state, as only a bug could, and forgets what was in memory.
+    pub fn damage(&mut self, keys: &[&[u8]]) {
+        let deletions = keys
+            .iter()
+            .map(|key| (Bytes::copy_from_slice(key), Op::Delete));
+        self.overlay.apply(deletions);
+        self.engine = Engine::new(config());
+        self.damaged = true;
     }
 
     fn take(&mut self, outcome: Outcome, writes: skep_state::Layer) -> Outcome {
@@ -118,7 +166,9 @@ impl Harness {
                 response.request.request
             );
         }
-        self.check();
+        if !self.damaged {
+            self.check();
+        }
         outcome
     }
 

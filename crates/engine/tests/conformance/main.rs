@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
+mod banned;
 mod call_activity;
 mod cancel;
 mod create;

@@ -1,0 +1,115 @@
+//! Whose evaluation is under way: whoever survives a failure asks here what caused it.
+
+use skep_protocol::{Command, Intent, Key, RecordValue};
+use skep_state::Read;
+
+use crate::banned::process_instance_of;
+use crate::processing::Result;
+use crate::tables::{element_instances, incidents, jobs};
+
+/// An evaluation: the command that it began with, and the process instance that it has come to.
+///
+/// The same command evaluated again is the same subject, in another process as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject {
+    /// What the first command asks for.
+    pub intent: Intent,
+    /// Whom the first command is about.
+    pub key: Key,
+    /// The process instance of the command being evaluated, or of the one before it; [`Key::NONE`] if there was none yet.
+    pub process_instance: Key,
+    /// Whether a failure now would be one of the process instance, and not of what a client has asked for.
+    bans: bool,
+}
+
+/// Told whose evaluation begins, before it does.
+pub trait Watch {
+    /// Everything from now on until the next call is an evaluation of this.
+    fn begins(&mut self, subject: &Subject);
+}
+
+/// Nobody needs to know.
+#[derive(Debug)]
+pub(crate) struct Unwatched;
+
+impl Watch for Unwatched {
+    fn begins(&mut self, _: &Subject) {}
+}
+
+impl Subject {
+    /// What was found written down.
+    pub const fn noted(intent: Intent, key: Key, process_instance: Key) -> Subject {
+        Subject {
+            intent,
+            key,
+            process_instance,
+            bans: true,
+        }
+    }
+
+    pub(crate) fn of_first(command: &Command, is_clients: bool) -> Subject {
+        let key = match &command.value {
+            RecordValue::VariableDocument(document) => Key(document.scope_key),
+            _ => command.key,
+        };
+        Subject {
+            intent: command.intent,
+            key,
+            process_instance: process_instance_of(command).unwrap_or(Key::NONE),
+            bans: !is_clients && is_step(command),
+        }
+    }
+
+    pub(crate) fn of_follow_up(self, command: &Command) -> Subject {
+        match process_instance_of(command) {
+            Some(process_instance) => Subject {
+                process_instance,
+                bans: true,
+                ..self
+            },
+            None => Subject {
+                bans: false,
+                ..self
+            },
+        }
+    }
+
+    /// The instance that is to blame for a panic.
+    pub(crate) fn culprit(self) -> Option<Key> {
+        (self.bans && self.process_instance.is_some()).then_some(self.process_instance)
+    }
+
+    /// The instance that is to blame for a panic in a command that is not a client's.
+    pub(crate) fn culprit_of_own(command: &Command) -> Option<Key> {
+        Subject::of_first(command, false).culprit()
+    }
+
+    /// The process instance to ban if the evaluation has killed its process: the one that it had come to, or the one that its
+    /// command is about. `None` if the evaluation was of no instance that exists.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub fn owner(&self, state: &dyn Read) -> Result<Option<Key>> {
+        let instance = match self.intent {
+            _ if self.process_instance.is_some() => Some(self.process_instance.0),
+            Intent::Job(_) => jobs::get(state, self.key)?.map(|job| job.job.process_instance_key),
+            Intent::Incident(_) => {
+                incidents::get(state, self.key)?.map(|incident| incident.process_instance_key)
+            }
+            Intent::VariableDocument(_) => {
+                element_instances::get(state, self.key)?.map(|scope| scope.process_instance_key)
+            }
+            _ => None,
+        };
+        let Some(instance) = instance.map(Key) else {
+            return Ok(None);
+        };
+        let exists = element_instances::get(state, instance)?.is_some();
+        Ok(exists.then_some(instance))
+    }
+}
+
+/// A job's time-out or back-off is not a step of its instance.
+fn is_step(command: &Command) -> bool {
+    !matches!(command.value, RecordValue::Job(_))
+}
