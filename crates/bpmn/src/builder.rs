@@ -298,6 +298,37 @@ impl ProcessBuilder {
         self
     }
 
+    /// XML inside of the element added last, behind its extensions: event definitions, loop characteristics.
+    #[must_use]
+    pub fn content(mut self, xml: &str) -> Self {
+        self.last().content.push_str(xml);
+        self
+    }
+
+    /// Repeats the activity added last for each item of a list, all at once or one after the other. `attributes` are those of
+    /// `zeebe:loopCharacteristics`.
+    #[must_use]
+    pub fn multi_instance(self, sequential: bool, attributes: &str) -> Self {
+        self.multi_instance_until(sequential, attributes, "")
+    }
+
+    /// The same, with a condition that ends it early.
+    #[must_use]
+    pub fn multi_instance_until(self, sequential: bool, attributes: &str, condition: &str) -> Self {
+        let condition = match condition {
+            "" => String::new(),
+            _ => format!(
+                "<bpmn:completionCondition>{}</bpmn:completionCondition>",
+                escape(condition)
+            ),
+        };
+        self.content(&format!(
+            "<bpmn:multiInstanceLoopCharacteristics isSequential=\"{sequential}\"><bpmn:extensionElements>\
+             <zeebe:loopCharacteristics {attributes}/></bpmn:extensionElements>{condition}\
+             </bpmn:multiInstanceLoopCharacteristics>"
+        ))
+    }
+
     /// An input mapping of the element added last.
     #[must_use]
     pub fn input(self, source: &str, target: &str) -> Self {

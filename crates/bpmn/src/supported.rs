@@ -105,6 +105,7 @@ impl Supported {
             Feature::BoundaryEvent(EventType::Error),
             Feature::EndEvent(EventType::None),
             Feature::SubProcess,
+            Feature::MultiInstance,
             Feature::CallActivity,
             Feature::ServiceTask,
             Feature::FeelScriptTask,

@@ -452,3 +452,18 @@ fn a_resource_needs_an_executable_process_and_skips_the_others() {
         "'test.bpmn': \n- Element: all\n    - ERROR: Must contain at least one executable process";
     assert_eq!(text, expected);
 }
+
+#[test]
+fn only_activities_are_repeated() {
+    let repeated = "<b:multiInstanceLoopCharacteristics><b:extensionElements>\
+        <z:loopCharacteristics inputCollection='=x'/></b:extensionElements></b:multiInstanceLoopCharacteristics>";
+    let gateway = format!("<b:exclusiveGateway id='g'>{repeated}</b:exclusiveGateway>");
+    let process = format!("<b:startEvent id='s'/>{repeated}");
+    let task = format!("<b:startEvent id='s'/><b:manualTask id='t'>{repeated}</b:manualTask>");
+    check_all(
+        "",
+        &[(&gateway, &["g: Only activities can be multi-instance"])],
+    );
+    check("", &process, &["p: Only activities can be multi-instance"]);
+    check("", &task, &[]);
+}

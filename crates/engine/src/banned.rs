@@ -52,6 +52,7 @@ pub(crate) fn process_instance_of(command: &Command) -> Option<Key> {
             command.key.0
         }
         RecordValue::ProcessInstance(value) => value.process_instance_key,
+        RecordValue::ProcessInstanceBatch(value) => value.process_instance_key,
         RecordValue::Timer(value) => value.process_instance_key,
         RecordValue::Job(value) => value.process_instance_key,
         RecordValue::ProcessMessageSubscription(value) => value.process_instance_key,

@@ -372,6 +372,9 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
         RecordValue::ProcessMessageSubscription(_) => {
             processors::process_message_subscription::process(p, command)
         }
+        RecordValue::ProcessInstanceBatch(_) => {
+            processors::process_instance_batch::process(p, command)
+        }
         RecordValue::Checkpoint(_) => processors::checkpoint::process(p, command),
         RecordValue::MessageStartEventSubscription(_)
         | RecordValue::Variable(_)

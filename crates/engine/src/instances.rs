@@ -15,7 +15,7 @@ use skep_state::{Read, StateError, Txn};
 
 use crate::definitions::{Definition, Definitions};
 use crate::processing::Result;
-use crate::tables::element_instances::{self, ElementState, StoredElementInstance};
+use crate::tables::element_instances::{self, ElementState, Repetition, StoredElementInstance};
 
 /// An execution of an element.
 #[derive(Debug, Clone)]
@@ -56,6 +56,12 @@ pub(crate) struct ElementInstance {
     pub called_process_instance_key: Key,
     /// How many calls lie between its process instance and the one that nobody called.
     pub call_depth: u32,
+    /// Whether it is the body of a multi-instance activity, and no repetition of it.
+    is_body: bool,
+    /// Whether its work is done, so that what is left in it is being terminated.
+    pub finishes_early: bool,
+    /// How far it has come as a multi-instance body, or which repetition it is.
+    pub repetition: Repetition,
 }
 
 impl ElementInstance {
@@ -70,6 +76,7 @@ impl ElementInstance {
         instance.parent_process_instance_key = scope.parent_process_instance_key;
         instance.parent_element_instance_key = scope.parent_element_instance_key;
         instance.call_depth = scope.call_depth;
+        instance.is_body = scope.has_body_for(element);
         instance
     }
 
@@ -103,6 +110,9 @@ impl ElementInstance {
             has_awaited_result: false,
             called_process_instance_key: Key::NONE,
             call_depth: 0,
+            is_body: false,
+            finishes_early: false,
+            repetition: Repetition::default(),
         }
     }
 
@@ -121,9 +131,41 @@ impl ElementInstance {
         self.children == 0 && self.tokens == 0
     }
 
+    /// Whether it is the body of a multi-instance activity.
+    pub fn is_body(&self) -> bool {
+        self.is_body
+    }
+
+    /// Whether it is one of the repetitions in the body of a multi-instance activity.
+    pub fn is_repetition(&self) -> bool {
+        !self.is_body && self.element().multi_instance.is_some()
+    }
+
+    /// Whether an element that is executed in it begins with the body of a multi-instance activity.
+    fn has_body_for(&self, element: ElementIndex) -> bool {
+        self.element != element && self.process.element(element).multi_instance.is_some()
+    }
+
+    /// The boundary events of its element; those of a multi-instance activity belong to the body.
+    pub fn boundary_events(&self) -> &[ElementIndex] {
+        if self.is_repetition() {
+            return &[];
+        }
+        &self.element().boundary_events
+    }
+
+    /// Whether an element may begin and end in it: it is active, and it is not being emptied.
+    pub fn admits(&self, element: ElementIndex) -> bool {
+        self.state == ElementState::Activated
+            && !self.finishes_early
+            && self
+                .interrupted_by
+                .is_none_or(|event| self.process.element(event).flow_scope == Some(element))
+    }
+
     /// Its value in the record stream.
     pub fn value(&self) -> values::ProcessInstance {
-        value_of(self, self.element())
+        value_of(self, self.element(), self.is_body)
     }
 
     /// The value in the record stream of an element that is to be executed in it.
@@ -131,7 +173,7 @@ impl ElementInstance {
         let child = self.process.element(element);
         values::ProcessInstance {
             flow_scope_key: self.key.0,
-            ..value_of(self, child)
+            ..value_of(self, child, self.has_body_for(element))
         }
     }
 
@@ -141,7 +183,7 @@ impl ElementInstance {
             element_id: flow.id.to_string(),
             element_type: BpmnElementType::SequenceFlow.into(),
             event_type: BpmnEventType::Unspecified.into(),
-            ..value_of(self, self.element())
+            ..value_of(self, self.element(), false)
         }
     }
 
@@ -177,7 +219,17 @@ impl ElementInstance {
             has_awaited_result: stored.has_awaited_result,
             called_process_instance_key: key_or_none(stored.called_process_instance_key),
             call_depth: stored.call_depth,
+            is_body: stored.element_type() == BpmnElementType::MultiInstanceBody,
+            finishes_early: stored.finishes_early,
+            repetition: stored.repetition.unwrap_or_default(),
         })
+    }
+
+    fn element_type(&self) -> BpmnElementType {
+        match self.is_body {
+            true => BpmnElementType::MultiInstanceBody,
+            false => element_type(self.element()),
+        }
     }
 
     fn to_stored(&self) -> StoredElementInstance {
@@ -189,7 +241,7 @@ impl ElementInstance {
             process_definition_key: self.process.key.0,
             process_instance_key: self.process_instance_key.0,
             element_id: element.id.to_string(),
-            element_type: element_type(element).into(),
+            element_type: self.element_type().into(),
             flow_scope_key: self.flow_scope_key.0,
             parent_process_instance_key: self.parent_process_instance_key.0,
             parent_element_instance_key: self.parent_element_instance_key.0,
@@ -204,6 +256,8 @@ impl ElementInstance {
             has_awaited_result: self.has_awaited_result,
             called_process_instance_key: self.called_process_instance_key.0.max(0),
             call_depth: self.call_depth,
+            finishes_early: self.finishes_early,
+            repetition: (self.repetition != Repetition::default()).then_some(self.repetition),
         }
     }
 }
@@ -213,7 +267,15 @@ fn key_or_none(stored: i64) -> Key {
     if stored == 0 { Key::NONE } else { Key(stored) }
 }
 
-fn value_of(instance: &ElementInstance, element: &Element) -> values::ProcessInstance {
+fn value_of(
+    instance: &ElementInstance,
+    element: &Element,
+    is_body: bool,
+) -> values::ProcessInstance {
+    let element_type = match is_body {
+        true => BpmnElementType::MultiInstanceBody,
+        false => element_type(element),
+    };
     values::ProcessInstance {
         bpmn_process_id: instance.process.id.to_string(),
         version: instance.process.version,
@@ -221,7 +283,7 @@ fn value_of(instance: &ElementInstance, element: &Element) -> values::ProcessIns
         process_instance_key: instance.process_instance_key.0,
         element_id: element.id.to_string(),
         flow_scope_key: instance.flow_scope_key.0,
-        element_type: element_type(element).into(),
+        element_type: element_type.into(),
         event_type: event_type(element).into(),
         parent_process_instance_key: instance.parent_process_instance_key.0,
         parent_element_instance_key: instance.parent_element_instance_key.0,

@@ -42,6 +42,9 @@ pub const EXPIRE_MESSAGES_MAX: usize = 100;
 /// Failed backups that are remembered, so that a store that is never reachable does not fill the state.
 pub const FAILED_BACKUPS_MAX: usize = 100;
 
+/// Repetitions of a multi-instance activity that begin at once; the others follow as a command of their own.
+pub const REPETITIONS_BEGUN_MAX: u32 = 16;
+
 /// Calls on top of each other: a process that calls itself without end stops here with an incident. As Zeebe.
 pub const CALL_DEPTH_MAX: u32 = 1000;
 

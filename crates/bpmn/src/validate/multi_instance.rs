@@ -2,14 +2,38 @@
 
 use super::{Context, require, require_expression, require_one, require_path};
 use crate::document::{Node, child, content, non_empty};
+use crate::model::ElementType;
 use crate::problems::Problems;
 
 pub(super) fn check(context: &Context<'_>, problems: &mut Problems) {
     for node in &context.draft.nodes {
         if let Some(characteristics) = child(node.node, "multiInstanceLoopCharacteristics") {
             check_one(characteristics, problems);
+            if node.kind.is_some_and(|kind| !is_repeatable(kind)) {
+                problems.add(
+                    node.node,
+                    "Only activities can be multi-instance, and event sub-processes cannot",
+                );
+            }
         }
     }
+}
+
+fn is_repeatable(kind: ElementType) -> bool {
+    use ElementType as Type;
+    matches!(
+        kind,
+        Type::SubProcess
+            | Type::ServiceTask
+            | Type::SendTask
+            | Type::ScriptTask
+            | Type::BusinessRuleTask
+            | Type::UserTask
+            | Type::ReceiveTask
+            | Type::ManualTask
+            | Type::Task
+            | Type::CallActivity
+    )
 }
 
 fn check_one(characteristics: Node<'_>, problems: &mut Problems) {

@@ -3,8 +3,8 @@
 use skep_bpmn::model::{ElementIndex, ElementKind, Trigger};
 use skep_protocol::values::IncidentErrorType;
 
+use crate::behaviours::calls;
 use crate::behaviours::incidents::Failure;
-use crate::behaviours::{calls, lifecycle};
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
 use crate::tables::element_instances::ElementState;
@@ -36,7 +36,7 @@ pub(crate) fn find(p: &mut Processing, thrower: &ElementInstance, code: &str) ->
         let scope = p.existing_instance(instance.flow_scope_key)?;
         let catches = instance.interrupted_by.is_none()
             && instance.state != ElementState::Terminating
-            && lifecycle::is_open(&scope);
+            && scope.admits(instance.element);
         if catches && let Some(event) = matching(&instance, code, &mut available) {
             return Ok(Caught::By {
                 catcher: instance,
@@ -54,7 +54,7 @@ fn matching(
     available: &mut Vec<String>,
 ) -> Option<ElementIndex> {
     let mut catch_all = None;
-    for &index in &instance.element().boundary_events {
+    for &index in instance.boundary_events() {
         let ElementKind::BoundaryEvent(boundary) = &instance.process.element(index).kind else {
             continue;
         };

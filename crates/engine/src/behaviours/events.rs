@@ -48,14 +48,12 @@ fn accepts(p: &mut Processing, instance: &ElementInstance, event: &Element) -> R
         return Ok(false);
     }
     let scope = p.existing_instance(instance.flow_scope_key)?;
-    if !lifecycle::is_open(&scope) {
+    if !scope.admits(instance.element) {
         return Ok(false);
     }
     match &event.kind {
-        ElementKind::BoundaryEvent(boundary) => {
-            Ok(boundary.attached_to == instance.element
-                && instance.state != ElementState::Terminating)
-        }
+        ElementKind::BoundaryEvent(_) => Ok(instance.boundary_events().contains(&event.index)
+            && instance.state != ElementState::Terminating),
         _ if event.index == instance.element => {
             Ok(instance.state == ElementState::Activated && !is_queued(p, instance, event.index)?)
         }

@@ -90,7 +90,7 @@ pub(crate) fn evaluate_with(
 }
 
 /// A value of a type that the place does not take.
-fn wrong_type(expression: &Expression, expected: &str, evaluation: &Evaluation) -> Stop {
+pub(crate) fn wrong_type(expression: &Expression, expected: &str, evaluation: &Evaluation) -> Stop {
     let mut message = format!(
         "Expected result of the expression '{}' to be {expected}, but was '{}'.",
         expression.source(),
@@ -107,7 +107,17 @@ fn wrong_type(expression: &Expression, expected: &str, evaluation: &Evaluation) 
 
 /// A condition.
 pub(crate) fn boolean(p: &mut Processing, scope: Key, expression: &Expression) -> Step<bool> {
-    let evaluation = evaluate(p, scope, expression)?;
+    boolean_with(p, scope, expression, &[])
+}
+
+/// A condition, with values that hide variables.
+pub(crate) fn boolean_with(
+    p: &mut Processing,
+    scope: Key,
+    expression: &Expression,
+    locals: &Locals,
+) -> Step<bool> {
+    let evaluation = evaluate_with(p, scope, expression, locals)?;
     evaluation
         .value
         .as_bool()

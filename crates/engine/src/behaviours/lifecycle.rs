@@ -11,7 +11,10 @@
 use skep_bpmn::model::{ElementIndex, ElementKind, FlowIndex};
 use skep_protocol::{Command, Key, ProcessInstanceIntent};
 
-use crate::behaviours::{calls, events, incidents, jobs, message_starts, subscriptions};
+use crate::behaviours::incidents::Step;
+use crate::behaviours::{
+    calls, events, incidents, jobs, message_starts, repetitions, subscriptions,
+};
 use crate::instances::ElementInstance;
 use crate::limits;
 use crate::processing::{Processing, Result};
@@ -78,7 +81,7 @@ pub(crate) fn enter(
     element: ElementIndex,
     tokens: u32,
 ) -> ElementInstance {
-    let instance = ElementInstance::new(key, scope, element);
+    let instance = enter_as(p, scope, |scope| ElementInstance::new(key, scope, element));
     p.instances.change(scope.key, |scope| {
         assert!(
             scope.tokens >= tokens,
@@ -87,11 +90,21 @@ pub(crate) fn enter(
             scope.tokens
         );
         scope.tokens -= tokens;
-        scope.children += 1;
     });
+    instance
+}
+
+/// A new element instance in a scope, as `make` makes it.
+pub(crate) fn enter_as(
+    p: &mut Processing,
+    scope: &ElementInstance,
+    make: impl FnOnce(&ElementInstance) -> ElementInstance,
+) -> ElementInstance {
+    let instance = make(scope);
+    p.instances.change(scope.key, |scope| scope.children += 1);
     p.instances.add(instance.clone());
     p.event(
-        key,
+        instance.key,
         ProcessInstanceIntent::ElementActivating,
         instance.value(),
     );
@@ -135,18 +148,20 @@ fn transition(
     p.event(instance.key, intent, instance.value());
 }
 
-/// ELEMENT_COMPLETED, and the token goes on along all outgoing sequence flows.
-pub(crate) fn completed(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
+/// ELEMENT_COMPLETED, and the token goes on along all outgoing sequence flows, or the body of a multi-instance activity goes on.
+pub(crate) fn completed(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+    if instance.is_repetition() {
+        return repetitions::completed(p, instance);
+    }
     end(p, instance, ProcessInstanceIntent::ElementCompleted)?;
     let flows = &instance.element().outgoing;
     for &flow in flows {
         take_flow(p, instance, flow)?;
     }
     if flows.is_empty() {
-        path_ended(p, instance.flow_scope_key)
-    } else {
-        Ok(())
+        path_ended(p, instance.flow_scope_key)?;
     }
+    Ok(())
 }
 
 /// ELEMENT_COMPLETED, and the token goes on along one sequence flow, if there is one.
@@ -198,7 +213,7 @@ pub(crate) fn path_ended(p: &mut Processing, scope: Key) -> Result<()> {
 }
 
 /// The last event of an element instance, and the end of all that belongs to it.
-fn end(
+pub(crate) fn end(
     p: &mut Processing,
     instance: &ElementInstance,
     intent: ProcessInstanceIntent,
@@ -305,7 +320,9 @@ fn terminated_in_living_scope(
     instance: &ElementInstance,
     scope: &ElementInstance,
 ) -> Result<()> {
-    let interrupted_by = instance.interrupted_by.filter(|_| is_open(scope));
+    let interrupted_by = instance
+        .interrupted_by
+        .filter(|_| scope.admits(instance.element));
     let mut variables = None;
     if let Some(event) = interrupted_by {
         variables = events::take(p, instance, event)?;
@@ -315,13 +332,38 @@ fn terminated_in_living_scope(
         (Some(event), Some(variables)) => {
             events::activate_boundary_event(p, scope.key, event, variables)
         }
+        _ if scope.finishes_early => finish_early_next(p, scope.key),
         _ => path_ended(p, scope.key),
     }
 }
 
-/// Whether elements in a scope may begin and end.
-pub(crate) fn is_open(scope: &ElementInstance) -> bool {
-    scope.state == ElementState::Activated && scope.interrupted_by.is_none()
+/// The work of a scope is done, whatever is left in it: that is terminated, and the scope completes.
+pub(crate) fn finish_early(p: &mut Processing, scope: Key) -> Result<()> {
+    let before = p.existing_instance(scope)?;
+    if before.tokens > 0 {
+        taken_sequence_flows::delete_scope(p.txn, scope)?;
+    }
+    p.instances.change(scope, |scope| {
+        scope.finishes_early = true;
+        scope.tokens = 0;
+    });
+    if before.children > 0 {
+        return terminate_children(p, scope, limits::TERMINATING_CHILDREN_MAX);
+    }
+    path_ended(p, scope)
+}
+
+/// Something that was left in a scope whose work is done has been terminated.
+fn finish_early_next(p: &mut Processing, scope: Key) -> Result<()> {
+    let now = p.existing_instance(scope)?;
+    if now.is_body() {
+        p.instances
+            .change(scope, |body| body.repetition.terminated += 1);
+    }
+    if now.children > 0 {
+        return terminate_children(p, scope, 1);
+    }
+    path_ended(p, scope)
 }
 
 /// A process instance has terminated, or has completed with variables for its caller. Gives its call activity if that only waited

@@ -62,7 +62,8 @@ pub(crate) fn outputs(p: &mut Processing, instance: &ElementInstance) -> Step<bo
             Nested::Merge,
         )?;
     }
-    let target = if instance.flow_scope_key.is_some() {
+    // A repetition keeps what it maps, for the output of the multi-instance activity to read.
+    let target = if instance.flow_scope_key.is_some() && !instance.is_repetition() {
         instance.flow_scope_key
     } else {
         instance.key

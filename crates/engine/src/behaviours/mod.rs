@@ -13,6 +13,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod mappings;
 pub(crate) mod message_starts;
 pub(crate) mod messages;
+pub(crate) mod repetitions;
 pub(crate) mod results;
 pub(crate) mod subscriptions;
 pub(crate) mod timers;

@@ -32,7 +32,7 @@ pub(crate) fn open(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
     if matches!(element.kind, ElementKind::IntermediateCatchEvent(_)) {
         prepare(p, instance.key, element, true, &mut prepared)?;
     }
-    for &index in &element.boundary_events {
+    for &index in instance.boundary_events() {
         let event = instance.process.element(index);
         if let ElementKind::BoundaryEvent(boundary) = &event.kind {
             // Seen from outside: local variables of the activity are none of a boundary event's.
@@ -110,8 +110,8 @@ fn prepare<'a>(
 pub(crate) fn close(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
     let element = instance.element();
     let own = matches!(element.kind, ElementKind::IntermediateCatchEvent(_)).then_some(element);
-    let attached = element
-        .boundary_events
+    let attached = instance
+        .boundary_events()
         .iter()
         .map(|&index| instance.process.element(index));
     let (mut has_timers, mut has_messages) = (false, false);

@@ -12,6 +12,7 @@ mod call_activity;
 mod end_event;
 mod exclusive_gateway;
 mod intermediate_catch_event;
+mod multi_instance;
 mod parallel_gateway;
 pub(crate) mod process;
 mod script_task;
@@ -23,11 +24,18 @@ use skep_bpmn::model::{ElementKind, EndEvent, ScriptTask};
 use skep_protocol::values::IncidentErrorType;
 
 use crate::behaviours::incidents::{Failure, Step, Stop};
+use crate::behaviours::repetitions;
 use crate::instances::ElementInstance;
 use crate::processing::Processing;
 
 /// From ACTIVATING to ACTIVATED, and on if there is nothing to wait for.
 pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+    if let Some(model) = &instance.element().multi_instance {
+        if instance.is_body() {
+            return multi_instance::activate(p, instance, model);
+        }
+        repetitions::begin(p, instance)?;
+    }
     match &instance.element().kind {
         ElementKind::Process(scope) => process::activate(p, instance, scope),
         ElementKind::SubProcess(scope) => sub_process::activate(p, instance, scope),
@@ -47,6 +55,11 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<(
 
 /// From COMPLETING to COMPLETED, and on to what follows.
 pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+    if let Some(model) = &instance.element().multi_instance
+        && instance.is_body()
+    {
+        return multi_instance::complete(p, instance, model);
+    }
     match &instance.element().kind {
         ElementKind::Process(_) => process::complete(p, instance),
         ElementKind::SubProcess(_) => sub_process::complete(p, instance),

@@ -9,6 +9,7 @@ pub(crate) mod job_batch;
 pub(crate) mod message;
 pub(crate) mod message_subscription;
 pub(crate) mod process_instance;
+pub(crate) mod process_instance_batch;
 pub(crate) mod process_instance_creation;
 pub(crate) mod process_message_subscription;
 pub(crate) mod timer;

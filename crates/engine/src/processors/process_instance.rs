@@ -85,7 +85,11 @@ fn enter(
     value: &values::ProcessInstance,
 ) -> Result<Option<ElementInstance>> {
     let scope = p.instance(skep_protocol::Key(value.flow_scope_key))?;
-    let Some(scope) = scope.filter(lifecycle::is_open) else {
+    let is_open = |scope: &ElementInstance| {
+        let element = scope.process.element_by_id(&value.element_id);
+        scope.admits(element.map_or(scope.element, |element| element.index))
+    };
+    let Some(scope) = scope.filter(is_open) else {
         let reason = format!(
             "Expected flow scope instance with key '{}' to be active and not interrupted, but it is not",
             value.flow_scope_key
@@ -145,7 +149,7 @@ fn complete(p: &mut Processing, command: &Command) -> Result<()> {
     }
     if instance.flow_scope_key.is_some() {
         let scope = p.existing_instance(instance.flow_scope_key)?;
-        if !lifecycle::is_open(&scope) {
+        if !scope.admits(instance.element) {
             let reason = format!(
                 "Expected flow scope instance with key '{}' to be active and not interrupted, but it is not",
                 scope.key

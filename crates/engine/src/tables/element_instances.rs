@@ -101,6 +101,29 @@ pub struct StoredElementInstance {
     /// How many calls lie between its process instance and the one that nobody called.
     #[prost(uint32, tag = "18")]
     pub call_depth: u32,
+    /// Whether its work is done, so that what is left in it is being terminated.
+    #[prost(bool, tag = "19")]
+    pub finishes_early: bool,
+    /// Of a multi-instance activity: how far it has come.
+    #[prost(message, optional, tag = "20")]
+    pub repetition: Option<Repetition>,
+}
+
+/// How far a multi-instance body has come, or which of its repetitions an element instance is.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Repetition {
+    /// Of a repetition its number, from 1; of a body how many have begun.
+    #[prost(uint32, tag = "1")]
+    pub counter: u32,
+    /// Repetitions in all.
+    #[prost(uint32, tag = "2")]
+    pub total: u32,
+    /// Repetitions that have completed.
+    #[prost(uint32, tag = "3")]
+    pub completed: u32,
+    /// Repetitions that were terminated.
+    #[prost(uint32, tag = "4")]
+    pub terminated: u32,
 }
 
 fn by_key(key: Key) -> TableKey {

@@ -13,6 +13,7 @@ mod guards;
 mod harness;
 mod incidents;
 mod jobs;
+mod multi_instance;
 mod random;
 mod safety;
 mod scopes;

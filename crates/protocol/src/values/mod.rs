@@ -66,5 +66,5 @@ record_values! {
     Variable(Variable), VariableDocument(VariableDocument), ProcessInstanceCreation(ProcessInstanceCreation),
     Error(Error), ProcessInstanceResult(ProcessInstanceResult), Process(Process),
     DeploymentDistribution(DeploymentDistribution), ProcessEvent(ProcessEvent), MessageBatch(MessageBatch),
-    Checkpoint(Checkpoint),
+    ProcessInstanceBatch(ProcessInstanceBatch), Checkpoint(Checkpoint),
 }

@@ -147,3 +147,17 @@ pub struct ProcessEvent {
     #[prost(sint64, tag = "5")]
     pub process_instance_key: i64,
 }
+
+/// Element instances of one scope that are handled together.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ProcessInstanceBatch {
+    /// Process instance.
+    #[prost(int64, tag = "1")]
+    pub process_instance_key: i64,
+    /// The scope.
+    #[prost(int64, tag = "2")]
+    pub batch_element_instance_key: i64,
+    /// How many are left.
+    #[prost(sint64, tag = "3")]
+    pub index: i64,
+}
