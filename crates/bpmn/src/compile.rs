@@ -22,8 +22,8 @@ use crate::model::{
     ExecutionListener, Flow, FlowIndex, ForkingGateway, InputMapping, ListenerEvent, MultiInstance,
     OutputMapping, Path, Process, Scope, Text, UserTaskForm,
 };
-use crate::problems::Problems;
 use crate::validate::gateways::names;
+use skep_xml::Problems;
 
 /// Builds the model of a process; `None` if there are problems.
 pub(crate) fn compile(

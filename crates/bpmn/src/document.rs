@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::limits::ELEMENTS_MAX;
 use crate::model::{ElementType, EventType};
-use crate::problems::{Problems, quote};
+use skep_xml::{Problems, quote};
 
 pub(crate) const BPMN: &str = "http://www.omg.org/spec/BPMN/20100524/MODEL";
 pub(crate) const ZEEBE: &str = "http://camunda.org/schema/zeebe/1.0";

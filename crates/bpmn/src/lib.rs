@@ -1,7 +1,7 @@
 //! BPMN: from XML bytes to a validated, executable process model.
 //!
 //! [`parse`] reads a resource in three steps, and only the last one makes something executable:
-//! 1. `xml` refuses what is too large, too deep or no XML, before a tree is built;
+//! 1. `skep_xml` refuses what is too large, too deep or no XML, before a tree is built;
 //! 2. `document` finds the parts of BPMN in the tree, `validate` checks the rules on them;
 //! 3. `compile` reads expressions and times and builds the [`model`], where everything is an index.
 //!
@@ -20,19 +20,17 @@ mod compile;
 mod document;
 mod limits;
 pub mod model;
-mod problem;
-mod problems;
 mod supported;
 pub mod timer;
 mod validate;
-mod xml;
 
-pub use problem::{Problem, Reason, Rejection};
+pub use skep_xml::{Problem, Reason, Rejection};
 pub use supported::{Feature, Supported, unsupported};
+
+use skep_xml::Problems;
 
 use document::{BPMN, Document, Draft, Node};
 use model::Process;
-use problems::Problems;
 
 /// Reads the executable processes of a resource, in the order of the document. Processes that are
 /// not executable are skipped.
@@ -42,8 +40,8 @@ use problems::Problems;
 /// everything that is wrong, as far as it can be seen.
 pub fn parse(resource_name: &str, xml: &[u8]) -> Result<Vec<Process>, Rejection> {
     let unreadable = |error| Rejection::unreadable(resource_name, error);
-    let text = xml::text(xml).map_err(unreadable)?;
-    let tree = xml::tree(text).map_err(unreadable)?;
+    let text = skep_xml::text(xml).map_err(unreadable)?;
+    let tree = skep_xml::tree(text).map_err(unreadable)?;
     let mut problems = Problems::default();
     let processes = read(&tree, &mut problems);
     if problems.is_empty() {

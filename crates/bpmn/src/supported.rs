@@ -12,7 +12,7 @@ use crate::model::{
     Binding, BusinessRuleTask, Element, ElementKind, EndEvent, EventType, Process, ScriptTask,
     ThrowEvent, UserTaskImplementation,
 };
-use crate::problem::Problem;
+use skep_xml::Problem;
 
 /// Something that an engine may or may not execute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,14 +147,14 @@ pub fn unsupported(process: &Process, supported: &Supported) -> Vec<Problem> {
 
 fn problem(element: &Element, feature: Feature) -> Problem {
     let named = match &element.name {
-        Some(name) => format!(" (name '{}')", crate::problems::quote(name)),
+        Some(name) => format!(" (name '{}')", skep_xml::quote(name)),
         None => String::new(),
     };
     Problem {
-        element: crate::problems::quote(&element.id),
+        element: skep_xml::quote(&element.id),
         message: format!(
             "Element '{}'{named}: {} is not supported yet",
-            crate::problems::quote(&element.id),
+            skep_xml::quote(&element.id),
             feature.name()
         ),
     }

@@ -19,7 +19,7 @@ mod tasks;
 mod user_tasks;
 
 use crate::document::{Document, Draft, Node, extensions, non_empty};
-use crate::problems::{Problems, quote};
+use skep_xml::{Problems, quote};
 
 /// What a rule looks at.
 pub(crate) struct Context<'a> {

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::boxed::{HitPolicy, Violation};
 use crate::builtins::Signature;
 use crate::error::ParseErrorCause;
 use crate::limits::EXPRESSION_DEPTH_MAX;
@@ -73,11 +74,11 @@ pub(crate) struct Parameter {
 }
 
 /// The entries that a context type asks for.
-pub(crate) type EntryKinds = Box<[(Arc<str>, Kind)]>;
+pub type EntryKinds = Arc<[(Arc<str>, Kind)]>;
 
-/// A type as written after `instance of` or for a parameter.
+/// A type as written after `instance of` or for a parameter. Cheap to clone. Whoever makes one bounds its nesting.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
     Any,
     Null,
     Boolean,
@@ -88,9 +89,9 @@ pub(crate) enum Kind {
     DateTime,
     DaysTimeDuration,
     YearsMonthsDuration,
-    List(Option<Box<Kind>>),
+    List(Option<Arc<Kind>>),
     Context(Option<EntryKinds>),
-    Range(Option<Box<Kind>>),
+    Range(Option<Arc<Kind>>),
     Function(Option<usize>),
     /// A name that is no built-in type; nothing is an instance of it.
     Unknown(Arc<str>),
@@ -185,6 +186,44 @@ pub(crate) enum Node {
         arguments: usize,
     },
     Function(Box<FunctionDefinition>),
+    /// A value converted to a type; null if it does not conform to it.
+    Typed {
+        value: NodeId,
+        kind: Box<Kind>,
+    },
+    /// Each entry's value gets the next free slot, which later entries and the result see.
+    With {
+        entries: Box<[NodeId]>,
+        result: NodeId,
+    },
+    Table(Box<TableNode>),
+}
+
+/// A decision table. Tests find the tested value in the next free slot.
+#[derive(Clone, Debug)]
+pub(crate) struct TableNode {
+    /// Tested values, and which of them there are.
+    pub(crate) inputs: Box<[(NodeId, Option<Tests>)]>,
+    pub(crate) outputs: Box<[OutputNode]>,
+    pub(crate) rules: Box<[RuleNode]>,
+    pub(crate) hit_policy: HitPolicy,
+    pub(crate) on_violation: Violation,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct OutputNode {
+    pub(crate) name: Arc<str>,
+    /// In the order of their priority.
+    pub(crate) allowed: Option<Tests>,
+    pub(crate) default: Option<NodeId>,
+    pub(crate) kind: Option<Kind>,
+}
+
+/// `None` stands for a test that everything passes.
+#[derive(Clone, Debug)]
+pub(crate) struct RuleNode {
+    pub(crate) tests: Box<[Option<Tests>]>,
+    pub(crate) outputs: Box<[NodeId]>,
 }
 
 /// A compiled expression.
@@ -302,6 +341,31 @@ impl Node {
                 definition.captures.iter().copied().for_each(&mut *visit);
                 visit(definition.body);
             }
+            Node::Typed { value, .. } => visit(*value),
+            Node::With { entries, result } => {
+                entries.iter().copied().for_each(&mut *visit);
+                visit(*result);
+            }
+            Node::Table(table) => table.for_each_child(visit),
+        }
+    }
+}
+
+impl TableNode {
+    fn for_each_child(&self, visit: &mut dyn FnMut(NodeId)) {
+        for (value, allowed) in &self.inputs {
+            visit(*value);
+            allowed.iter().for_each(|tests| tests.for_each_child(visit));
+        }
+        for output in &self.outputs {
+            output.default.into_iter().for_each(&mut *visit);
+            let allowed = output.allowed.iter();
+            allowed.for_each(|tests| tests.for_each_child(visit));
+        }
+        for rule in &self.rules {
+            let tests = rule.tests.iter().flatten();
+            tests.for_each(|tests| tests.for_each_child(visit));
+            rule.outputs.iter().copied().for_each(&mut *visit);
         }
     }
 }

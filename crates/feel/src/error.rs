@@ -66,6 +66,8 @@ pub enum Failure {
     TooDeep,
     #[error("{0}")]
     ValueLimit(ValueLimit),
+    #[error("the hit policy of a decision table is violated: {violation}")]
+    HitPolicy { violation: &'static str },
     #[error("{message}")]
     Assertion { message: String },
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::ast::Program;
+use crate::boxed::{Boxed, TableTrace};
 use crate::error::{EvaluationError, ParseError, Warning};
 use crate::eval::Evaluator;
 use crate::limits::FUEL_DEFAULT;
-use crate::parser;
+use crate::parser::{self, Types};
 use crate::value::Value;
 
 /// A compiled expression. Cloning shares it.
@@ -73,6 +74,8 @@ impl Environment {
 pub struct Evaluation {
     pub value: Value,
     pub warnings: Vec<Warning>,
+    /// Steps that it took.
+    pub steps: u64,
 }
 
 impl Expression {
@@ -101,6 +104,16 @@ impl Expression {
         parser::parse_unary_tests(source, names).map(Expression::from_program)
     }
 
+    /// Compiles a boxed expression that messages call `label`, with names as in [`Expression::parse_with_names`].
+    pub fn compile(
+        label: &str,
+        boxed: &Boxed<'_>,
+        names: &[&str],
+        types: &Types,
+    ) -> Result<Expression, ParseError> {
+        parser::parse_boxed(label, boxed, names, types).map(Expression::from_program)
+    }
+
     fn from_program(program: Program) -> Expression {
         Expression {
             program: Arc::new(program),
@@ -127,5 +140,14 @@ impl Expression {
         env: &Environment,
     ) -> Result<Evaluation, EvaluationError> {
         Evaluator::new(&self.program, scope, env).run()
+    }
+
+    /// Evaluates, and tells how the decision table came to its result if the expression is one.
+    pub fn evaluate_traced(
+        &self,
+        scope: &dyn Scope,
+        env: &Environment,
+    ) -> (Result<Evaluation, EvaluationError>, Option<TableTrace>) {
+        Evaluator::new(&self.program, scope, env).run_traced()
     }
 }

@@ -7,9 +7,12 @@
 //! What can't be computed (a missing variable, operands of the wrong type) is null, with a [`Warning`] that
 //! says why. An error means that the evaluation as a whole failed.
 //!
+//! DMN's [`Boxed`] expressions compile to the same programs: decision tables are evaluated here too.
+//!
 //! Deliberately absent: external (Java, PMML) functions, and everything of BPMN and DMN around expressions.
 
 mod ast;
+mod boxed;
 mod builtins;
 mod error;
 mod eval;
@@ -24,11 +27,17 @@ mod range;
 mod temporal;
 mod value;
 
+pub use ast::Kind;
+pub use boxed::{
+    Aggregation, Boxed, HitPolicy, MatchedRule, Table, TableInput, TableOutput, TableRule,
+    TableTrace, Violation,
+};
 pub use error::{EvaluationError, Failure, ParseError, ParseErrorCause, Warning, WarningKind};
 pub use expression::{Environment, Evaluation, Expression, NoVariables, Scope};
 pub use function::Function;
 pub use json::JsonError;
 pub use number::{Number, NumberError, Rounding};
+pub use parser::Types;
 pub use range::{End, Range};
 pub use temporal::{Date, DateTime, DaysTimeDuration, Time, YearsMonthsDuration, Zone};
 pub use value::{Context, List, Value, ValueLimit};

@@ -7,8 +7,8 @@ use skep_feel::Expression;
 use super::Compiler;
 use crate::document::{Node, content, non_empty};
 use crate::model::{Number, Text};
-use crate::problems::quote;
 use crate::validate::{is_expression, is_name, not_an_expression};
+use skep_xml::quote;
 
 /// Zeebe's number of retries for a job that says nothing else.
 const RETRIES_DEFAULT: i64 = 3;

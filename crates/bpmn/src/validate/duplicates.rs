@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::Context;
 use crate::document::{FlowNode, Node, event_definitions, event_type, non_empty};
 use crate::model::{ElementType, EventType};
-use crate::problems::{Problems, quote};
+use skep_xml::{Problems, quote};
 
 pub(super) fn check(context: &Context<'_>, problems: &mut Problems) {
     let nodes = &context.draft.nodes;

@@ -5,7 +5,7 @@ use crate::document::{
     FlowNode, Node, child, content, event_definitions, event_type, flag, non_empty,
 };
 use crate::model::{ElementType, EventType};
-use crate::problems::Problems;
+use skep_xml::Problems;
 
 const CATCH: &[EventType] = &[
     EventType::Message,
@@ -250,7 +250,7 @@ fn check_compensation_throw(
     let same_scope =
         found.is_some_and(|activity| context.draft.nodes[activity].scope == event.scope);
     if !same_scope {
-        let reference = crate::problems::quote(reference);
+        let reference = skep_xml::quote(reference);
         problems.add(definition, format!("'activityRef' refers to '{reference}', which is no activity in the scope of the event"));
     }
 }

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::document::{FlowNode, Node, child, event_definitions, event_type, non_empty};
 use crate::model::{ElementType, EventType};
-use crate::problems::{Problems, quote};
+use skep_xml::{Problems, quote};
 
 pub(super) fn check(context: &Context<'_>, problems: &mut Problems) {
     for node in &context.draft.nodes {

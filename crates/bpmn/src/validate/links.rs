@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Context;
 use crate::document::{FlowNode, Index, event_definitions, event_type, non_empty};
 use crate::model::{ElementType, EventType};
-use crate::problems::{Problems, quote};
+use skep_xml::{Problems, quote};
 
 pub(super) fn check(context: &Context<'_>, problems: &mut Problems) {
     let throws = links(context, ElementType::IntermediateThrowEvent, problems);

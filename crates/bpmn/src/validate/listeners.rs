@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Context, refuse_empty, require};
 use crate::document::{FlowNode, Node, event_definitions, event_type, extensions, zeebe_children};
 use crate::model::{ElementType, EventType};
-use crate::problems::{Problems, quote};
+use skep_xml::{Problems, quote};
 
 pub(super) fn check(context: &Context<'_>, problems: &mut Problems) {
     for node in &context.draft.nodes {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::document::Draft;
 use crate::model::{Element, ElementIndex, ElementKind, Process, Text, ThrowEvent};
-use crate::problems::Problems;
+use skep_xml::Problems;
 
 pub(crate) fn check(processes: &[Process], drafts: &[Draft<'_>], problems: &mut Problems) {
     let graph = Graph::new(processes);

@@ -2,7 +2,7 @@
 
 use super::{Context, require, require_expression, require_path};
 use crate::document::{extensions, zeebe_children};
-use crate::problems::Problems;
+use skep_xml::Problems;
 
 pub(super) fn check(context: &Context<'_>, problems: &mut Problems) {
     for node in &context.draft.nodes {

@@ -3,7 +3,7 @@
 use super::{Context, require, require_expression, require_one, require_path};
 use crate::document::{Node, child, content, non_empty};
 use crate::model::ElementType;
-use crate::problems::Problems;
+use skep_xml::Problems;
 
 pub(super) fn check(context: &Context<'_>, problems: &mut Problems) {
     for node in &context.draft.nodes {

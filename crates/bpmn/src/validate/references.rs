@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::{Context, is_expression, require};
 use crate::document::{FlowNode, Node, event_definitions, event_type, non_empty};
 use crate::model::{ElementType, EventType};
-use crate::problems::{Problems, quote};
+use skep_xml::{Problems, quote};
 
 pub(super) fn check(context: &Context<'_>, problems: &mut Problems) {
     let mut checked = Checked::default();

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::document::{FlowNode, event_definitions, event_type};
 use crate::model::{ElementType, EventType};
-use crate::problems::Problems;
+use skep_xml::Problems;
 
 pub(super) fn check(context: &Context<'_>, problems: &mut Problems) {
     for node in &context.draft.nodes {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::document::{FlowNode, Node, event_definitions, event_type, extension, zeebe_children};
 use crate::model::{ElementType, EventType};
-use crate::problems::{Problems, quote};
+use skep_xml::{Problems, quote};
 
 /// Headers that begin so are set by the engine.
 const RESERVED_HEADER_PREFIX: &str = "io.camunda.zeebe:";

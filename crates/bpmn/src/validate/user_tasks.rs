@@ -3,8 +3,8 @@
 use super::{Context, is_expression, require};
 use crate::document::{FlowNode, Node, content, extension, extensions, non_empty};
 use crate::model::ElementType;
-use crate::problems::{Problems, quote};
 use crate::timer::Date;
+use skep_xml::{Problems, quote};
 
 pub(super) fn check(context: &Context<'_>, problems: &mut Problems) {
     check_forms(context.draft.nodes[0].node, problems);

@@ -6,7 +6,6 @@ use super::{Evaluated, Evaluator, Frame};
 use crate::ast::{FunctionDefinition, Node, NodeId};
 use crate::builtins::{Args, Refusal, Signature};
 use crate::error::WarningKind;
-use crate::eval::kinds::conforms;
 use crate::function::{Body, Closure, Function};
 use crate::value::Value;
 
@@ -154,7 +153,7 @@ impl Evaluator<'_> {
         let base = self.locals.len();
         for (parameter, value) in definition.parameters.iter().zip(values) {
             let value = match &parameter.kind {
-                Some(kind) if !conforms(&value, kind) => match coerced(value, kind) {
+                Some(kind) => match kind.convert(value) {
                     Some(value) => value,
                     None => {
                         self.locals.truncate(base);
@@ -163,7 +162,7 @@ impl Evaluator<'_> {
                         }));
                     }
                 },
-                _ => value,
+                None => value,
             };
             self.locals.push(value);
         }
@@ -213,22 +212,4 @@ fn in_order(function: &Function, names: &[Arc<str>], values: Vec<Value>) -> Opti
             values.get(at).cloned()
         })
         .collect()
-}
-
-/// DMN's implicit conversions: a single value to a list of it and back, a date to its midnight in UTC.
-fn coerced(value: Value, kind: &crate::ast::Kind) -> Option<Value> {
-    use crate::ast::Kind;
-    let coerced = match (kind, value) {
-        (Kind::List(_), single) => Value::list(vec![single]).ok()?,
-        (Kind::DateTime, Value::Date(date)) => Value::from(
-            date.at_midnight()
-                .with_zone(crate::temporal::Zone::Offset(0)),
-        ),
-        (_, Value::List(list)) => match list.items() {
-            [single] => single.clone(),
-            _ => return None,
-        },
-        _ => return None,
-    };
-    conforms(&coerced, kind).then_some(coerced)
 }

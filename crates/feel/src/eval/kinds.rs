@@ -2,10 +2,38 @@
 
 use super::{Evaluated, Evaluator, Frame};
 use crate::ast::{Kind, NodeId};
+use crate::error::WarningKind;
 use crate::function::Body;
 use crate::value::Value;
 
+impl Kind {
+    /// The value as one of this type: itself, or what DMN converts it to; `None` if it does not conform.
+    pub fn convert(&self, value: Value) -> Option<Value> {
+        if conforms(&value, self) {
+            return Some(value);
+        }
+        coerced(value, self)
+    }
+}
+
 impl Evaluator<'_> {
+    pub(super) fn typed(&mut self, frame: &Frame<'_>, value: NodeId, kind: &Kind) -> Evaluated {
+        let value = self.eval(frame, value)?;
+        self.converted(value, kind)
+    }
+
+    /// The value as one of a type; null, with a warning, if it does not conform.
+    pub(super) fn converted(&mut self, value: Value, kind: &Kind) -> Evaluated {
+        self.charge(value.bytes() / 8)?;
+        let found = value.type_name();
+        match kind.convert(value) {
+            Some(value) => Ok(value),
+            None => Ok(self.null(WarningKind::InvalidType, || {
+                format!("a {found} does not conform to the type that is declared")
+            })),
+        }
+    }
+
     pub(super) fn instance_of(
         &mut self,
         frame: &Frame<'_>,
@@ -58,4 +86,21 @@ pub(super) fn is_instance(value: &Value, kind: &Kind) -> bool {
 /// Like an instance, but null belongs to every type.
 pub(super) fn conforms(value: &Value, kind: &Kind) -> bool {
     value.is_null() || is_instance(value, kind)
+}
+
+/// DMN's implicit conversions: a single value to a list of it and back, a date to its midnight in UTC.
+fn coerced(value: Value, kind: &Kind) -> Option<Value> {
+    let coerced = match (kind, value) {
+        (Kind::List(_), single) => Value::list(vec![single]).ok()?,
+        (Kind::DateTime, Value::Date(date)) => Value::from(
+            date.at_midnight()
+                .with_zone(crate::temporal::Zone::Offset(0)),
+        ),
+        (_, Value::List(list)) => match list.items() {
+            [single] => single.clone(),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    conforms(&coerced, kind).then_some(coerced)
 }

@@ -46,7 +46,7 @@ impl Evaluator<'_> {
     }
 
     /// True if one test holds; otherwise unknown if one of them is.
-    fn any_test(
+    pub(super) fn any_test(
         &mut self,
         frame: &Frame<'_>,
         value: &Value,

@@ -11,11 +11,13 @@ mod iterate;
 mod kinds;
 mod membership;
 mod path;
+mod table;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::ast::{Comparison, Node, NodeId, Program};
+use crate::boxed::TableTrace;
 use crate::builtins::Pattern;
 use crate::error::{EvaluationError, Failure, Warning, WarningKind};
 use crate::expression::{Environment, Evaluation, Scope};
@@ -73,6 +75,8 @@ pub(crate) struct Evaluator<'e> {
     pub(crate) patterns: Vec<Pattern>,
     /// Numbers drawn so far.
     draws: u64,
+    /// How the table that is the whole expression came to its result, if that is asked for.
+    trace: Option<Box<TableTrace>>,
 }
 
 impl<'e> Evaluator<'e> {
@@ -92,10 +96,25 @@ impl<'e> Evaluator<'e> {
             warnings: Vec::new(),
             patterns: Vec::new(),
             draws: 0,
+            trace: None,
         }
     }
 
     pub(crate) fn run(mut self) -> Result<Evaluation, EvaluationError> {
+        self.evaluate()
+    }
+
+    pub(crate) fn run_traced(
+        mut self,
+    ) -> (Result<Evaluation, EvaluationError>, Option<TableTrace>) {
+        if let Node::Table(_) = self.program.node(self.program.root) {
+            self.trace = Some(Box::default());
+        }
+        let result = self.evaluate();
+        (result, self.trace.map(|trace| *trace))
+    }
+
+    fn evaluate(&mut self) -> Result<Evaluation, EvaluationError> {
         let frame = Frame {
             program: self.program,
             captured: &[],
@@ -109,13 +128,14 @@ impl<'e> Evaluator<'e> {
                 );
                 Ok(Evaluation {
                     value,
-                    warnings: self.warnings,
+                    warnings: std::mem::take(&mut self.warnings),
+                    steps: self.env.fuel - self.fuel,
                 })
             }
             Err(stop) => Err(EvaluationError::new(
                 &self.program.source,
                 *stop.0,
-                self.warnings,
+                std::mem::take(&mut self.warnings),
             )),
         }
     }
@@ -202,6 +222,9 @@ impl<'e> Evaluator<'e> {
             } => self.builtin(frame, signature, arguments),
             Node::NoFunction { name, arguments } => Ok(self.no_function(name, *arguments)),
             Node::Function(definition) => self.function_value(frame, id, definition),
+            Node::Typed { value, kind } => self.typed(frame, *value, kind),
+            Node::With { entries, result } => self.with_entries(frame, entries, *result),
+            Node::Table(table) => self.table(frame, id, table),
         }
     }
 
@@ -301,6 +324,17 @@ impl<'e> Evaluator<'e> {
             .zip(values)
             .collect();
         self.context(entries)
+    }
+
+    fn with_entries(&mut self, frame: &Frame<'_>, entries: &[NodeId], result: NodeId) -> Evaluated {
+        let start = self.locals.len();
+        for entry in entries {
+            let value = self.eval(frame, *entry)?;
+            self.locals.push(value);
+        }
+        let value = self.eval(frame, result)?;
+        self.locals.truncate(start);
+        Ok(value)
     }
 
     fn range_literal(

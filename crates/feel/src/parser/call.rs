@@ -34,6 +34,25 @@ impl Parser<'_> {
             None => by_position(builtin, arguments.values),
             Some(names) => by_name(builtin, names, &arguments.values),
         };
+        self.add_builtin_call(builtin, found, count)
+    }
+
+    /// A call of a built-in function with arguments that are compiled already.
+    pub(super) fn builtin_call_by_name(
+        &mut self,
+        builtin: &'static Builtin,
+        names: &[Arc<str>],
+        values: &[NodeId],
+    ) -> Parsed<NodeId> {
+        self.add_builtin_call(builtin, by_name(builtin, names, values), values.len())
+    }
+
+    fn add_builtin_call(
+        &mut self,
+        builtin: &'static Builtin,
+        found: Option<Resolved>,
+        count: usize,
+    ) -> Parsed<NodeId> {
         match found {
             Some((signature, arguments)) => self.add(Node::Builtin {
                 signature,

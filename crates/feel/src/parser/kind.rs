@@ -28,7 +28,10 @@ impl Parser<'_> {
             "range" => Kind::Range(self.element_kind()?),
             "context" => Kind::Context(self.entry_kinds()?),
             "function" => Kind::Function(self.function_kind()?),
-            _ => Kind::Unknown(name),
+            _ => match self.types.and_then(|types| types.get(&name)) {
+                Some(kind) => kind.clone(),
+                None => Kind::Unknown(name),
+            },
         })
     }
 
@@ -52,7 +55,10 @@ impl Parser<'_> {
                 return Ok(spaced.into());
             }
         }
-        if let Some((name, end)) = self.spaced_name() {
+        let type_name = self
+            .types
+            .and_then(|types| types.spaced_at(self.lexer.source, self.token));
+        if let Some((name, end)) = type_name.or_else(|| self.spaced_name()) {
             self.continue_at(end)?;
             return Ok(name);
         }
@@ -70,13 +76,13 @@ impl Parser<'_> {
         Ok(name.into())
     }
 
-    fn element_kind(&mut self) -> Parsed<Option<Box<Kind>>> {
+    fn element_kind(&mut self) -> Parsed<Option<Arc<Kind>>> {
         if !self.eat_symbol("<")? {
             return Ok(None);
         }
         let kind = self.kind()?;
         self.expect_symbol(">")?;
-        Ok(Some(Box::new(kind)))
+        Ok(Some(Arc::new(kind)))
     }
 
     fn entry_kinds(&mut self) -> Parsed<Option<EntryKinds>> {
@@ -92,7 +98,7 @@ impl Parser<'_> {
                 self.expect_symbol(",")?;
             }
         }
-        Ok(Some(entries.into_boxed_slice()))
+        Ok(Some(entries.into()))
     }
 
     /// `<kind, …> -> kind`; of it only the number of parameters can be told of a value.

@@ -3,6 +3,7 @@
 //! Recursion is bounded by `EXPRESSION_DEPTH_MAX` (counted in [`Parser::nested`]); the tree's own depth is bounded by
 //! the arena. Names are resolved while parsing, see [`scopes`].
 
+mod boxed;
 mod call;
 mod expression;
 mod kind;
@@ -10,16 +11,19 @@ mod names;
 mod primary;
 mod range;
 mod scopes;
+mod types;
 mod unary_tests;
 
 use std::collections::BTreeMap;
 
 use crate::ast::{Arena, Node, NodeId, Program};
+use crate::boxed::Boxed;
 use crate::error::{ParseError, ParseErrorCause};
 use crate::lexer::{Lexer, Token, TokenKind, invalid, position};
 use crate::limits::{EXPRESSION_DEPTH_MAX, NODES_MAX, SOURCE_BYTES_MAX};
 use names::SpacedName;
 use scopes::Frame;
+pub use types::Types;
 
 type Parsed<T> = Result<T, Box<ParseErrorCause>>;
 
@@ -42,6 +46,8 @@ pub(crate) struct Parser<'s> {
     partial_reads: u32,
     /// Whether the end of a range is being parsed, where `[` may close it.
     in_range_end: bool,
+    /// Types that have names.
+    types: Option<&'s Types>,
 }
 
 pub(crate) fn parse_expression(source: &str, names: &[&str]) -> Result<Program, ParseError> {
@@ -50,6 +56,21 @@ pub(crate) fn parse_expression(source: &str, names: &[&str]) -> Result<Program, 
 
 pub(crate) fn parse_unary_tests(source: &str, names: &[&str]) -> Result<Program, ParseError> {
     run(source, names, |parser| parser.unary_tests_root())
+}
+
+/// Compiles a boxed expression that is called `label`.
+pub(crate) fn parse_boxed<'s>(
+    label: &str,
+    boxed: &Boxed<'s>,
+    names: &[&str],
+    types: &'s Types,
+) -> Result<Program, ParseError> {
+    let mut parser = Parser::new("", names);
+    parser.types = Some(types);
+    match parser.boxed(boxed) {
+        Ok(root) => Ok(parser.finish(label, root)),
+        Err(cause) => Err(ParseError::new(parser.lexer.source, *cause)),
+    }
 }
 
 fn run(
@@ -72,7 +93,7 @@ fn run(
             Ok(root)
         });
     match parsed {
-        Ok(root) => Ok(parser.finish(root)),
+        Ok(root) => Ok(parser.finish(source, root)),
         Err(cause) => Err(fail(*cause)),
     }
 }
@@ -98,15 +119,16 @@ impl<'s> Parser<'s> {
             input_reads: 0,
             partial_reads: 0,
             in_range_end: false,
+            types: None,
         };
         names.iter().for_each(|name| parser.know(name));
         parser
     }
 
-    fn finish(self, root: NodeId) -> Program {
+    fn finish(self, source: &str, root: NodeId) -> Program {
         let variables = self.global_slots.into_keys().collect();
         Program {
-            source: self.lexer.source.into(),
+            source: source.into(),
             nodes: self.arena.nodes,
             root,
             globals: self.globals.into_boxed_slice(),

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use super::{Parsed, Parser};
-use crate::lexer::{TokenKind, is_name_part, is_name_start, is_space};
+use crate::lexer::{Token, TokenKind, is_name_part, is_name_start, is_space};
 
 /// A known name with spaces or operators, cut into words and single characters; spaces between them don't matter.
+#[derive(Clone, Debug)]
 pub(super) struct SpacedName {
     pub(super) name: Arc<str>,
     parts: Vec<Box<str>>,
 }
 
 impl SpacedName {
-    fn new(name: &str) -> SpacedName {
+    pub(super) fn new(name: &str) -> SpacedName {
         let mut parts: Vec<Box<str>> = Vec::new();
         let mut rest = name.trim_matches(is_space);
         while let Some(first) = rest.chars().next() {
@@ -48,8 +49,23 @@ impl SpacedName {
 }
 
 /// Whether a name is a single word that the lexer reads as one token.
-fn is_plain(name: &str) -> bool {
+pub(super) fn is_plain(name: &str) -> bool {
     name.starts_with(is_name_start) && name.chars().all(is_name_part) || name == "?"
+}
+
+/// The longest of some names at a token, and where it ends.
+pub(super) fn longest_at(
+    names: &[SpacedName],
+    source: &str,
+    token: Token,
+) -> Option<(Arc<str>, usize)> {
+    let matches = names.iter().filter_map(|spaced| {
+        let end = spaced.match_at(source, token.start)?;
+        Some((spaced.name.clone(), end))
+    });
+    matches
+        .filter(|(_, end)| *end > token.end)
+        .max_by_key(|(_, end)| *end)
 }
 
 impl Parser<'_> {
@@ -66,13 +82,7 @@ impl Parser<'_> {
 
     /// The longest known name of several words at the current token, and where it ends.
     pub(super) fn spaced_name(&self) -> Option<(Arc<str>, usize)> {
-        let matches = self.spaced.iter().filter_map(|spaced| {
-            let end = spaced.match_at(self.lexer.source, self.token.start)?;
-            Some((spaced.name.clone(), end))
-        });
-        matches
-            .filter(|(_, end)| *end > self.token.end)
-            .max_by_key(|(_, end)| *end)
+        longest_at(&self.spaced, self.lexer.source, self.token)
     }
 
     /// A name that is being introduced: everything up to one of the given symbols, or the word `in`.

@@ -41,6 +41,14 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// Like [`Parser::bind`], without recognising the name in texts.
+    pub(super) fn bind_unseen(&mut self, name: &Arc<str>) -> Parsed<()> {
+        let slot = self.reserve()?;
+        let slots = self.frame().named.entry(name.clone()).or_default();
+        slots.push(slot);
+        Ok(())
+    }
+
     pub(super) fn unbind(&mut self, name: &Arc<str>) {
         let frame = self.frame();
         frame.depth -= 1;

@@ -13,15 +13,20 @@ impl Parser<'_> {
         let value = self.variable("?")?;
         let input: Arc<str> = "?".into();
         self.bind(&input)?;
-        let tests = match self.negated_tests()? {
+        let tests = self.whole_tests()?;
+        self.unbind(&input);
+        self.add(Node::In { value, tests })
+    }
+
+    /// The tests up to the end of the text.
+    pub(super) fn whole_tests(&mut self) -> Parsed<Tests> {
+        Ok(match self.negated_tests()? {
             Some(tests) => tests,
             None => Tests {
                 tests: self.test_list()?,
                 negated: false,
             },
-        };
-        self.unbind(&input);
-        self.add(Node::In { value, tests })
+        })
     }
 
     /// `not(test, …)` if that is the whole entry.

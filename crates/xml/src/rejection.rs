@@ -48,7 +48,9 @@ impl Rejection {
         }
     }
 
-    pub(crate) fn unreadable(resource_name: &str, text: impl fmt::Display) -> Self {
+    /// Of what could not be read.
+    #[must_use]
+    pub fn unreadable(resource_name: &str, text: impl fmt::Display) -> Self {
         Rejection {
             resource_name: resource_name.to_owned(),
             reason: Reason::Unreadable(text.to_string()),

@@ -1,17 +1,19 @@
 //! Collects what is wrong, and says where.
 
-use crate::document::Node;
 use crate::limits::{PROBLEMS_MAX, QUOTE_CHARS_MAX};
-use crate::problem::Problem;
+use crate::rejection::Problem;
+
+/// A node of a document.
+type Node<'a> = roxmltree::Node<'a, 'a>;
 
 /// The problems of a resource, in the order in which they were found.
 #[derive(Default)]
-pub(crate) struct Problems {
+pub struct Problems {
     list: Vec<Problem>,
 }
 
 impl Problems {
-    pub(crate) fn add(&mut self, node: Node<'_>, message: impl Into<String>) {
+    pub fn add(&mut self, node: Node<'_>, message: impl Into<String>) {
         if self.list.len() < PROBLEMS_MAX {
             self.list.push(Problem {
                 element: place(node),
@@ -20,11 +22,11 @@ impl Problems {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    pub(crate) fn into_list(self) -> Vec<Problem> {
+    pub fn into_list(self) -> Vec<Problem> {
         self.list
     }
 }
@@ -44,7 +46,7 @@ fn place(node: Node<'_>) -> String {
 }
 
 /// The user's own text, as far as it helps to recognise it.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut quoted: String = text.chars().take(QUOTE_CHARS_MAX).collect();
     if quoted.len() < text.len() {
         quoted.push('…');

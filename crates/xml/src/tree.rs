@@ -19,7 +19,7 @@ use crate::limits::{
 
 /// Why bytes are no XML that is accepted here.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum XmlError {
+pub enum XmlError {
     #[error("the resource has {0} bytes, and {XML_BYTES_MAX} are allowed")]
     TooLarge(usize),
     #[error(
@@ -34,7 +34,7 @@ pub(crate) enum XmlError {
 
 /// What stands in a document beyond the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limit {
+pub enum Limit {
     Dtd,
     Depth,
     Elements,
@@ -73,7 +73,7 @@ impl fmt::Display for Limit {
 }
 
 /// Reads UTF-8 text within the size limit.
-pub(crate) fn text(bytes: &[u8]) -> Result<&str, XmlError> {
+pub fn text(bytes: &[u8]) -> Result<&str, XmlError> {
     if bytes.len() > XML_BYTES_MAX {
         return Err(XmlError::TooLarge(bytes.len()));
     }
@@ -81,7 +81,7 @@ pub(crate) fn text(bytes: &[u8]) -> Result<&str, XmlError> {
 }
 
 /// Builds the tree of a text that keeps the limits.
-pub(crate) fn tree(text: &str) -> Result<roxmltree::Document<'_>, XmlError> {
+pub fn tree(text: &str) -> Result<roxmltree::Document<'_>, XmlError> {
     Scan::new(text.as_bytes())
         .run()
         .map_err(|(offset, limit)| XmlError::Refused {

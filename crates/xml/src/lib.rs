@@ -1,0 +1,12 @@
+//! Resources in XML: from bytes to a tree within limits, and what is wrong where in it.
+//!
+//! It knows neither BPMN nor DMN, and reads nothing but UTF-8 without document types.
+
+pub mod limits;
+mod problems;
+mod rejection;
+mod tree;
+
+pub use problems::{Problems, quote};
+pub use rejection::{Problem, Reason, Rejection};
+pub use tree::{Limit, XmlError, text, tree};
