@@ -159,6 +159,11 @@ impl Partitions {
     }
 
     fn refresh_topology(&self) {
+        // Held while looking: of two replicas that change at once, the later one to write must have seen the other's change.
+        let mut topology = self
+            .topology
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let partitions = self.all.iter().map(|partition| {
             let health = if partition.failure().is_some() {
                 Health::Dead
@@ -180,11 +185,40 @@ impl Partitions {
             version: skep_gateway::GATEWAY_VERSION.to_owned(),
             partitions: partitions.collect(),
         };
-        let topology = Arc::new(Topology::new(vec![broker], 1, self.count(), 1));
-        *self
-            .topology
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = topology;
+        *topology = Arc::new(Topology::new(vec![broker], 1, self.count(), 1));
+        drop(topology);
         self.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use skep_partition::inbox;
+
+    use super::*;
+
+    #[test]
+    fn replicas_that_become_leaders_at_the_same_time_are_all_seen_as_leaders() {
+        const PARTITIONS: u32 = 64;
+        for _ in 0..300 {
+            let all = (1..=PARTITIONS).map(|id| Partition::new(PartitionId(id), inbox().0));
+            let partitions = Partitions::new(NodeId(0), "here".to_owned(), all.collect());
+            let together = Barrier::new(PARTITIONS as usize);
+            std::thread::scope(|scope| {
+                for partition in partitions.iter() {
+                    let (partitions, together) = (&partitions, &together);
+                    scope.spawn(move || {
+                        together.wait();
+                        partitions.set_role(partition.id, Role::Leader);
+                    });
+                }
+            });
+            let topology = partitions.topology();
+            for id in (1..=PARTITIONS).map(PartitionId) {
+                assert!(topology.has_leader(id), "{topology:?}");
+            }
+        }
     }
 }
