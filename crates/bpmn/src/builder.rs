@@ -276,6 +276,34 @@ impl ProcessBuilder {
         self
     }
 
+    /// Enters an event sub-process of the scope that is open, and stands on its start event, which has this definition, given as
+    /// XML; [`ProcessBuilder::leave`] ends it.
+    #[must_use]
+    pub fn event_sub_process(
+        mut self,
+        id: &str,
+        start: &str,
+        definition: &str,
+        interrupting: bool,
+    ) -> Self {
+        self.cursor = None;
+        self = self
+            .sub_process(id)
+            .move_to(id)
+            .attribute("triggeredByEvent", "true");
+        self.cursor = None;
+        self.element("startEvent", start, definition)
+            .attribute("isInterrupting", &interrupting.to_string())
+    }
+
+    /// Enters a sub-process that is there already.
+    #[must_use]
+    pub fn reenter(mut self, id: &str) -> Self {
+        self.scopes.push(self.index_of(id));
+        self.cursor = None;
+        self
+    }
+
     /// Leaves a sub-process, and goes on from it.
     #[must_use]
     pub fn leave(mut self) -> Self {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skep_bpmn::model::{Element, ElementIndex, ElementType, EventType, Flow, Process};
+use skep_bpmn::model::{Element, ElementIndex, ElementKind, ElementType, EventType, Flow, Process};
 use skep_protocol::Key;
 use skep_protocol::values::{self, BpmnElementType, BpmnEventType};
 use skep_state::{Read, StateError, Txn};
@@ -152,6 +152,26 @@ impl ElementInstance {
             return &[];
         }
         &self.element().boundary_events
+    }
+
+    /// The start events of the event sub-processes directly in it.
+    pub fn event_sub_process_starts(&self) -> impl Iterator<Item = ElementIndex> + '_ {
+        let scope = self.element().scope().filter(|_| !self.is_body);
+        let found = scope
+            .into_iter()
+            .flat_map(|scope| &scope.event_sub_processes);
+        found.filter_map(|&index| {
+            let scope = self.process.element(index).scope()?;
+            scope.start_events.first().copied()
+        })
+    }
+
+    /// Whether one of its boundary events interrupts it.
+    pub fn is_interrupted_from_outside(&self) -> bool {
+        self.interrupted_by.is_some_and(|event| {
+            let event = self.process.element(event);
+            matches!(event.kind, ElementKind::BoundaryEvent(_))
+        })
     }
 
     /// Whether an element may begin and end in it: it is active, and it is not being emptied.

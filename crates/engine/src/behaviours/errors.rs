@@ -1,13 +1,12 @@
 //! Thrown errors: who catches them.
 
-use skep_bpmn::model::{ElementIndex, ElementKind, Trigger};
+use skep_bpmn::model::{ElementIndex, Trigger};
 use skep_protocol::values::IncidentErrorType;
 
-use crate::behaviours::calls;
 use crate::behaviours::incidents::Failure;
+use crate::behaviours::{calls, events};
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
-use crate::tables::element_instances::ElementState;
 
 /// Where a thrown error is caught, or what could have been caught.
 #[derive(Debug)]
@@ -29,39 +28,33 @@ pub(crate) fn find(p: &mut Processing, thrower: &ElementInstance, code: &str) ->
     let mut available = Vec::new();
     let mut next = Some(thrower.clone());
     while let Some(instance) = next {
-        if !instance.flow_scope_key.is_some() {
-            next = calls::caller(p, &instance)?;
-            continue;
-        }
-        let scope = p.existing_instance(instance.flow_scope_key)?;
-        let catches = instance.interrupted_by.is_none()
-            && instance.state != ElementState::Terminating
-            && scope.admits(instance.element);
-        if catches && let Some(event) = matching(&instance, code, &mut available) {
+        let open = events::open(p, &instance)?;
+        if let Some(event) = matching(&instance, &open, code, &mut available) {
             return Ok(Caught::By {
                 catcher: instance,
                 event,
             });
         }
-        next = Some(scope);
+        next = match instance.flow_scope_key.is_some() {
+            true => Some(p.existing_instance(instance.flow_scope_key)?),
+            false => calls::caller(p, &instance)?,
+        };
     }
     Ok(Caught::Nowhere(available))
 }
 
 fn matching(
     instance: &ElementInstance,
+    open: &[ElementIndex],
     code: &str,
     available: &mut Vec<String>,
 ) -> Option<ElementIndex> {
     let mut catch_all = None;
-    for &index in instance.boundary_events() {
-        let ElementKind::BoundaryEvent(boundary) = &instance.process.element(index).kind else {
-            continue;
-        };
-        match &boundary.trigger {
-            Trigger::Error(Some(caught)) if **caught == *code => return Some(index),
-            Trigger::Error(Some(caught)) => available.push(caught.to_string()),
-            Trigger::Error(None) => catch_all = Some(index),
+    for &index in open {
+        match instance.process.element(index).trigger() {
+            Some(Trigger::Error(Some(caught))) if **caught == *code => return Some(index),
+            Some(Trigger::Error(Some(caught))) => available.push(caught.to_string()),
+            Some(Trigger::Error(None)) => catch_all = catch_all.or(Some(index)),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@
 use skep_bpmn::model::{Element, ElementIndex, ElementKind};
 use skep_protocol::{Key, ProcessEventIntent, values};
 
-use crate::behaviours::{lifecycle, variables};
+use crate::behaviours::{event_sub_processes, lifecycle, variables};
 use crate::instances::ElementInstance;
 use crate::json::{Document, ObjectBuilder};
 use crate::processing::{Processing, Result};
@@ -22,7 +22,8 @@ pub(crate) enum Trigger {
     Refused,
 }
 
-/// Triggers an event, if it is still waited for: the element instance's own, or one of its boundary events.
+/// Triggers an event, if it is still waited for: the element instance's own, one of its boundary events, or the start of an event
+/// sub-process in it.
 pub(crate) fn trigger(
     p: &mut Processing,
     element_instance: Key,
@@ -44,21 +45,40 @@ pub(crate) fn trigger(
 
 /// Whether an element instance still waits for an event.
 fn accepts(p: &mut Processing, instance: &ElementInstance, event: &Element) -> Result<bool> {
-    if instance.interrupted_by.is_some() {
-        return Ok(false);
+    if event.index != instance.element {
+        return Ok(open(p, instance)?.contains(&event.index));
+    }
+    Ok(is_in_open_scope(p, instance)?
+        && instance.state == ElementState::Activated
+        && instance.interrupted_by.is_none()
+        && !is_queued(p, instance, event.index)?)
+}
+
+fn is_in_open_scope(p: &mut Processing, instance: &ElementInstance) -> Result<bool> {
+    if !instance.flow_scope_key.is_some() {
+        return Ok(true);
     }
     let scope = p.existing_instance(instance.flow_scope_key)?;
-    if !scope.admits(instance.element) {
-        return Ok(false);
+    Ok(scope.admits(instance.element))
+}
+
+/// The events beside its own work that can still be triggered in an element instance: starts of event sub-processes, from the
+/// inside, then boundary events.
+pub(crate) fn open(p: &mut Processing, instance: &ElementInstance) -> Result<Vec<ElementIndex>> {
+    let mut found = Vec::new();
+    if instance.state == ElementState::Terminating || !is_in_open_scope(p, instance)? {
+        return Ok(found);
     }
-    match &event.kind {
-        ElementKind::BoundaryEvent(_) => Ok(instance.boundary_events().contains(&event.index)
-            && instance.state != ElementState::Terminating),
-        _ if event.index == instance.element => {
-            Ok(instance.state == ElementState::Activated && !is_queued(p, instance, event.index)?)
-        }
-        _ => Ok(false),
+    if instance.state == ElementState::Activated
+        && instance.interrupted_by.is_none()
+        && !instance.finishes_early
+    {
+        found.extend(instance.event_sub_process_starts());
     }
+    if !instance.is_interrupted_from_outside() {
+        found.extend(instance.boundary_events());
+    }
+    Ok(found)
 }
 
 /// Triggers an event that is known to be waited for.
@@ -69,17 +89,47 @@ pub(crate) fn trigger_open(
     variables: &str,
 ) -> Result<()> {
     queue(p, instance, event, variables)?;
-    let ElementKind::BoundaryEvent(boundary) = &instance.process.element(event).kind else {
-        lifecycle::schedule_completion(p, instance);
-        return Ok(());
-    };
-    if boundary.interrupting {
-        p.instances.change(instance.key, |instance| {
-            instance.interrupted_by = Some(event)
-        });
-        lifecycle::schedule_termination(p, instance);
-    } else if let Some(variables) = take(p, instance, event)? {
-        activate_boundary_event(p, instance.flow_scope_key, event, variables)?;
+    let instance = p.existing_instance(instance.key)?;
+    match &instance.process.element(event).kind {
+        ElementKind::BoundaryEvent(boundary) if boundary.interrupting => {
+            p.instances.change(instance.key, |instance| {
+                instance.interrupted_by = Some(event)
+            });
+            lifecycle::schedule_termination(p, &instance);
+        }
+        ElementKind::BoundaryEvent(_) => {
+            if let Some(variables) = take(p, &instance, event)? {
+                activate_boundary_event(p, instance.flow_scope_key, event, variables)?;
+            }
+        }
+        ElementKind::StartEvent(start) => {
+            event_sub_processes::triggered(p, &instance, event, start.interrupting)?;
+        }
+        _ => lifecycle::schedule_completion(p, &instance),
+    }
+    Ok(())
+}
+
+/// Lets the oldest trigger of an event wait in another scope: that of the event sub-process that it begins.
+pub(crate) fn hand_over(
+    p: &mut Processing,
+    from: &ElementInstance,
+    to: &ElementInstance,
+    event: ElementIndex,
+) -> Result<()> {
+    let id = &from.process.element(event).id;
+    let queued = event_triggers::of_scope(p.txn, from.key)?;
+    let is_last = queued.len() == 1;
+    let found = queued
+        .into_iter()
+        .find(|(_, trigger)| *trigger.target_element_id == **id);
+    if let Some((key, mut value)) = found {
+        event_triggers::delete(p.txn, from.key, key);
+        p.instances
+            .change(from.key, |from| from.has_triggers = !is_last);
+        value.scope_key = to.key.0;
+        event_triggers::create(p.txn, key, &value);
+        p.instances.change(to.key, |to| to.has_triggers = true);
     }
     Ok(())
 }
@@ -118,7 +168,12 @@ pub(crate) fn queue(
     Ok(())
 }
 
-fn is_queued(p: &mut Processing, scope: &ElementInstance, event: ElementIndex) -> Result<bool> {
+/// Whether a trigger of an event waits in a scope.
+pub(crate) fn is_queued(
+    p: &mut Processing,
+    scope: &ElementInstance,
+    event: ElementIndex,
+) -> Result<bool> {
     if !scope.has_triggers {
         return Ok(false);
     }

@@ -13,7 +13,7 @@ use skep_protocol::{Command, Key, ProcessInstanceIntent};
 
 use crate::behaviours::incidents::Step;
 use crate::behaviours::{
-    calls, events, incidents, jobs, message_starts, repetitions, subscriptions,
+    calls, event_sub_processes, events, incidents, jobs, message_starts, repetitions, subscriptions,
 };
 use crate::instances::ElementInstance;
 use crate::limits;
@@ -274,7 +274,7 @@ pub(crate) fn terminate(p: &mut Processing, instance: &ElementInstance) -> Resul
 }
 
 /// Has the next children of a terminating scope terminated.
-fn terminate_children(p: &mut Processing, scope: Key, count: usize) -> Result<()> {
+pub(crate) fn terminate_children(p: &mut Processing, scope: Key, count: usize) -> Result<()> {
     p.instances.flush(p.txn);
     let scope = p.existing_instance(scope)?;
     let children = element_instances::children(p.txn, scope.key, scope.terminated_up_to, count)?;
@@ -314,7 +314,7 @@ pub(crate) fn terminated(p: &mut Processing, key: Key) -> Result<()> {
     }
 }
 
-/// What comes after an element was interrupted: the boundary event that did it.
+/// What comes after an element was terminated alone: the boundary event that did it, or the next step in emptying its scope.
 fn terminated_in_living_scope(
     p: &mut Processing,
     instance: &ElementInstance,
@@ -322,7 +322,7 @@ fn terminated_in_living_scope(
 ) -> Result<()> {
     let interrupted_by = instance
         .interrupted_by
-        .filter(|_| scope.admits(instance.element));
+        .filter(|_| instance.is_interrupted_from_outside() && scope.admits(instance.element));
     let mut variables = None;
     if let Some(event) = interrupted_by {
         variables = events::take(p, instance, event)?;
@@ -333,7 +333,10 @@ fn terminated_in_living_scope(
             events::activate_boundary_event(p, scope.key, event, variables)
         }
         _ if scope.finishes_early => finish_early_next(p, scope.key),
-        _ => path_ended(p, scope.key),
+        _ => match event_sub_processes::pending(p, scope)? {
+            Some(event) => event_sub_processes::go_on(p, scope.key, event),
+            None => path_ended(p, scope.key),
+        },
     }
 }
 

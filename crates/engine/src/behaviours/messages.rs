@@ -70,11 +70,6 @@ pub(crate) fn open(
     channel::send(p, target, create)
 }
 
-/// Closes all subscriptions of an element instance.
-pub(crate) fn close_all(p: &mut Processing, element_instance_key: Key) -> Result<()> {
-    close_where(p, element_instance_key, &|_| true)
-}
-
 /// Closes the subscriptions of an element instance for those catch elements.
 pub(crate) fn close_where(
     p: &mut Processing,

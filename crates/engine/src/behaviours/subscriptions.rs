@@ -1,4 +1,5 @@
-//! What an element instance waits for beside its work: its own event, and those of its boundary events.
+//! What an element instance waits for beside its work: its own event, its boundary events, and the start events of the event
+//! sub-processes in it.
 //!
 //! All expressions are evaluated before the first subscription is opened, so that a failure opens none.
 
@@ -25,25 +26,62 @@ enum Prepared<'a> {
     },
 }
 
-/// Opens all subscriptions of an element instance.
-pub(crate) fn open(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
-    let mut prepared = Vec::new();
-    let element = instance.element();
-    if matches!(element.kind, ElementKind::IntermediateCatchEvent(_)) {
-        prepare(p, instance.key, element, true, &mut prepared)?;
+/// An event that an element instance waits for.
+struct Awaited<'a> {
+    event: &'a Element,
+    /// Scope in which its expressions are evaluated.
+    scope: Key,
+    interrupting: bool,
+}
+
+/// All that an element instance waits for.
+fn awaited(instance: &ElementInstance) -> Vec<Awaited<'_>> {
+    let mut found = Vec::new();
+    if matches!(
+        instance.element().kind,
+        ElementKind::IntermediateCatchEvent(_)
+    ) {
+        found.push(Awaited {
+            event: instance.element(),
+            scope: instance.key,
+            interrupting: true,
+        });
     }
     for &index in instance.boundary_events() {
         let event = instance.process.element(index);
         if let ElementKind::BoundaryEvent(boundary) = &event.kind {
             // Seen from outside: local variables of the activity are none of a boundary event's.
-            prepare(
-                p,
-                instance.flow_scope_key,
+            found.push(Awaited {
                 event,
-                boundary.interrupting,
-                &mut prepared,
-            )?;
+                scope: instance.flow_scope_key,
+                interrupting: boundary.interrupting,
+            });
         }
+    }
+    for index in instance.event_sub_process_starts() {
+        let event = instance.process.element(index);
+        if let ElementKind::StartEvent(start) = &event.kind {
+            found.push(Awaited {
+                event,
+                scope: instance.key,
+                interrupting: start.interrupting,
+            });
+        }
+    }
+    found
+}
+
+/// Opens all subscriptions of an element instance.
+pub(crate) fn open(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+    let mut prepared = Vec::new();
+    for awaited in awaited(instance) {
+        prepare(
+            p,
+            awaited.scope,
+            awaited.event,
+            awaited.interrupting,
+            &mut prepared,
+        )?;
     }
     for subscription in prepared {
         match subscription {
@@ -108,25 +146,41 @@ fn prepare<'a>(
 
 /// Closes all subscriptions of an element instance.
 pub(crate) fn close(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
-    let element = instance.element();
-    let own = matches!(element.kind, ElementKind::IntermediateCatchEvent(_)).then_some(element);
-    let attached = instance
-        .boundary_events()
-        .iter()
-        .map(|&index| instance.process.element(index));
+    close_those(p, instance, &|_| true)
+}
+
+/// Closes the subscriptions of the event sub-processes of a scope.
+pub(crate) fn close_event_sub_processes(
+    p: &mut Processing,
+    instance: &ElementInstance,
+) -> Result<()> {
+    close_those(p, instance, &|event| {
+        matches!(event.kind, ElementKind::StartEvent(_))
+    })
+}
+
+/// Looks only where an event of the kind may have left something.
+fn close_those(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    is_meant: &dyn Fn(&Element) -> bool,
+) -> Result<()> {
     let (mut has_timers, mut has_messages) = (false, false);
-    for event in own.into_iter().chain(attached) {
-        match event.trigger() {
-            Some(Trigger::Timer(_)) => has_timers = true,
-            Some(Trigger::Message(_)) => has_messages = true,
-            _ => {}
+    for awaited in awaited(instance) {
+        if is_meant(awaited.event) {
+            match awaited.event.trigger() {
+                Some(Trigger::Timer(_)) => has_timers = true,
+                Some(Trigger::Message(_)) => has_messages = true,
+                _ => {}
+            }
         }
     }
+    let is_meant = |id: &str| instance.process.element_by_id(id).is_some_and(is_meant);
     if has_timers {
-        timers::cancel_of(p, instance.key)?;
+        timers::cancel_where(p, instance.key, &is_meant)?;
     }
     if has_messages {
-        messages::close_all(p, instance.key)?;
+        messages::close_where(p, instance.key, &is_meant)?;
     }
     Ok(())
 }

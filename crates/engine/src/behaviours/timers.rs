@@ -1,6 +1,6 @@
 //! Timers of element instances: when they are due, and how they come again.
 
-use skep_bpmn::model::{Timer as TimerModel, TimerSource};
+use skep_bpmn::model::{ElementKind, Timer as TimerModel, TimerSource, Trigger};
 use skep_bpmn::timer::{Cycle, Date, Duration};
 use skep_feel::{Expression, Value, Zone};
 use skep_protocol::{Key, TimerIntent, values};
@@ -136,14 +136,19 @@ pub(crate) fn create_next(
     if timer.repetitions != Cycle::INFINITE && timer.repetitions <= 1 {
         return Ok(());
     }
-    let event = owner.process.element_by_id(&timer.target_element_id);
-    let trigger = event.and_then(|event| event.trigger());
-    let Some(skep_bpmn::model::Trigger::Timer(TimerModel::Cycle(source))) = trigger else {
+    let Some(event) = owner.process.element_by_id(&timer.target_element_id) else {
         return Ok(());
+    };
+    let Some(Trigger::Timer(TimerModel::Cycle(source))) = event.trigger() else {
+        return Ok(());
+    };
+    let scope = match event.kind {
+        ElementKind::StartEvent(_) => owner.key,
+        _ => owner.flow_scope_key,
     };
     let cycle = match source {
         TimerSource::Static(cycle) => cycle.clone(),
-        TimerSource::Expression(expression) => cycle(p, owner.flow_scope_key, expression)?,
+        TimerSource::Expression(expression) => cycle(p, scope, expression)?,
     };
     if let Some(due_date) = cycle.next_due(timer.due_date, p.now()) {
         let repetitions = if timer.repetitions == Cycle::INFINITE {
@@ -164,9 +169,16 @@ pub(crate) fn create_next(
     Ok(())
 }
 
-/// TIMER CANCELED for all timers of an element instance.
-pub(crate) fn cancel_of(p: &mut Processing, owner: Key) -> Result<()> {
+/// TIMER CANCELED for the timers of an element instance for those events.
+pub(crate) fn cancel_where(
+    p: &mut Processing,
+    owner: Key,
+    is_meant: &dyn Fn(&str) -> bool,
+) -> Result<()> {
     for (key, timer) in timers::of_element(p.txn, owner)? {
+        if !is_meant(&timer.target_element_id) {
+            continue;
+        }
         timers::delete(p.txn, key, &timer);
         p.event(key, TimerIntent::Canceled, timer);
     }

@@ -10,6 +10,7 @@
 mod boundary_event;
 mod call_activity;
 mod end_event;
+mod event_sub_process;
 mod exclusive_gateway;
 mod intermediate_catch_event;
 mod multi_instance;
@@ -39,6 +40,7 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<(
     match &instance.element().kind {
         ElementKind::Process(scope) => process::activate(p, instance, scope),
         ElementKind::SubProcess(scope) => sub_process::activate(p, instance, scope),
+        ElementKind::EventSubProcess(scope) => event_sub_process::activate(p, instance, scope),
         ElementKind::StartEvent(_) => start_event::activate(p, instance),
         ElementKind::EndEvent(EndEvent::None) => end_event::activate(p, instance),
         ElementKind::ServiceTask(job) => service_task::activate(p, instance, job),
@@ -62,7 +64,9 @@ pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<(
     }
     match &instance.element().kind {
         ElementKind::Process(_) => process::complete(p, instance),
-        ElementKind::SubProcess(_) => sub_process::complete(p, instance),
+        ElementKind::SubProcess(_) | ElementKind::EventSubProcess(_) => {
+            sub_process::complete(p, instance)
+        }
         ElementKind::StartEvent(_) => start_event::complete(p, instance),
         ElementKind::EndEvent(EndEvent::None) => end_event::complete(p, instance),
         ElementKind::ServiceTask(_) => service_task::complete(p, instance),

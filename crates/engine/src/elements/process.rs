@@ -4,7 +4,7 @@ use skep_bpmn::model::Scope;
 use skep_protocol::ProcessInstanceIntent;
 
 use crate::behaviours::incidents::Step;
-use crate::behaviours::{calls, lifecycle, results};
+use crate::behaviours::{calls, incidents, lifecycle, results, subscriptions};
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
 use crate::tables::element_instances::ElementState;
@@ -12,6 +12,7 @@ use crate::tables::event_triggers;
 
 /// Begins at the start event that was triggered, or else at the none start event.
 pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &Scope) -> Step<()> {
+    subscriptions::open(p, instance)?;
     lifecycle::activated(p, instance);
     let mut start = scope.none_start;
     if instance.has_triggers
@@ -30,6 +31,8 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &S
 /// ACTIVATING and ACTIVATED without a start event.
 pub(crate) fn enter(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
     activating(p, instance);
+    let opened = subscriptions::open(p, instance);
+    incidents::raise_if_stopped(p, instance, opened)?;
     lifecycle::activated(p, instance);
     Ok(())
 }
@@ -50,6 +53,7 @@ pub(crate) fn activating(p: &mut Processing, instance: &ElementInstance) {
 pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
     let result = results::prepare(p, instance)?;
     let variables = calls::variables_to_return(p, instance)?;
+    subscriptions::close(p, instance)?;
     lifecycle::process_completed(p, instance)?;
     if let Some((awaited, result)) = result {
         results::send(p, &awaited, result)?;

@@ -65,7 +65,12 @@ fn activate(p: &mut Processing, command: &Command, value: &values::ProcessInstan
                 instance
             }
             // An incident was resolved: the step is repeated.
-            ElementState::Activating => instance,
+            ElementState::Activating => {
+                if refuse_in_closed_scope(p, command, &instance)? {
+                    return Ok(());
+                }
+                instance
+            }
             _ => return refuse(p, command, "ACTIVATING", Some(&instance)),
         },
         None => match enter(p, command, value)? {
@@ -147,16 +152,8 @@ fn complete(p: &mut Processing, command: &Command) -> Result<()> {
     ) {
         return refuse(p, command, "ACTIVATED or COMPLETING", Some(&instance));
     }
-    if instance.flow_scope_key.is_some() {
-        let scope = p.existing_instance(instance.flow_scope_key)?;
-        if !scope.admits(instance.element) {
-            let reason = format!(
-                "Expected flow scope instance with key '{}' to be active and not interrupted, but it is not",
-                scope.key
-            );
-            p.reject(command, Rejection::invalid_state(reason));
-            return Ok(());
-        }
+    if refuse_in_closed_scope(p, command, &instance)? {
+        return Ok(());
     }
     if instance.state == ElementState::Activated {
         lifecycle::completing(p, &instance);
@@ -164,6 +161,27 @@ fn complete(p: &mut Processing, command: &Command) -> Result<()> {
     let step = elements::complete(p, &instance);
     incidents::raise_if_stopped(p, &instance, step)?;
     Ok(())
+}
+
+/// Refuses a step of an element whose scope is being emptied.
+fn refuse_in_closed_scope(
+    p: &mut Processing,
+    command: &Command,
+    instance: &ElementInstance,
+) -> Result<bool> {
+    if !instance.flow_scope_key.is_some() {
+        return Ok(false);
+    }
+    let scope = p.existing_instance(instance.flow_scope_key)?;
+    if scope.admits(instance.element) {
+        return Ok(false);
+    }
+    let reason = format!(
+        "Expected flow scope instance with key '{}' to be active and not interrupted, but it is not",
+        scope.key
+    );
+    p.reject(command, Rejection::invalid_state(reason));
+    Ok(true)
 }
 
 fn terminate(p: &mut Processing, command: &Command) -> Result<()> {

@@ -166,7 +166,9 @@ fn subscriptions_are_closed_for_the_elements_that_are_named() {
         ("event-sub-process".to_owned(), subscriptions::CLOSING),
     ];
     assert_eq!(states(&content), expected);
-    let outcome = in_partition_1(&mut content, |p| messages::close_all(p, ELEMENT).unwrap());
+    let outcome = in_partition_1(&mut content, |p| {
+        messages::close_where(p, ELEMENT, &|_| true).unwrap()
+    });
     assert_eq!(asked(&outcome).len(), 1);
 }
 
