@@ -12,12 +12,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::limits::ELEMENTS_MAX;
+use crate::limits::{ELEMENTS_MAX, NAME_BYTES_MAX};
 use crate::model::{ElementType, EventType};
 use skep_xml::{Problems, quote};
 
 pub(crate) const BPMN: &str = "http://www.omg.org/spec/BPMN/20100524/MODEL";
 pub(crate) const ZEEBE: &str = "http://camunda.org/schema/zeebe/1.0";
+
+/// Attributes that name something, and that are no expressions.
+const NAMING: [&str; 5] = [
+    "id",
+    "target",
+    "resultVariable",
+    "outputCollection",
+    "inputElement",
+];
 
 /// A node of the XML tree.
 pub(crate) type Node<'a> = roxmltree::Node<'a, 'a>;
@@ -57,6 +66,22 @@ impl<'a> Document<'a> {
             }
         }
         Some(document)
+    }
+
+    /// Reports names that are too long.
+    pub(crate) fn check_names(&self, problems: &mut Problems) {
+        let elements = self.definitions.descendants().filter(Node::is_element);
+        for node in elements {
+            for name in NAMING {
+                let bytes = node.attribute(name).map_or(0, str::len);
+                if bytes > NAME_BYTES_MAX {
+                    problems.add(
+                        node,
+                        format!("the attribute '{name}' has {bytes} bytes, at most {NAME_BYTES_MAX} are possible"),
+                    );
+                }
+            }
+        }
     }
 
     /// The processes that are meant to be executed.

@@ -59,6 +59,7 @@ fn read(tree: &roxmltree::Document<'_>, problems: &mut Problems) -> Vec<Process>
         );
         return Vec::new();
     };
+    document.check_names(problems);
     for node in &document.duplicates {
         problems.add(*node, "the id is not unique: another element has it too");
     }

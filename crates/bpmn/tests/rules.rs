@@ -59,6 +59,26 @@ const MESSAGES: &str = "<b:message id='m' name='m'><b:extensionElements>\
     <b:escalation id='esc' escalationCode='C'/>";
 
 #[test]
+fn names_must_fit_into_keys() {
+    let task = |id: &str, target: &str| {
+        format!(
+            "<b:startEvent id='s'/><b:serviceTask id='{id}'><b:extensionElements><z:taskDefinition type='t'/>\
+             <z:ioMapping><z:input source='=1' target='{target}'/></z:ioMapping></b:extensionElements></b:serviceTask>"
+        )
+    };
+    let (longest, too_long) = ("x".repeat(4096), "y".repeat(4097));
+    check("", &task(&longest, &longest), &[]);
+    check("", &task(&too_long, "a"), &["y"]);
+    let target = "the attribute 'target' has 4097 bytes, at most 4096 are possible";
+    let found = problems("", &task("task", &too_long));
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].starts_with("task") && found[0].ends_with(target),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn ids_and_references_must_be_there() {
     check_all(
         "",

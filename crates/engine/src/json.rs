@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use skep_protocol::Rejection;
+use skep_protocol::{Rejection, names};
 
 use crate::limits;
 
@@ -49,11 +49,16 @@ impl Document {
                 text.len()
             )));
         }
-        Document::parse(text).map_err(|error| {
+        let document = Document::parse(text).map_err(|error| {
             Rejection::invalid_argument(format!(
                 "Expected variables to be a JSON object, but found something else: {error}"
             ))
-        })
+        })?;
+        for (name, _) in &document.entries {
+            names::check("name of a variable", name)
+                .map_err(|error| Rejection::invalid_argument(error.to_string()))?;
+        }
+        Ok(document)
     }
 
     /// Whether it has no entry.

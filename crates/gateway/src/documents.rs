@@ -10,6 +10,7 @@ use std::fmt;
 use serde::Deserializer as _;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use skep_protocol::names::{self, NameTooLong};
 use thiserror::Error;
 
 use crate::limits::DOCUMENT_DEPTH_MAX;
@@ -35,6 +36,9 @@ pub enum DocumentError {
         /// The kind.
         kind: &'static str,
     },
+    /// A variable has a name that no key holds.
+    #[error("{0}")]
+    Name(#[from] NameTooLong),
 }
 
 /// Checks a document. Blank text, `null` and `{}` become the empty text, which is the empty document.
@@ -77,6 +81,9 @@ fn inspect(text: &str) -> Result<Content, DocumentError> {
         Found::Null => Ok(Content::Empty),
         Found::Object(names) if names.is_empty() => Ok(Content::Empty),
         Found::Object(mut names) => {
+            for name in &names {
+                names::check("name of a variable", name)?;
+            }
             names.sort_unstable();
             let repeated = names.windows(2).any(|pair| pair[0] == pair[1]);
             Ok(if repeated {
@@ -363,6 +370,16 @@ mod tests {
         ] {
             assert_eq!(check(text), Err(DocumentError::NotAnObject { kind }));
         }
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_refused() {
+        let named = |bytes: usize| format!(r#"{{"{}":1}}"#, "x".repeat(bytes));
+        assert!(check(&named(names::NAME_BYTES_MAX)).is_ok());
+        let error = check(&named(names::NAME_BYTES_MAX + 1)).unwrap_err();
+        assert!(error.to_string().contains("name of a variable"), "{error}");
+        let nested = format!(r#"{{"a":{}}}"#, named(names::NAME_BYTES_MAX + 1));
+        assert!(check(&nested).is_ok(), "only those that become variables");
     }
 
     #[test]

@@ -20,9 +20,18 @@ impl RoundRobin {
     }
 }
 
+/// The smallest number that a person who mistypes a key may come to. Below are numbers that never were meant as keys.
+const MISTYPED_KEY_MIN: i64 = 1_000_000_000_000_000;
+
 /// The partition that made a key.
+///
+/// A partition that is not in the topology may only not be known yet, which is worth another try. No partition has the number 0:
+/// a number of as many digits as a key that says so is a key mistyped, and the first partition says that it knows no such thing.
 pub fn of_key(topology: &Topology, key: i64) -> Result<PartitionId, Status> {
-    let bits = Key(key).partition();
+    let bits = match Key(key).partition() {
+        0 if key >= MISTYPED_KEY_MIN => i64::from(DEPLOYMENT_PARTITION.0),
+        bits => bits,
+    };
     u32::try_from(bits)
         .map(PartitionId)
         .ok()
@@ -96,6 +105,14 @@ mod tests {
     fn the_first_partition_is_the_last_resort() {
         assert_eq!(numbers(candidates(&topology(3, &[]), 2)), [1]);
         assert_eq!(numbers(candidates(&topology(3, &[3]), 0)), [3]);
+    }
+
+    #[test]
+    fn a_mistyped_key_is_asked_of_the_first_partition() {
+        let topology = topology(2, &[1, 2]);
+        for key in [2_251_799_813_600_004, Key::new(PartitionId(1), 0).0 - 1] {
+            assert_eq!(of_key(&topology, key).unwrap(), PartitionId(1), "{key}");
+        }
     }
 
     #[test]

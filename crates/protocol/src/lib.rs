@@ -14,6 +14,7 @@ mod command;
 mod error;
 mod ids;
 mod intent;
+pub mod names;
 mod record;
 mod rejection;
 pub mod routing;

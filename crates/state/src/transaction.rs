@@ -60,9 +60,9 @@ impl Read for Transaction<'_> {
     }
 }
 
-/// Longest key that every store takes. Texts of users are part of keys (variable names, correlation keys); where they come in,
+/// Longest key that every store takes ([the one on disk](https://docs.rs/lsm-tree) has 16 bits for its length). Texts of users are part of keys (variable names, correlation keys); where they come in,
 /// they are refused with a better text. One that gets here ends the evaluation, and not the write-back of the whole partition.
-pub const KEY_BYTES_MAX: usize = 32 << 10;
+pub const KEY_BYTES_MAX: usize = (64 << 10) - 1;
 
 /// Bytes of writes and records that one evaluation may come to: with a batch that was nearly full before, and encoded, they fit
 /// into one entry of the log, whose segments have 32 MiB.
@@ -152,8 +152,8 @@ mod tests {
         assert_eq!(limit_of(|txn| txn.put(&longest, Vec::new())), None);
         let too_long = vec![1; KEY_BYTES_MAX + 1];
         let limit = limit_of(|txn| txn.insert(&too_long, Vec::new())).unwrap();
-        assert_eq!(limit, LimitExceeded::Key { bytes: 32769 });
-        assert!(limit.to_string().contains("too long: 32769 bytes"));
+        assert_eq!(limit, LimitExceeded::Key { bytes: 65_536 });
+        assert!(limit.to_string().contains("too long: 65536 bytes"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) fn find(
     instance: &ElementInstance,
     call: &CallActivity,
 ) -> Step<Arc<Definition>> {
-    let id = expressions::text(p, instance.key, &call.process_id)?;
+    let id = expressions::name(p, instance.key, "BPMN process id", &call.process_id)?;
     let refuse = |message: String| {
         let error_type = IncidentErrorType::CalledElementError;
         Err(Stop::Incident(Failure::new(error_type, message)))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use skep_bpmn::model::{Number, Text};
 use skep_feel::{Environment, Evaluation, Expression, Scope, Value};
-use skep_protocol::Key;
+use skep_protocol::{Key, names};
 use skep_state::Read;
 
 use crate::behaviours::incidents::{Failure, Step, Stop};
@@ -137,6 +137,22 @@ pub(crate) fn text(p: &mut Processing, scope: Key, text: &Text) -> Step<Arc<str>
     }
 }
 
+/// A text that becomes part of keys: the name or type of something. `what` it is, for the incident.
+pub(crate) fn name(
+    p: &mut Processing,
+    scope: Key,
+    what: &'static str,
+    name: &Text,
+) -> Step<Arc<str>> {
+    let name = text(p, scope, name)?;
+    fitting(what, &name)?;
+    Ok(name)
+}
+
+fn fitting(what: &'static str, name: &str) -> Step<()> {
+    names::check(what, name).map_err(|error| Failure::extract_value(error.to_string()))
+}
+
 /// A whole number that fits where retries go.
 pub(crate) fn number(p: &mut Processing, scope: Key, number: &Number) -> Step<i32> {
     let (number, shown) = match number {
@@ -178,7 +194,7 @@ pub(crate) fn correlation_key(
 ) -> Step<String> {
     let evaluation = evaluate(p, scope, expression)?;
     match &evaluation.value {
-        Value::String(text) => Ok(text.to_string()),
+        Value::String(text) => fitting("correlation key", text).map(|()| text.to_string()),
         Value::Number(number) => Ok(number.to_string()),
         value => Err(Failure::extract_value(format!(
             "Failed to extract the correlation key for '{}': The value must be either a string or a number, but was '{}'.",

@@ -16,7 +16,7 @@ pub(crate) fn prepare(
     instance: &ElementInstance,
     model: &JobModel,
 ) -> Step<values::Job> {
-    let job_type = expressions::text(p, instance.key, &model.job_type)?;
+    let job_type = expressions::name(p, instance.key, "job type", &model.job_type)?;
     let retries = expressions::number(p, instance.key, &model.retries)?;
     Ok(values::Job {
         job_type: job_type.to_string(),

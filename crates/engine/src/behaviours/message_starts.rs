@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use skep_bpmn::model::{self, Trigger};
 use skep_feel::{Environment, NoVariables, Value};
-use skep_protocol::{Key, MessageStartEventSubscriptionIntent as Intent, values};
+use skep_protocol::{Key, MessageStartEventSubscriptionIntent as Intent, names, values};
 
 use crate::behaviours::instances;
 use crate::definitions::Definition;
@@ -18,7 +18,7 @@ use crate::processing::{Processing, Result};
 use crate::tables::{message_start_events as start_events, messages, processes};
 
 /// The message start events of a process, with the name that each waits for, or why it has none.
-pub(crate) fn names<'a>(
+pub(crate) fn message_names<'a>(
     process: &'a model::Process,
     environment: &Environment,
 ) -> Vec<(&'a model::Element, std::result::Result<String, String>)> {
@@ -37,6 +37,17 @@ pub(crate) fn names<'a>(
 
 /// The name has to be known without an instance, and so without variables.
 fn name(
+    message: &model::Message,
+    environment: &Environment,
+) -> std::result::Result<String, String> {
+    let name = evaluated_name(message, environment)?;
+    match names::check("message name", &name) {
+        Ok(()) => Ok(name),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn evaluated_name(
     message: &model::Message,
     environment: &Environment,
 ) -> std::result::Result<String, String> {
@@ -69,7 +80,7 @@ pub(crate) fn definition_deployed(p: &mut Processing, definition: Key) -> Result
         }
     }
     let environment = Environment::at_epoch_millis(p.now(), p.context.seed);
-    for (start, name) in names(&definition, &environment) {
+    for (start, name) in message_names(&definition, &environment) {
         // It was evaluated when it was deployed; one that depends on the clock may still fail here, and then waits for nothing.
         let Ok(message_name) = name else {
             continue;

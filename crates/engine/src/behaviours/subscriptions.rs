@@ -127,7 +127,7 @@ fn prepare<'a>(
             }
         }
         Some(Trigger::Message(message)) => {
-            let name = expressions::text(p, scope, &message.name)?.to_string();
+            let name = expressions::name(p, scope, "message name", &message.name)?.to_string();
             let correlation_key = match &message.correlation_key {
                 Some(expression) => expressions::correlation_key(p, scope, expression)?,
                 None => String::new(),

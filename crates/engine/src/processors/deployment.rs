@@ -167,7 +167,7 @@ fn read(
     let mut problems = Vec::new();
     for process in &processes {
         problems.extend(skep_bpmn::unsupported(process, &supported));
-        for (start, message_name) in message_starts::names(process, environment) {
+        for (start, message_name) in message_starts::message_names(process, environment) {
             if let Err(message) = message_name {
                 problems.push(skep_bpmn::Problem {
                     element: start.id.to_string(),

@@ -25,7 +25,11 @@ pub mod timers;
 pub mod variables;
 
 use prost::Message;
+use skep_protocol::names::NAME_BYTES_MAX;
 use skep_state::{KeyRange, KeyReader, Read, StateError, TableKey, Txn, Visit};
+
+// The longest keys hold three names, each ended by two bytes, between a prefix and a number.
+const _: () = assert!(1 + 3 * (NAME_BYTES_MAX + 2) + 8 <= skep_state::KEY_BYTES_MAX);
 
 /// Prefix bytes. Never reuse one: data directories and backups hold them.
 pub mod prefix {

@@ -207,58 +207,65 @@ fn an_instance_whose_step_fails_is_banned_and_not_due_again() {
 }
 
 #[test]
-fn a_limit_that_a_client_exceeds_bans_nothing() {
-    let mut harness = Harness::with(&one_task());
-    let instance = harness.create("p", "{}");
-    let name = "x".repeat(40 << 10);
-    let request = RequestId {
-        gateway: 1,
-        request: 999,
-    };
-    let document = values::VariableDocument {
-        scope_key: instance.0,
-        local: true,
-        variables: format!(r#"{{"{name}":1}}"#),
-    };
-    let outcome = harness.process_safely(Input::Client {
-        command: Command::new(
-            Key::NONE,
-            skep_protocol::VariableDocumentIntent::Update,
-            document,
-        ),
-        request: Some(request),
-    });
-    let rejection = outcome.responses[0].result.clone().unwrap_err();
-    assert_eq!(rejection.rejection_type, RejectionType::InvalidArgument);
-    assert!(rejection.reason.contains("too long"), "{rejection:?}");
-    assert!(errors(&harness).is_empty());
-    harness.work("work", "{}");
-    assert!(harness.happened("p COMPLETED"));
-}
-
-#[test]
-fn an_evaluation_that_is_too_large_is_refused_with_what_to_do() {
+fn a_limit_that_a_client_exceeds_bans_nothing_and_says_what_to_do() {
     let mut harness = Harness::with(&one_task());
     harness.create("p", "{}");
     let job = harness.job("work");
-    let command = Command::new(job, JobIntent::Complete, values::Job::default());
-    let request = RequestId {
-        gateway: 1,
-        request: 999,
-    };
-    let outcome = harness.failed(
-        Input::Client {
-            command,
+    let limits = [
+        (
+            LimitExceeded::Evaluation,
+            RejectionType::ExceededBatchRecordSize,
+            "fewer or smaller variables",
+        ),
+        (
+            LimitExceeded::Key { bytes: 70_000 },
+            RejectionType::InvalidArgument,
+            "Use a shorter one",
+        ),
+    ];
+    for (number, (limit, rejection_type, text)) in limits.into_iter().enumerate() {
+        let request = RequestId {
+            gateway: 1,
+            request: 900 + number as u64,
+        };
+        let input = Input::Client {
+            command: Command::new(job, JobIntent::Complete, values::Job::default()),
             request: Some(request),
-        },
-        &Failure::Limit(LimitExceeded::Evaluation),
-    );
-    let rejection = outcome.responses[0].result.clone().unwrap_err();
-    assert_eq!(
-        rejection.rejection_type,
-        RejectionType::ExceededBatchRecordSize
-    );
-    assert!(rejection.reason.contains("fewer or smaller variables"));
+        };
+        let outcome = harness.failed(input, &Failure::Limit(limit));
+        let rejection = outcome.responses[0].result.clone().unwrap_err();
+        assert_eq!(rejection.rejection_type, rejection_type);
+        assert!(rejection.reason.contains(text), "{rejection:?}");
+    }
     assert!(errors(&harness).is_empty());
     harness.complete(job, "{}").unwrap();
+}
+
+/// What comes in at once is at most 4 MiB. It goes into the state and into several records.
+#[test]
+fn the_largest_documents_stay_within_an_evaluation() {
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .message_catch("catch", "m", "=\"key\"")
+        .service_task("task", "work")
+        .end()
+        .xml();
+    let mut harness = Harness::with(&xml);
+    let document = |name: &str| format!(r#"{{"{name}":"{}"}}"#, "x".repeat((4 << 20) - 100));
+    let instance = harness.create("p", &document("created"));
+    let message = values::Message {
+        name: "m".to_owned(),
+        correlation_key: "key".to_owned(),
+        time_to_live: 1_000,
+        variables: document("published"),
+        ..Default::default()
+    };
+    let publish = Command::new(Key::NONE, MessageIntent::Publish, message);
+    harness.ask(publish).unwrap();
+    harness
+        .set_variables(instance, &document("set"), false)
+        .unwrap();
+    let (jobs, _) = harness.activate_batch("work", 1, &["none"]);
+    harness.complete(jobs[0].0, &document("completed")).unwrap();
+    assert!(harness.happened("p COMPLETED"));
 }

@@ -15,6 +15,7 @@ mod harness;
 mod incidents;
 mod jobs;
 mod multi_instance;
+mod names;
 mod random;
 mod safety;
 mod scopes;

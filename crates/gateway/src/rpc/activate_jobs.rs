@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Code, Request, Response, Status};
 use tracing::{debug, warn};
 
-use super::{DEFAULT_TENANT, Gateway, check_tenant, jobs};
+use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, jobs};
 use crate::brokers::BrokerError;
 use crate::limits::{CLIENT_TIMEOUT_MAX, HAND_BACK_PARALLEL_MAX, OVERSIZE_JOB_PAUSE, POLL_MARGIN};
 use crate::long_polling::{Found, Next, Parked, Pass};
@@ -33,6 +33,7 @@ pub fn activate(
     for tenant_id in &request.get_ref().tenant_ids {
         check_tenant("ActivateJobs", tenant_id)?;
     }
+    check_name("job type", &request.get_ref().r#type)?;
     let wait_until = wait_until(gateway, &request);
     let (out, messages) = mpsc::channel(1);
     let poll = Poll {

@@ -10,7 +10,7 @@ use skep_protocol::{
 use tokio::time::Instant;
 use tonic::{Code, Request, Status};
 
-use super::{DEFAULT_TENANT, Gateway, check_tenant, unexpected_answer, variables_of};
+use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, unexpected_answer, variables_of};
 use crate::proto::{
     CancelProcessInstanceRequest, CancelProcessInstanceResponse, CreateProcessInstanceRequest,
     CreateProcessInstanceResponse, CreateProcessInstanceWithResultRequest,
@@ -109,6 +109,7 @@ fn creation(
             "Expected to create a process instance without runtime instructions, since they are not supported",
         ));
     }
+    check_name("bpmnProcessId", &request.bpmn_process_id)?;
     Ok(ProcessInstanceCreation {
         bpmn_process_id: request.bpmn_process_id,
         version: request.version,

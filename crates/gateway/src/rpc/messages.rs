@@ -4,7 +4,7 @@ use skep_protocol::values::Message;
 use skep_protocol::{Command, Key, MessageIntent};
 use tonic::{Request, Status};
 
-use super::{DEFAULT_TENANT, Gateway, check_tenant, variables_of};
+use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, variables_of};
 use crate::proto::{PublishMessageRequest, PublishMessageResponse};
 use crate::routing;
 
@@ -15,6 +15,9 @@ pub async fn publish(
     let deadline = gateway.deadline(&request);
     let request = request.into_inner();
     check_tenant("PublishMessage", &request.tenant_id)?;
+    check_name("message name", &request.name)?;
+    check_name("correlation key", &request.correlation_key)?;
+    check_name("message id", &request.message_id)?;
     let variables = variables_of(request.variables)?;
     let partition = routing::of_message(&gateway.brokers.topology(), &request.correlation_key)?;
     let message = Message {

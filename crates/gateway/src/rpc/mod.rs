@@ -11,7 +11,7 @@ mod variables;
 
 use std::sync::Arc;
 
-use skep_protocol::{Command, Intent, Key, PartitionId, RecordValue};
+use skep_protocol::{Command, Intent, Key, PartitionId, RecordValue, names};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
@@ -74,6 +74,12 @@ impl Gateway {
 /// Variables as sent, checked.
 fn variables_of(text: String) -> Result<String, Status> {
     documents::document(text)
+        .map_err(|error| status::status(Code::InvalidArgument, error.to_string()))
+}
+
+/// Refuses what is too long to be the name of something.
+fn check_name(what: &'static str, name: &str) -> Result<(), Status> {
+    names::check(what, name)
         .map_err(|error| status::status(Code::InvalidArgument, error.to_string()))
 }
 

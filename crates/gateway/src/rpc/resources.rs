@@ -6,7 +6,7 @@ use skep_protocol::{Command, DeploymentIntent, Key, RecordValue};
 use tokio::time::Instant;
 use tonic::{Request, Status};
 
-use super::{DEFAULT_TENANT, Gateway, check_tenant, unexpected_answer};
+use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, unexpected_answer};
 use crate::proto::{
     DeployProcessRequest, DeployProcessResponse, DeployResourceRequest, DeployResourceResponse,
     Deployment, ProcessMetadata, deployment,
@@ -68,6 +68,9 @@ async fn send(
     resources: Vec<DeploymentResource>,
     deadline: Instant,
 ) -> Result<(Key, values::Deployment), Status> {
+    for resource in &resources {
+        check_name("name of a resource", &resource.resource_name)?;
+    }
     let deployment = values::Deployment {
         resources,
         processes: Vec::new(),
