@@ -126,7 +126,7 @@ impl Place {
         let mut broker = Broker { child };
         while !self
             .get("/ready")
-            .is_ok_and(|answer| answer.contains(" 200 "))
+            .is_ok_and(|answer| answer.starts_with("HTTP/1.1 2"))
         {
             if begun.elapsed() > READY_WITHIN {
                 return Err(Failure::Program("the broker does not get ready".to_owned()));

@@ -178,7 +178,9 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         effects.jobs_available.extend(outcome.jobs_available);
         effects.checkpoint = outcome.checkpoint.unwrap_or(CheckpointId::NONE);
         #[cfg(feature = "testkit")]
-        building.inputs.push((input, context));
+        if self.testkit.evaluated.is_some() {
+            building.inputs.push((input, context));
+        }
         Ok(())
     }
 
@@ -242,12 +244,12 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
                     self.effects.respond(response);
                 }
             }
-            self.testkit
-                .evaluated
-                .push(crate::replica::testkit::Evaluated {
+            if let Some(evaluated) = &mut self.testkit.evaluated {
+                evaluated.push(crate::replica::testkit::Evaluated {
                     inputs: building.inputs,
                     batch: batch.clone(),
                 });
+            }
         }
         self.leading().in_flight.push_back(effects);
         self.consensus.propose(LogEntry::Batch(batch).encode());

@@ -145,7 +145,11 @@ impl World {
         };
         replica.take_commands_taken();
         let effects = replica.effects().take();
-        let evaluated = std::mem::take(&mut replica.testkit().evaluated);
+        let evaluated = replica
+            .testkit()
+            .evaluated
+            .replace(Vec::new())
+            .unwrap_or_default();
         let proposals = std::mem::take(&mut replica.consensus().proposals);
         let durable = replica.consensus().durable;
         let wake_at = replica.wake_at().map(|at| at.saturating_sub(ahead));
@@ -354,6 +358,7 @@ impl World {
                 SimEffects::default(),
             )
             .map_err(|error| stopped(place, &error))?;
+            replica.testkit().evaluated = Some(Vec::new());
             let faults = &mut replica.testkit().faults;
             faults.fence_off = plant == Some(Plant::FenceOff);
             faults.answer_early = plant == Some(Plant::AnswerEarly);
