@@ -14,6 +14,8 @@ pub enum Boxed<'s> {
     Nothing,
     /// A FEEL expression.
     Text(&'s str),
+    /// What a name stands for.
+    Name(Arc<str>),
     /// Entries, each of which sees those before it.
     Context(Vec<(Arc<str>, Boxed<'s>)>),
     /// A value computed with the help of entries, each of which sees those before it.
@@ -30,7 +32,7 @@ pub enum Boxed<'s> {
     },
     /// A call with arguments by name.
     Invocation {
-        function: &'s str,
+        function: Box<Boxed<'s>>,
         arguments: Vec<(Arc<str>, Boxed<'s>)>,
     },
     Conditional {

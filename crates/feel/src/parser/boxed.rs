@@ -27,6 +27,7 @@ impl<'s> Parser<'s> {
         match boxed {
             Boxed::Nothing => self.add(Node::Literal(Value::Null)),
             Boxed::Text(text) => self.whole_text(text),
+            Boxed::Name(name) => self.variable(name),
             Boxed::Context(entries) => self.boxed_context(entries),
             Boxed::With { entries, result } => self.boxed_with(entries, result),
             Boxed::Record(entries) => self.boxed_record(entries),
@@ -156,12 +157,19 @@ impl<'s> Parser<'s> {
         })))
     }
 
-    fn boxed_invocation(&mut self, function: &'s str, arguments: &Entries<'s>) -> Parsed<NodeId> {
-        let name: Arc<str> = function.trim().into();
+    fn boxed_invocation(
+        &mut self,
+        function: &Boxed<'s>,
+        arguments: &Entries<'s>,
+    ) -> Parsed<NodeId> {
+        let name: Arc<str> = match function {
+            Boxed::Text(text) => text.trim().into(),
+            _ => "function".into(),
+        };
         let builtin = builtins::find(&name).filter(|_| !self.is_bound(&name));
         let callee = match builtin {
             Some(_) => None,
-            None => Some(self.whole_text(function)?),
+            None => Some(self.boxed(function)?),
         };
         let mut names = Vec::with_capacity(arguments.len());
         let mut values = Vec::with_capacity(arguments.len());
