@@ -15,19 +15,52 @@ enum Block {
     Choice(Box<Block>, Box<Block>),
     Parallel(Box<Block>, Box<Block>),
     Scope(Box<Block>),
+    /// An error of its work is caught outside of it.
     Caught(Box<Block>),
+    /// Work of another process.
+    Call,
+    Repeated {
+        sequential: bool,
+        inner: Box<Block>,
+    },
+    /// A scope with an event sub-process.
+    Watched {
+        by: Watch,
+        interrupting: bool,
+        inner: Box<Block>,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Watch {
+    Timer,
+    Error,
 }
 
 fn block() -> impl Strategy<Value = Block> {
-    let leaf = prop_oneof![3 => Just(Block::Task), 1 => Just(Block::Wait)];
-    leaf.prop_recursive(4, 16, 3, |inner| {
+    let leaf = prop_oneof![
+        4 => Just(Block::Task),
+        1 => Just(Block::Wait),
+        1 => Just(Block::Call),
+    ];
+    let watch = prop_oneof![Just(Watch::Timer), Just(Watch::Error)];
+    leaf.prop_recursive(4, 16, 3, move |inner| {
         let boxed = inner.clone().prop_map(Box::new);
         prop_oneof![
             prop::collection::vec(inner, 1..3).prop_map(Block::Sequence),
             (boxed.clone(), boxed.clone()).prop_map(|(a, b)| Block::Choice(a, b)),
             (boxed.clone(), boxed.clone()).prop_map(|(a, b)| Block::Parallel(a, b)),
             boxed.clone().prop_map(Block::Scope),
-            boxed.prop_map(Block::Caught),
+            boxed.clone().prop_map(Block::Caught),
+            (any::<bool>(), boxed.clone())
+                .prop_map(|(sequential, inner)| Block::Repeated { sequential, inner }),
+            (watch.clone(), any::<bool>(), boxed).prop_map(|(by, interrupting, inner)| {
+                Block::Watched {
+                    by,
+                    interrupting,
+                    inner,
+                }
+            }),
         ]
     })
 }
@@ -71,15 +104,77 @@ fn append(builder: ProcessBuilder, block: &Block, number: &mut u32) -> ProcessBu
         .leave(),
         Block::Caught(inner) => {
             let sub = format!("sub-{id}");
+            let merge = format!("merge-{id}");
             let builder = append(builder.sub_process(&sub).start(), inner, number)
                 .end()
-                .leave();
+                .leave()
+                .exclusive_gateway(&merge);
             builder
                 .error_boundary(&format!("caught-{id}"), &sub, "E")
-                .end()
-                .move_to(&sub)
+                .connect_to(&merge)
         }
+        Block::Call => builder
+            .element("callActivity", &format!("call-{id}"), "")
+            .extension(r#"<zeebe:calledElement processId="called"/>"#),
+        Block::Repeated { sequential, inner } => append(
+            builder.sub_process(&format!("sub-{id}")).start(),
+            inner,
+            number,
+        )
+        .end()
+        .leave()
+        .multi_instance(
+            *sequential,
+            r#"inputCollection="=[1,2]" outputCollection="out" outputElement="=loopCounter""#,
+        ),
+        Block::Watched {
+            by,
+            interrupting,
+            inner,
+        } => watched(builder, id, *by, *interrupting, inner, number),
     }
+}
+
+fn watched(
+    builder: ProcessBuilder,
+    id: u32,
+    by: Watch,
+    interrupting: bool,
+    inner: &Block,
+    number: &mut u32,
+) -> ProcessBuilder {
+    let definition = match by {
+        Watch::Timer => {
+            "<bpmn:timerEventDefinition><bpmn:timeDuration>PT1S</bpmn:timeDuration></bpmn:timerEventDefinition>"
+        }
+        Watch::Error => r#"<bpmn:errorEventDefinition errorRef="error"/>"#,
+    };
+    append(
+        builder.sub_process(&format!("sub-{id}")).start(),
+        inner,
+        number,
+    )
+    .end()
+    .event_sub_process(
+        &format!("on-{id}"),
+        &format!("on-start-{id}"),
+        definition,
+        interrupting,
+    )
+    .service_task(&format!("handle-{id}"), "work")
+    .end()
+    .leave()
+    .leave()
+}
+
+const ERROR: &str = r#"<bpmn:error id="error" errorCode="E"/>"#;
+
+fn called() -> String {
+    ProcessBuilder::new("called")
+        .start()
+        .service_task("called-task", "work")
+        .end()
+        .xml()
 }
 
 #[derive(Debug, Clone)]
@@ -184,8 +279,9 @@ proptest! {
         steps in prop::collection::vec((step(), -1i64..2), 0..12),
         cancel: bool,
     ) {
-        let builder = append(ProcessBuilder::new("p").start(), &block, &mut 0);
+        let builder = append(ProcessBuilder::new("p").definitions(ERROR).start(), &block, &mut 0);
         let mut harness = Harness::with(&builder.end().xml());
+        harness.deploy(&called());
         let instance = harness.create("p", r#"{"n":1}"#);
         for (step, n) in &steps {
             apply(&mut harness, step, *n);
