@@ -378,6 +378,7 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
         RecordValue::Checkpoint(_) => processors::checkpoint::process(p, command),
         RecordValue::MessageStartEventSubscription(_)
         | RecordValue::Variable(_)
+        | RecordValue::Escalation(_)
         | RecordValue::Error(_)
         | RecordValue::ProcessInstanceResult(_)
         | RecordValue::Process(_)

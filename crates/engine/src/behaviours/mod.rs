@@ -4,6 +4,7 @@ pub(crate) mod calls;
 pub(crate) mod channel;
 pub(crate) mod deployments;
 pub(crate) mod errors;
+pub(crate) mod escalations;
 pub(crate) mod event_sub_processes;
 pub(crate) mod events;
 pub(crate) mod expressions;

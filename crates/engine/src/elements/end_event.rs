@@ -1,4 +1,4 @@
-//! The none end event: ends its token.
+//! The none end event: ends its token. What other events do at their end is the same, with the sequence flows that they have.
 
 use crate::behaviours::incidents::Step;
 use crate::behaviours::{lifecycle, mappings};

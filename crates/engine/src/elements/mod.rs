@@ -10,6 +10,8 @@
 mod boundary_event;
 mod call_activity;
 mod end_event;
+mod error_end_event;
+mod escalation_event;
 mod event_sub_process;
 mod exclusive_gateway;
 mod intermediate_catch_event;
@@ -21,7 +23,7 @@ mod service_task;
 mod start_event;
 pub(crate) mod sub_process;
 
-use skep_bpmn::model::{ElementKind, EndEvent, ScriptTask};
+use skep_bpmn::model::{ElementKind, EndEvent, ScriptTask, ThrowEvent};
 use skep_protocol::values::IncidentErrorType;
 
 use crate::behaviours::incidents::{Failure, Step, Stop};
@@ -43,6 +45,13 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<(
         ElementKind::EventSubProcess(scope) => event_sub_process::activate(p, instance, scope),
         ElementKind::StartEvent(_) => start_event::activate(p, instance),
         ElementKind::EndEvent(EndEvent::None) => end_event::activate(p, instance),
+        ElementKind::EndEvent(EndEvent::Error(throw)) => {
+            error_end_event::activate(p, instance, throw)
+        }
+        ElementKind::EndEvent(EndEvent::Escalation(throw))
+        | ElementKind::IntermediateThrowEvent(ThrowEvent::Escalation(throw)) => {
+            escalation_event::activate(p, instance, throw)
+        }
         ElementKind::ServiceTask(job) => service_task::activate(p, instance, job),
         ElementKind::ScriptTask(ScriptTask::Script(script)) => {
             script_task::activate(p, instance, script)
@@ -68,7 +77,10 @@ pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<(
             sub_process::complete(p, instance)
         }
         ElementKind::StartEvent(_) => start_event::complete(p, instance),
-        ElementKind::EndEvent(EndEvent::None) => end_event::complete(p, instance),
+        ElementKind::EndEvent(EndEvent::None | EndEvent::Escalation(_))
+        | ElementKind::IntermediateThrowEvent(ThrowEvent::Escalation(_)) => {
+            end_event::complete(p, instance)
+        }
         ElementKind::ServiceTask(_) => service_task::complete(p, instance),
         ElementKind::CallActivity(_) => call_activity::complete(p, instance),
         ElementKind::ScriptTask(ScriptTask::Script(_)) => script_task::complete(p, instance),

@@ -178,3 +178,106 @@ fn variables_of_an_error_stay_with_its_event_unless_they_are_mapped() {
         harness.assert_clean();
     }
 }
+
+fn throwing(code: &str) -> ProcessBuilder {
+    ProcessBuilder::new("thrower")
+        .definitions(&format!(r#"<bpmn:error id="error" errorCode="{code}"/>"#))
+        .start()
+        .element(
+            "endEvent",
+            "throw",
+            r#"<bpmn:errorEventDefinition errorRef="error"/>"#,
+        )
+}
+
+fn calling() -> ProcessBuilder {
+    ProcessBuilder::new("p")
+        .start()
+        .element("callActivity", "call", "")
+        .extension(r#"<zeebe:calledElement processId="thrower"/>"#)
+        .end()
+}
+
+#[test]
+fn an_error_end_event_is_caught_around_its_scope_and_across_calls() {
+    for (code, variables) in [("E1", "{}"), ("=code", r#"{"code":"E1"}"#)] {
+        let mut harness = Harness::with(&throwing(code).xml());
+        harness.deploy(
+            &calling()
+                .error_boundary("any", "call", "")
+                .end_at("wrong")
+                .error_boundary("caught", "call", "E1")
+                .end_at("mended")
+                .xml(),
+        );
+        harness.create("p", variables);
+        let trace = harness.trace();
+        let at = |event: &str| trace.iter().position(|traced| traced == event).unwrap();
+        assert!(at("throw ACTIVATED") < at("throw TERMINATED"));
+        assert!(at("throw TERMINATED") < at("call TERMINATED"));
+        assert!(harness.happened("mended COMPLETED"));
+        harness.assert_clean();
+    }
+}
+
+#[test]
+fn an_error_end_event_that_nobody_catches_is_an_incident_again_and_again() {
+    let mut harness = Harness::with(&throwing("E1").xml());
+    let instance = harness.create("thrower", "{}");
+    let (incident, value) = harness.incidents()[0].clone();
+    assert_eq!(value.error_type(), IncidentErrorType::UnhandledErrorEvent);
+    assert_eq!(value.element_id, "throw");
+    assert_eq!(value.job_key, -1);
+    harness.resolve(incident).unwrap();
+    assert_eq!(harness.incidents().len(), 2);
+    harness.cancel(instance).unwrap();
+    harness.assert_clean();
+}
+
+#[test]
+fn a_code_that_is_no_text_is_an_incident() {
+    let mut harness = Harness::with(&throwing("=code").xml());
+    harness.create("thrower", r#"{"code":1}"#);
+    let (_, value) = harness.incidents()[0].clone();
+    assert_eq!(value.error_type(), IncidentErrorType::ExtractValueError);
+}
+
+#[test]
+fn the_inner_scope_goes_before_the_outer_and_its_event_sub_process_before_its_boundary() {
+    let xml = ProcessBuilder::new("p")
+        .definitions(r#"<bpmn:error id="error" errorCode="E"/>"#)
+        .start()
+        .sub_process("sub")
+        .start()
+        .element(
+            "endEvent",
+            "throw",
+            r#"<bpmn:errorEventDefinition errorRef="error"/>"#,
+        )
+        .event_sub_process(
+            "on",
+            "on-start",
+            r#"<bpmn:errorEventDefinition errorRef="error"/>"#,
+            true,
+        )
+        .element(
+            "endEvent",
+            "again",
+            r#"<bpmn:errorEventDefinition errorRef="error"/>"#,
+        )
+        .leave()
+        .leave()
+        .end()
+        .error_boundary("outside", "sub", "E")
+        .end_at("mended")
+        .xml();
+    let mut harness = Harness::with(&xml);
+    harness.create("p", "{}");
+    let trace = harness.trace();
+    let at = |event: &str| trace.iter().position(|traced| traced == event).unwrap();
+    assert!(at("throw TERMINATED") < at("on ACTIVATING"));
+    assert!(at("again TERMINATED") < at("sub TERMINATED"));
+    assert!(at("sub TERMINATED") < at("outside ACTIVATING"));
+    assert!(harness.happened("mended COMPLETED"));
+    harness.assert_clean();
+}

@@ -7,6 +7,7 @@ mod call_activity;
 mod cancel;
 mod create;
 mod errors;
+mod escalations;
 mod event_sub_processes;
 mod format;
 mod gateways;

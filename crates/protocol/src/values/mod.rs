@@ -3,6 +3,7 @@
 //! Documents (variables, headers) are raw JSON text; an empty text means the empty document.
 
 mod deployment;
+mod event;
 mod incident;
 mod job;
 mod message;
@@ -11,6 +12,7 @@ mod process_instance;
 mod variable;
 
 pub use deployment::*;
+pub use event::*;
 pub use incident::*;
 pub use job::*;
 pub use message::*;
@@ -66,5 +68,5 @@ record_values! {
     Variable(Variable), VariableDocument(VariableDocument), ProcessInstanceCreation(ProcessInstanceCreation),
     Error(Error), ProcessInstanceResult(ProcessInstanceResult), Process(Process),
     DeploymentDistribution(DeploymentDistribution), ProcessEvent(ProcessEvent), MessageBatch(MessageBatch),
-    ProcessInstanceBatch(ProcessInstanceBatch), Checkpoint(Checkpoint),
+    Escalation(Escalation), ProcessInstanceBatch(ProcessInstanceBatch), Checkpoint(Checkpoint),
 }
