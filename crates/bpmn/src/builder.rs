@@ -234,11 +234,44 @@ impl ProcessBuilder {
     /// Waits for a time: an ISO-8601 duration or an expression.
     #[must_use]
     pub fn timer_catch(self, id: &str, duration: &str) -> Self {
-        let definition = format!(
-            "<bpmn:timerEventDefinition><bpmn:timeDuration>{}</bpmn:timeDuration></bpmn:timerEventDefinition>",
-            escape(duration)
-        );
-        self.element("intermediateCatchEvent", id, &definition)
+        self.element(
+            "intermediateCatchEvent",
+            id,
+            &timer("timeDuration", duration),
+        )
+    }
+
+    /// Waits for a date: an ISO-8601 date-time or an expression.
+    #[must_use]
+    pub fn date_catch(self, id: &str, date: &str) -> Self {
+        self.element("intermediateCatchEvent", id, &timer("timeDate", date))
+    }
+
+    /// Begins the process at a time, which is a `timeDuration`, `timeDate` or `timeCycle`.
+    #[must_use]
+    pub fn timer_start(mut self, id: &str, kind: &str, time: &str) -> Self {
+        self.cursor = None;
+        self.element("startEvent", id, &timer(kind, time))
+    }
+
+    /// Any element whose work is done by a job worker: its name in BPMN and its id.
+    #[must_use]
+    pub fn job_element(self, tag: &str, id: &str, job_type: &str) -> Self {
+        let definition = format!("<zeebe:taskDefinition type=\"{}\"/>", escape(job_type));
+        self.element(tag, id, "").extension(&definition)
+    }
+
+    /// A task that waits for a message.
+    #[must_use]
+    pub fn receive_task(mut self, id: &str, message: &str, correlation_key: &str) -> Self {
+        let definition = self.message(message, Some(correlation_key));
+        let reference = definition
+            .split('"')
+            .nth(1)
+            .expect("the definition refers to its message")
+            .to_owned();
+        self.element("receiveTask", id, "")
+            .attribute("messageRef", &reference)
     }
 
     /// Goes on from a boundary event of an activity that catches errors of this code; all errors if
@@ -265,6 +298,31 @@ impl ProcessBuilder {
         self.cursor = None;
         self.element("boundaryEvent", id, definition)
             .attribute("attachedToRef", activity)
+    }
+
+    /// Goes on from a boundary event of an activity that waits for a message.
+    #[must_use]
+    pub fn message_boundary(
+        mut self,
+        id: &str,
+        activity: &str,
+        message: &str,
+        correlation_key: &str,
+    ) -> Self {
+        let definition = self.message(message, Some(correlation_key));
+        self.boundary(id, activity, &definition)
+    }
+
+    /// Goes on from a boundary event of an activity that waits for a time, which is a `timeDuration`, `timeDate` or `timeCycle`.
+    #[must_use]
+    pub fn timer_boundary(self, id: &str, activity: &str, kind: &str, time: &str) -> Self {
+        self.boundary(id, activity, &timer(kind, time))
+    }
+
+    /// Lets the boundary event added last leave its activity alone.
+    #[must_use]
+    pub fn non_interrupting(self) -> Self {
+        self.attribute("cancelActivity", "false")
     }
 
     /// Enters a sub-process; [`ProcessBuilder::leave`] ends it.
@@ -478,6 +536,13 @@ impl ProcessBuilder {
             "<bpmn:sequenceFlow id=\"{id}\" sourceRef=\"{source}\" targetRef=\"{target}\">{condition}</bpmn:sequenceFlow>"
         );
     }
+}
+
+fn timer(kind: &str, time: &str) -> String {
+    let time = escape(time);
+    format!(
+        "<bpmn:timerEventDefinition><bpmn:{kind}>{time}</bpmn:{kind}></bpmn:timerEventDefinition>"
+    )
 }
 
 fn escape(text: &str) -> String {

@@ -239,6 +239,23 @@ impl Harness {
         }
     }
 
+    /// Publishes a message that is buffered for a second.
+    pub fn publish(&mut self, name: &str, correlation_key: &str, variables: &str) {
+        let message = values::Message {
+            name: name.to_owned(),
+            correlation_key: correlation_key.to_owned(),
+            variables: variables.to_owned(),
+            time_to_live: 1_000,
+            ..Default::default()
+        };
+        self.ask(Command::new(
+            Key::NONE,
+            skep_protocol::MessageIntent::Publish,
+            message,
+        ))
+        .unwrap();
+    }
+
     pub fn cancel(&mut self, instance: Key) -> ResponseResult {
         let value = values::ProcessInstance::default();
         self.ask(Command::new(instance, ProcessInstanceIntent::Cancel, value))
