@@ -10,7 +10,7 @@ use skep_gateway::{GatewayConfig, LongPollingConfig};
 use skep_log::{GroupId, LogOptions, LogStatus, LogStore, RealFiles};
 use skep_management::Exposure;
 use skep_partition::thread::ReplicaThread;
-use skep_partition::{Event, LocalPosition, Receiver, Replica, ReplicaConfig, inbox};
+use skep_partition::{Event, FileNote, LocalPosition, Receiver, Replica, ReplicaConfig, inbox};
 use skep_protocol::{NodeId, PartitionId};
 use skep_raft::{RaftNode, RaftOptions};
 use skep_state::Store;
@@ -285,7 +285,12 @@ async fn start_partition(
         node: NodeId(shared.config.node_id),
         seed: process_nonce() ^ u64::from(id.0),
     };
-    let replica = Replica::open(config, store, raft, effects).map_err(|error| error.to_string())?;
+    let mut replica =
+        Replica::open(config, store, raft, effects).map_err(|error| error.to_string())?;
+    let note = shared.data.note(id.0);
+    let note =
+        FileNote::open(&note).map_err(|error| format!("open {}: {error}", note.display()))?;
+    replica.keep_note(Box::new(note));
     let partitions = Arc::clone(&shared.partitions);
     let ended = move |result: Result<(), skep_partition::ReplicaError>| {
         if let Err(error) = result {

@@ -4,6 +4,7 @@
 //! broker.lock            held by the running broker
 //! log/                   the log, shared by all partitions
 //! partitions/{p}/        the store of partition p
+//! partitions/{p}.note    what partition p is evaluating
 //! restore-marker.json    if it was restored
 //! ```
 
@@ -78,6 +79,11 @@ impl DataDir {
     /// Where the store of a partition is.
     pub fn partition(&self, partition: u32) -> PathBuf {
         partition_directory(&self.path, partition)
+    }
+
+    /// Where a partition writes down what it is evaluating.
+    pub fn note(&self, partition: u32) -> PathBuf {
+        self.partition(partition).with_extension("note")
     }
 }
 

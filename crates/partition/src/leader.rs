@@ -6,7 +6,7 @@ use skep_protocol::Position;
 use skep_protocol::{
     CheckpointId, Epoch, EpochEntry, LogEntry, PartitionId, RequestId, Response, Sequence,
 };
-use tracing::info;
+use tracing::{error, info};
 
 use crate::limits::{ANNOUNCED_TYPES_MAX, DUE_POLL_MS};
 use crate::replica::Replica;
@@ -145,9 +145,26 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         );
         self.effects
             .role_changed(Role::Leader, self.applied.epoch());
+        self.find_deadly()?;
         self.resend_all()?;
         self.announce_jobs()?;
         self.take_over_backups()
+    }
+
+    /// Instances whose evaluation has killed the process before are to be banned first.
+    fn find_deadly(&mut self) -> Result<(), ReplicaError> {
+        self.to_ban.clear();
+        for subject in self.note.deadly() {
+            match subject.owner(&self.overlay.applied())? {
+                Some(instance) => self.to_ban.push(instance),
+                None => error!(
+                    intent = subject.intent.name(),
+                    key = subject.key.0,
+                    "an evaluation has ended the node more than once, and is of no process instance that could be banned"
+                ),
+            }
+        }
+        Ok(())
     }
 
     /// Workers that wait for jobs have heard of none from this leader.

@@ -35,6 +35,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     /// Builds and proposes batches while there is something to do and room for it.
     pub(crate) fn process(&mut self) -> Result<(), ReplicaError> {
         self.feed_due()?;
+        self.feed_bans();
         while !self.queue.is_empty() && self.has_room() {
             self.build_batch()?;
         }
@@ -74,6 +75,18 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             self.queue.push_front(Input::Internal(command));
         }
         Ok(())
+    }
+
+    /// What has killed its process comes before everything that may do so again.
+    fn feed_bans(&mut self) {
+        for process_instance in std::mem::take(&mut self.to_ban) {
+            let reason =
+                "Evaluating the process instance has ended the node more than once".to_owned();
+            self.queue.push_front(Input::Ban {
+                process_instance,
+                reason,
+            });
+        }
     }
 
     /// When [`Replica::run`] is to be called although no event came; `None` for never.
@@ -127,6 +140,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         {
             self.evaluate(input, &mut building)?;
         }
+        self.note.erase();
         self.propose(building);
         Ok(())
     }
@@ -191,10 +205,11 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         context: &Context,
     ) -> Result<(Outcome, Layer), ReplicaError> {
         let mut txn = Transaction::new(&self.overlay);
-        let engine = &mut self.engine;
+        let (engine, note) = (&mut self.engine, &mut self.note);
         let result = catch_unwind(AssertUnwindSafe(|| {
-            engine.process(input.clone(), &mut txn, context)
+            engine.process_watched(input.clone(), &mut txn, context, &mut **note)
         }));
+        self.note.survived();
         let failure = match result {
             Ok(outcome) => return Ok((outcome?, txn.into_writes())),
             Err(panic) => failure_of(&*panic),

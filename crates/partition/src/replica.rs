@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use skep_engine::{Engine, EngineConfig, Input};
-use skep_protocol::{CheckpointId, Command, NodeId, PartitionId};
+use skep_protocol::{CheckpointId, Command, Key, NodeId, PartitionId};
 use skep_state::{Applied, Overlay, Store};
 use tracing::{info, warn};
 
@@ -13,6 +13,7 @@ use crate::bookkeeping::STATE_VERSION;
 use crate::consensus::ConsensusEvent;
 use crate::leader::Leadership;
 use crate::limits::{LAYER_AGE_MS_MAX, LAYER_BYTES_MAX, REPLAY_BYTES_MAX};
+use crate::note::{NoNote, Note};
 use crate::resend::Resend;
 use crate::{
     Bookkeeping, Consensus, Effects, Event, FrozenBackup, LocalPosition, Refusal, ReplicaError,
@@ -51,6 +52,10 @@ pub struct Replica<C, E> {
     pub(crate) frozen: Vec<FrozenBackup>,
     pub(crate) given_up: Vec<CheckpointId>,
     pub(crate) resend: Resend,
+    /// What is being evaluated, for the next process.
+    pub(crate) note: Box<dyn Note>,
+    /// Instances to be banned before anything else is evaluated.
+    pub(crate) to_ban: Vec<Key>,
     pub(crate) now: i64,
     pub(crate) log_bytes_since_rotation: usize,
     rotated_at: i64,
@@ -95,12 +100,19 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             frozen: Vec::new(),
             given_up: Vec::new(),
             resend: Resend::default(),
+            note: Box::new(NoNote),
+            to_ban: Vec::new(),
             now: 0,
             log_bytes_since_rotation: 0,
             rotated_at: 0,
             #[cfg(feature = "testkit")]
             testkit: testkit::Testkit::default(),
         })
+    }
+
+    /// Writes down from now on what is being evaluated, and bans what has killed its process.
+    pub fn keep_note(&mut self, note: Box<dyn Note>) {
+        self.note = note;
     }
 
     /// Takes one event in. Commands wait until [`Replica::run`].

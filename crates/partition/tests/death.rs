@@ -1,0 +1,89 @@
+//! An evaluation that ends its process does so twice, and not a third time.
+//!
+//! Each process is a run of this very test binary, so that it is a real one that ends.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use skep_engine::{Subject, Watch};
+use skep_partition::{FileNote, Note};
+use skep_protocol::{Intent, JobIntent, RejectionType};
+use support::Place;
+
+/// Where the note is, for the processes that are to end.
+const NOTE: &str = "SKEP_TEST_NOTE";
+
+/// A node that is killed by what follows from the completion of a job, as by a stack that overflows.
+struct Fatal(FileNote);
+
+impl Watch for Fatal {
+    fn begins(&mut self, subject: &Subject) {
+        self.0.begins(subject);
+        let is_completion = subject.intent == Intent::Job(JobIntent::Complete);
+        if is_completion && subject.process_instance.is_some() {
+            std::process::abort();
+        }
+    }
+}
+
+impl Note for Fatal {
+    fn survived(&mut self) {
+        self.0.survived();
+    }
+
+    fn erase(&mut self) {
+        self.0.erase();
+    }
+
+    fn deadly(&self) -> Vec<Subject> {
+        self.0.deadly()
+    }
+}
+
+/// What a process does: it recovers two instances, and completes the job of one of them.
+fn live(note: &Path) {
+    let mut before = Place::new(&[]);
+    before.lead();
+    before.deploy_task();
+    before.create();
+    let job = before.activate()[0];
+    before.create();
+    let mut place = Place::new(&before.log);
+    let note = FileNote::open(note).unwrap();
+    place.replica.keep_note(Box::new(Fatal(note)));
+    place.lead();
+    // Whatever else is evaluated does not make up for it.
+    assert_eq!(place.activate().len(), 1);
+    let rejection = place.complete(job, "").unwrap_err();
+    assert_eq!(rejection.rejection_type, RejectionType::InvalidState);
+    assert!(rejection.reason.contains("banned"), "{rejection:?}");
+}
+
+#[test]
+fn a_process_that_may_end() {
+    if let Some(note) = std::env::var_os(NOTE) {
+        live(&PathBuf::from(note));
+    }
+}
+
+fn run_process(note: &Path) -> ExitStatus {
+    let mut process = Command::new(std::env::current_exe().unwrap());
+    process
+        .args(["--exact", "a_process_that_may_end"])
+        .env(NOTE, note);
+    process.output().unwrap().status
+}
+
+#[test]
+fn an_evaluation_that_ends_its_process_twice_bans_its_instance() {
+    let directory = tempfile::tempdir().unwrap();
+    let note = directory.path().join("1.note");
+    let died = |status: ExitStatus| status.code().is_none();
+    assert!(died(run_process(&note)));
+    assert!(died(run_process(&note)));
+    assert!(run_process(&note).success());
+}

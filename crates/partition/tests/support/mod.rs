@@ -1,0 +1,197 @@
+//! A replica that is alone: consensus commits whatever it is given, and effects are kept.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use skep_bpmn::builder::ProcessBuilder;
+use skep_partition::{
+    Consensus, ConsensusEvent, Effects, Event, FrozenBackup, Refusal, Replica, ReplicaConfig, Role,
+};
+use skep_protocol::{
+    CheckpointId, Command, DeploymentIntent, Envelope, Epoch, Index, JobIntent, Key, NodeId,
+    PartitionId, ProcessInstanceCreationIntent, RecordValue, RequestId, Response, ResponseResult,
+    values,
+};
+use skep_state::{FlushTicket, MemoryStore};
+
+pub type Solo = Replica<Commits, Kept>;
+
+/// Commits what is proposed, once it is asked to.
+#[derive(Default)]
+pub struct Commits {
+    pub proposed: Vec<Bytes>,
+}
+
+impl Consensus for Commits {
+    fn propose(&mut self, entry: Bytes) {
+        self.proposed.push(entry);
+    }
+
+    fn state_durable(&mut self, _: Index) {}
+}
+
+/// Keeps answers.
+#[derive(Default, Clone)]
+pub struct Kept {
+    pub responses: Arc<Mutex<Vec<Response>>>,
+    pub refusals: Arc<Mutex<Vec<(RequestId, Refusal)>>>,
+}
+
+impl Effects for Kept {
+    fn respond(&mut self, response: Response) {
+        self.responses.lock().unwrap().push(response);
+    }
+
+    fn refuse(&mut self, request: RequestId, refusal: Refusal) {
+        self.refusals.lock().unwrap().push((request, refusal));
+    }
+
+    fn send(&mut self, _: PartitionId, _: Envelope) {}
+    fn jobs_available(&mut self, _: &str) {}
+    fn flush(&mut self, _: FlushTicket) {}
+    fn back_up(&mut self, _: FrozenBackup) {}
+    fn give_up_backup(&mut self, _: CheckpointId) {}
+    fn role_changed(&mut self, _: Role, _: Epoch) {}
+}
+
+/// A replica with its log.
+pub struct Place {
+    pub replica: Solo,
+    pub log: Vec<Bytes>,
+    pub now: i64,
+    kept: Kept,
+    requests: u64,
+}
+
+impl Place {
+    /// A follower that has applied these entries.
+    pub fn new(log: &[Bytes]) -> Place {
+        let config = ReplicaConfig {
+            partition: PartitionId(1),
+            partition_count: 1,
+            node: NodeId(0),
+            seed: 1,
+        };
+        let kept = Kept::default();
+        let store = Arc::new(MemoryStore::default());
+        let replica = Replica::open(config, store, Commits::default(), kept.clone()).unwrap();
+        let mut place = Place {
+            replica,
+            log: Vec::new(),
+            now: 1_700_000_000_000,
+            kept,
+            requests: 0,
+        };
+        log.iter().for_each(|entry| place.commit(entry.clone()));
+        place
+    }
+
+    fn commit(&mut self, entry: Bytes) {
+        self.log.push(entry.clone());
+        let committed = ConsensusEvent::Committed {
+            index: Index(self.log.len() as u64),
+            term: 1,
+            entry,
+        };
+        self.handle(Event::Consensus(committed));
+    }
+
+    pub fn handle(&mut self, event: Event) {
+        self.replica.handle(event, self.now).unwrap();
+    }
+
+    pub fn lead(&mut self) {
+        let term = 1;
+        self.handle(Event::Consensus(ConsensusEvent::BecameLeader { term }));
+        self.settle();
+        assert!(self.replica.is_leading());
+    }
+
+    /// Runs and commits until nothing is proposed any more.
+    pub fn settle(&mut self) {
+        loop {
+            self.replica.run(self.now).unwrap();
+            let proposed = std::mem::take(&mut self.replica.consensus().proposed);
+            if proposed.is_empty() {
+                return;
+            }
+            proposed.into_iter().for_each(|entry| self.commit(entry));
+        }
+    }
+
+    pub fn ask(&mut self, command: Command) -> ResponseResult {
+        self.requests += 1;
+        let request = RequestId {
+            gateway: 1,
+            request: self.requests,
+        };
+        self.handle(Event::Command {
+            command,
+            request: Some(request),
+        });
+        self.settle();
+        let responses = self.kept.responses.lock().unwrap();
+        let mut answers = responses
+            .iter()
+            .filter(|response| response.request == request);
+        answers.next().expect("an answer").result.clone()
+    }
+
+    /// Deploys process `p` with one task, of job type `work`.
+    pub fn deploy_task(&mut self) {
+        let xml = ProcessBuilder::new("p")
+            .start()
+            .service_task("task", "work")
+            .end()
+            .xml();
+        let resource = values::DeploymentResource {
+            resource_name: "p.bpmn".to_owned(),
+            resource: xml.into_bytes(),
+        };
+        let deployment = values::Deployment {
+            resources: vec![resource],
+            ..Default::default()
+        };
+        let create = Command::new(Key::NONE, DeploymentIntent::Create, deployment);
+        self.ask(create).unwrap();
+    }
+
+    pub fn create(&mut self) -> Key {
+        let creation = values::ProcessInstanceCreation {
+            bpmn_process_id: "p".to_owned(),
+            version: -1,
+            ..Default::default()
+        };
+        let create = Command::new(Key::NONE, ProcessInstanceCreationIntent::Create, creation);
+        match self.ask(create).unwrap().value {
+            RecordValue::ProcessInstanceCreation(created) => Key(created.process_instance_key),
+            other => panic!("unexpected answer {other:?}"),
+        }
+    }
+
+    /// Activates the jobs there are.
+    pub fn activate(&mut self) -> Vec<Key> {
+        let batch = values::JobBatch {
+            job_type: "work".to_owned(),
+            worker: "worker".to_owned(),
+            timeout: 60_000,
+            max_jobs_to_activate: 10,
+            ..Default::default()
+        };
+        let activate = Command::new(Key::NONE, skep_protocol::JobBatchIntent::Activate, batch);
+        match self.ask(activate).unwrap().value {
+            RecordValue::JobBatch(batch) => batch.jobs.iter().map(|job| Key(job.key)).collect(),
+            other => panic!("unexpected answer {other:?}"),
+        }
+    }
+
+    pub fn complete(&mut self, job: Key, variables: &str) -> ResponseResult {
+        let value = values::Job {
+            variables: variables.to_owned(),
+            ..Default::default()
+        };
+        self.ask(Command::new(job, JobIntent::Complete, value))
+    }
+}
