@@ -166,6 +166,23 @@ impl ElementInstance {
         })
     }
 
+    /// The events that it waits for as an event-based gateway.
+    pub fn events_behind_gateway(&self) -> &[ElementIndex] {
+        match &self.element().kind {
+            ElementKind::EventBasedGateway(gateway) => &gateway.events,
+            _ => &[],
+        }
+    }
+
+    /// Whether it waits for an event of its own: it is such an event, or a receive task.
+    pub fn awaits_itself(&self) -> bool {
+        match &self.element().kind {
+            ElementKind::IntermediateCatchEvent(catch) => !catch.behind_event_based_gateway,
+            ElementKind::ReceiveTask(_) => !self.is_body,
+            _ => false,
+        }
+    }
+
     /// Whether one of its boundary events interrupts it.
     pub fn is_interrupted_from_outside(&self) -> bool {
         self.interrupted_by.is_some_and(|event| {

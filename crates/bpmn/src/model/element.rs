@@ -216,6 +216,17 @@ impl Element {
         }
     }
 
+    /// The message that it waits for, as an event or as a receive task.
+    #[must_use]
+    pub fn awaited_message(&self) -> Option<&Message> {
+        match (&self.kind, self.trigger()) {
+            (ElementKind::ReceiveTask(message), _) | (_, Some(Trigger::Message(message))) => {
+                Some(message)
+            }
+            _ => None,
+        }
+    }
+
     /// What it contains, if it is a process or sub-process.
     #[must_use]
     pub fn scope(&self) -> Option<&Scope> {

@@ -22,8 +22,8 @@ pub(crate) enum Trigger {
     Refused,
 }
 
-/// Triggers an event, if it is still waited for: the element instance's own, one of its boundary events, or the start of an event
-/// sub-process in it.
+/// Triggers an event, if it is still waited for: the element instance's own, one of its boundary events, the start of an event
+/// sub-process in it, or one behind it if it is an event-based gateway.
 pub(crate) fn trigger(
     p: &mut Processing,
     element_instance: Key,
@@ -74,6 +74,9 @@ pub(crate) fn open(p: &mut Processing, instance: &ElementInstance) -> Result<Vec
         && !instance.finishes_early
     {
         found.extend(instance.event_sub_process_starts());
+        if !instance.has_triggers {
+            found.extend(instance.events_behind_gateway());
+        }
     }
     if !instance.is_interrupted_from_outside() {
         found.extend(instance.boundary_events());
@@ -118,20 +121,56 @@ pub(crate) fn hand_over(
     event: ElementIndex,
 ) -> Result<()> {
     let id = &from.process.element(event).id;
-    let queued = event_triggers::of_scope(p.txn, from.key)?;
+    if let Some(trigger) = detach(p, from.key, |trigger| trigger.event() == &**id)? {
+        attach(p, to, trigger);
+    }
+    Ok(())
+}
+
+/// A trigger on its way from one scope to another.
+#[derive(Debug)]
+pub(crate) struct Detached {
+    key: Key,
+    value: values::ProcessEvent,
+}
+
+impl Detached {
+    /// Id of the event that was triggered.
+    pub fn event(&self) -> &str {
+        &self.value.target_element_id
+    }
+}
+
+/// Takes the oldest trigger out of a scope, to be handled in another.
+pub(crate) fn detach_first(p: &mut Processing, from: Key) -> Result<Option<Detached>> {
+    detach(p, from, |_| true)
+}
+
+fn detach(
+    p: &mut Processing,
+    from: Key,
+    is_meant: impl Fn(&Detached) -> bool,
+) -> Result<Option<Detached>> {
+    let queued = event_triggers::of_scope(p.txn, from)?;
     let is_last = queued.len() == 1;
     let found = queued
         .into_iter()
-        .find(|(_, trigger)| *trigger.target_element_id == **id);
-    if let Some((key, mut value)) = found {
-        event_triggers::delete(p.txn, from.key, key);
+        .map(|(key, value)| Detached { key, value })
+        .find(is_meant);
+    if let Some(trigger) = &found {
+        event_triggers::delete(p.txn, from, trigger.key);
         p.instances
-            .change(from.key, |from| from.has_triggers = !is_last);
-        value.scope_key = to.key.0;
-        event_triggers::create(p.txn, key, &value);
-        p.instances.change(to.key, |to| to.has_triggers = true);
+            .change(from, |from| from.has_triggers = !is_last);
     }
-    Ok(())
+    Ok(found)
+}
+
+/// Lets a trigger wait in a scope.
+pub(crate) fn attach(p: &mut Processing, to: &ElementInstance, trigger: Detached) {
+    let Detached { key, mut value } = trigger;
+    value.scope_key = to.key.0;
+    event_triggers::create(p.txn, key, &value);
+    p.instances.change(to.key, |to| to.has_triggers = true);
 }
 
 /// The result of an element that does its work itself, to be taken when it completes, as what a trigger brings.

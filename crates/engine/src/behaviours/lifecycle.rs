@@ -8,7 +8,7 @@
 //! Whatever happens elsewhere than in the element at hand is scheduled as a follow-up command, so that nothing here recurses and
 //! races show as refused commands. A scope with many children terminates them a window at a time.
 
-use skep_bpmn::model::{ElementIndex, ElementKind, FlowIndex};
+use skep_bpmn::model::{ElementIndex, ElementKind, Flow, FlowIndex};
 use skep_protocol::{Command, Key, ProcessInstanceIntent};
 
 use crate::behaviours::incidents::Step;
@@ -153,8 +153,17 @@ pub(crate) fn completed(p: &mut Processing, instance: &ElementInstance) -> Step<
     if instance.is_repetition() {
         return repetitions::completed(p, instance);
     }
+    completed_along(p, instance, &instance.element().outgoing)?;
+    Ok(())
+}
+
+/// ELEMENT_COMPLETED, and the token goes on along those sequence flows, if there are any.
+pub(crate) fn completed_along(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    flows: &[FlowIndex],
+) -> Result<()> {
     end(p, instance, ProcessInstanceIntent::ElementCompleted)?;
-    let flows = &instance.element().outgoing;
     for &flow in flows {
         take_flow(p, instance, flow)?;
     }
@@ -164,19 +173,6 @@ pub(crate) fn completed(p: &mut Processing, instance: &ElementInstance) -> Step<
     Ok(())
 }
 
-/// ELEMENT_COMPLETED, and the token goes on along one sequence flow, if there is one.
-pub(crate) fn completed_to(
-    p: &mut Processing,
-    instance: &ElementInstance,
-    flow: Option<FlowIndex>,
-) -> Result<()> {
-    end(p, instance, ProcessInstanceIntent::ElementCompleted)?;
-    match flow {
-        Some(flow) => take_flow(p, instance, flow),
-        None => path_ended(p, instance.flow_scope_key),
-    }
-}
-
 /// ELEMENT_COMPLETED of a process instance.
 pub(crate) fn process_completed(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
     end(p, instance, ProcessInstanceIntent::ElementCompleted)
@@ -184,18 +180,28 @@ pub(crate) fn process_completed(p: &mut Processing, instance: &ElementInstance) 
 
 fn take_flow(p: &mut Processing, instance: &ElementInstance, flow: FlowIndex) -> Result<()> {
     let flow = instance.process.flow(flow);
-    let key = p.next_key()?;
-    p.event(
-        key,
-        ProcessInstanceIntent::SequenceFlowTaken,
-        instance.flow_value(flow),
-    );
+    flow_taken(p, instance, flow)?;
     let target = instance.process.element(flow.target);
     if is_join(&target.kind, target.incoming.len()) {
         taken_sequence_flows::take(p.txn, instance.flow_scope_key, &target.id, &flow.id)?;
     }
     let scope = p.existing_instance(instance.flow_scope_key)?;
     schedule_activation(p, &scope, flow.target)
+}
+
+/// SEQUENCE_FLOW_TAKEN.
+pub(crate) fn flow_taken(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    flow: &Flow,
+) -> Result<()> {
+    let key = p.next_key()?;
+    p.event(
+        key,
+        ProcessInstanceIntent::SequenceFlowTaken,
+        instance.flow_value(flow),
+    );
+    Ok(())
 }
 
 /// Whether an element waits for all of its incoming sequence flows.

@@ -37,12 +37,10 @@ struct Awaited<'a> {
 /// All that an element instance waits for.
 fn awaited(instance: &ElementInstance) -> Vec<Awaited<'_>> {
     let mut found = Vec::new();
-    if matches!(
-        instance.element().kind,
-        ElementKind::IntermediateCatchEvent(_)
-    ) {
+    let own = instance.awaits_itself().then_some(&instance.element);
+    for &index in own.into_iter().chain(instance.events_behind_gateway()) {
         found.push(Awaited {
-            event: instance.element(),
+            event: instance.process.element(index),
             scope: instance.key,
             interrupting: true,
         });
@@ -117,29 +115,26 @@ fn prepare<'a>(
     interrupting: bool,
     prepared: &mut Vec<Prepared<'a>>,
 ) -> Step<()> {
-    match event.trigger() {
-        Some(Trigger::Timer(timer)) => {
-            if let Some(schedule) = timers::schedule(p, scope, timer)? {
-                prepared.push(Prepared::Timer {
-                    target: event,
-                    schedule,
-                });
-            }
-        }
-        Some(Trigger::Message(message)) => {
-            let name = expressions::name(p, scope, "message name", &message.name)?.to_string();
-            let correlation_key = match &message.correlation_key {
-                Some(expression) => expressions::correlation_key(p, scope, expression)?,
-                None => String::new(),
-            };
-            prepared.push(Prepared::Message {
-                target: event,
-                name,
-                correlation_key,
-                interrupting,
-            });
-        }
-        _ => {}
+    if let Some(message) = event.awaited_message() {
+        let name = expressions::name(p, scope, "message name", &message.name)?.to_string();
+        let correlation_key = match &message.correlation_key {
+            Some(expression) => expressions::correlation_key(p, scope, expression)?,
+            None => String::new(),
+        };
+        prepared.push(Prepared::Message {
+            target: event,
+            name,
+            correlation_key,
+            interrupting,
+        });
+    }
+    if let Some(Trigger::Timer(timer)) = event.trigger()
+        && let Some(schedule) = timers::schedule(p, scope, timer)?
+    {
+        prepared.push(Prepared::Timer {
+            target: event,
+            schedule,
+        });
     }
     Ok(())
 }
@@ -168,11 +163,8 @@ fn close_those(
     let (mut has_timers, mut has_messages) = (false, false);
     for awaited in awaited(instance) {
         if is_meant(awaited.event) {
-            match awaited.event.trigger() {
-                Some(Trigger::Timer(_)) => has_timers = true,
-                Some(Trigger::Message(_)) => has_messages = true,
-                _ => {}
-            }
+            has_timers |= matches!(awaited.event.trigger(), Some(Trigger::Timer(_)));
+            has_messages |= awaited.event.awaited_message().is_some();
         }
     }
     let is_meant = |id: &str| instance.process.element_by_id(id).is_some_and(is_meant);

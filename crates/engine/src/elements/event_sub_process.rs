@@ -3,12 +3,11 @@
 use skep_bpmn::model::Scope;
 
 use crate::behaviours::incidents::Step;
-use crate::behaviours::{lifecycle, mappings, subscriptions};
+use crate::behaviours::{lifecycle, subscriptions};
 use crate::instances::ElementInstance;
 use crate::processing::Processing;
 
 pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &Scope) -> Step<()> {
-    mappings::inputs(p, instance)?;
     subscriptions::open(p, instance)?;
     lifecycle::activated(p, instance);
     let start = scope

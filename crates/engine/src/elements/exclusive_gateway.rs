@@ -17,7 +17,7 @@ pub(crate) fn activate(
     let flow = choose(p, instance, gateway)?;
     lifecycle::activated(p, instance);
     lifecycle::completing(p, instance);
-    lifecycle::completed_to(p, instance, flow)?;
+    lifecycle::completed_along(p, instance, flow.as_slice())?;
     Ok(())
 }
 
@@ -46,9 +46,11 @@ fn choose(
     if gateway.default_flow.is_some() || outgoing.is_empty() {
         return Ok(gateway.default_flow);
     }
+    Err(nothing_to_take())
+}
+
+/// The incident of a gateway where no condition holds.
+pub(super) fn nothing_to_take() -> Stop {
     let message = "Expected at least one condition to evaluate to true, or to have a default flow";
-    Err(Stop::Incident(Failure::new(
-        IncidentErrorType::ConditionError,
-        message,
-    )))
+    Stop::Incident(Failure::new(IncidentErrorType::ConditionError, message))
 }

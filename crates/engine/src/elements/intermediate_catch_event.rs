@@ -1,21 +1,27 @@
-//! The intermediate catch event: waits for a message or a timer.
+//! What waits for an event of its own: the intermediate catch event, and the receive task.
 
-use super::service_task::leave_with_trigger_variables;
+use skep_bpmn::model::{CatchEvent, Trigger};
+
+use super::pass_through;
 use crate::behaviours::incidents::Step;
-use crate::behaviours::{lifecycle, mappings, subscriptions};
+use crate::behaviours::{lifecycle, subscriptions};
 use crate::instances::ElementInstance;
 use crate::processing::Processing;
 
-pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
-    mappings::inputs(p, instance)?;
-    subscriptions::open(p, instance)?;
-    lifecycle::activated(p, instance);
-    Ok(())
+/// What it would wait for has happened already if a link or an event-based gateway led here.
+pub(crate) fn activate(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    catch: &CatchEvent,
+) -> Step<()> {
+    if catch.behind_event_based_gateway || matches!(catch.trigger, Trigger::Link(_)) {
+        return pass_through::activate(p, instance);
+    }
+    wait(p, instance)
 }
 
-pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
-    leave_with_trigger_variables(p, instance)?;
-    subscriptions::close(p, instance)?;
-    lifecycle::completed(p, instance)?;
+pub(crate) fn wait(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+    subscriptions::open(p, instance)?;
+    lifecycle::activated(p, instance);
     Ok(())
 }

@@ -4,30 +4,34 @@
 //! [`crate::behaviours::lifecycle`]. A step that stops with an incident is repeated from its beginning once that is resolved,
 //! so that a step does everything that may fail before it does what must not be done twice.
 //!
-//! To add a kind: a file with its two steps, an arm in [`activate`] and [`complete`], and the feature in what the deployment
-//! accepts.
+//! To add a kind: a file with what it does when it is activated, an arm in [`activate`], arms in [`bring_out`] and [`leave`] if it
+//! does not complete as most do, and the feature in what the deployment accepts.
 
 mod boundary_event;
 mod call_activity;
-mod end_event;
 mod error_end_event;
 mod escalation_event;
+mod event_based_gateway;
 mod event_sub_process;
 mod exclusive_gateway;
+mod inclusive_gateway;
 mod intermediate_catch_event;
+mod link_throw_event;
 mod multi_instance;
 mod parallel_gateway;
+mod pass_through;
 pub(crate) mod process;
 mod script_task;
 mod service_task;
 mod start_event;
 pub(crate) mod sub_process;
+mod terminate_end_event;
 
-use skep_bpmn::model::{ElementKind, EndEvent, ScriptTask, ThrowEvent};
+use skep_bpmn::model::{BusinessRuleTask, ElementKind, EndEvent, ScriptTask, ThrowEvent};
 use skep_protocol::values::IncidentErrorType;
 
 use crate::behaviours::incidents::{Failure, Step, Stop};
-use crate::behaviours::repetitions;
+use crate::behaviours::{events, lifecycle, mappings, repetitions, subscriptions, variables};
 use crate::instances::ElementInstance;
 use crate::processing::Processing;
 
@@ -39,54 +43,110 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<(
         }
         repetitions::begin(p, instance)?;
     }
+    mappings::inputs(p, instance)?;
     match &instance.element().kind {
         ElementKind::Process(scope) => process::activate(p, instance, scope),
         ElementKind::SubProcess(scope) => sub_process::activate(p, instance, scope),
         ElementKind::EventSubProcess(scope) => event_sub_process::activate(p, instance, scope),
         ElementKind::StartEvent(_) => start_event::activate(p, instance),
-        ElementKind::EndEvent(EndEvent::None) => end_event::activate(p, instance),
-        ElementKind::EndEvent(EndEvent::Error(throw)) => {
-            error_end_event::activate(p, instance, throw)
+        ElementKind::IntermediateCatchEvent(catch) => {
+            intermediate_catch_event::activate(p, instance, catch)
         }
-        ElementKind::EndEvent(EndEvent::Escalation(throw))
-        | ElementKind::IntermediateThrowEvent(ThrowEvent::Escalation(throw)) => {
-            escalation_event::activate(p, instance, throw)
+        ElementKind::ReceiveTask(_) | ElementKind::EventBasedGateway(_) => {
+            intermediate_catch_event::wait(p, instance)
         }
-        ElementKind::ServiceTask(job) => service_task::activate(p, instance, job),
+        ElementKind::IntermediateThrowEvent(throw) => activate_throw_event(p, instance, throw),
+        ElementKind::EndEvent(end) => activate_end_event(p, instance, end),
+        ElementKind::ServiceTask(job)
+        | ElementKind::SendTask(job)
+        | ElementKind::ScriptTask(ScriptTask::Job(job))
+        | ElementKind::BusinessRuleTask(BusinessRuleTask::Job(job)) => {
+            service_task::activate(p, instance, job)
+        }
         ElementKind::ScriptTask(ScriptTask::Script(script)) => {
             script_task::activate(p, instance, script)
         }
-        ElementKind::IntermediateCatchEvent(_) => intermediate_catch_event::activate(p, instance),
+        ElementKind::ManualTask | ElementKind::Task => pass_through::activate(p, instance),
         ElementKind::CallActivity(call) => call_activity::activate(p, instance, call),
         ElementKind::ExclusiveGateway(gateway) => exclusive_gateway::activate(p, instance, gateway),
+        ElementKind::InclusiveGateway(gateway) => inclusive_gateway::activate(p, instance, gateway),
         ElementKind::ParallelGateway => parallel_gateway::activate(p, instance),
+        _ => Err(unsupported(instance)),
+    }
+}
+
+fn activate_throw_event(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    throw: &ThrowEvent,
+) -> Step<()> {
+    match throw {
+        ThrowEvent::None | ThrowEvent::Link(_) => pass_through::activate(p, instance),
+        ThrowEvent::Message(job) => service_task::activate(p, instance, job),
+        ThrowEvent::Escalation(throw) => escalation_event::activate(p, instance, throw),
+        _ => Err(unsupported(instance)),
+    }
+}
+
+fn activate_end_event(p: &mut Processing, instance: &ElementInstance, end: &EndEvent) -> Step<()> {
+    match end {
+        EndEvent::None | EndEvent::Terminate => pass_through::activate(p, instance),
+        EndEvent::Message(job) => service_task::activate(p, instance, job),
+        EndEvent::Error(throw) => error_end_event::activate(p, instance, throw),
+        EndEvent::Escalation(throw) => escalation_event::activate(p, instance, throw),
         _ => Err(unsupported(instance)),
     }
 }
 
 /// From COMPLETING to COMPLETED, and on to what follows.
 pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+    bring_out(p, instance)?;
+    leave(p, instance)
+}
+
+/// What an element has brought goes where it is to stay.
+fn bring_out(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
     if let Some(model) = &instance.element().multi_instance
         && instance.is_body()
     {
-        return multi_instance::complete(p, instance, model);
+        return multi_instance::bring_out(p, instance, model);
     }
     match &instance.element().kind {
-        ElementKind::Process(_) => process::complete(p, instance),
-        ElementKind::SubProcess(_) | ElementKind::EventSubProcess(_) => {
-            sub_process::complete(p, instance)
+        ElementKind::StartEvent(_) => start_event::bring_out(p, instance),
+        ElementKind::BoundaryEvent(boundary) => boundary_event::bring_out(p, instance, boundary),
+        _ => bring_out_trigger(p, instance),
+    }
+}
+
+/// The variables of what triggered the completion go where the output mappings say, or to where each is defined.
+fn bring_out_trigger(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+    let brought = events::take(p, instance, instance.element)?;
+    let has_outputs = !instance.element().outputs.is_empty();
+    if let Some(document) = brought {
+        match has_outputs {
+            true => variables::merge_local(p, instance.key, document)?,
+            false => variables::propagate(p, instance.key, document)?,
         }
-        ElementKind::StartEvent(_) => start_event::complete(p, instance),
-        ElementKind::EndEvent(EndEvent::None | EndEvent::Escalation(_))
-        | ElementKind::IntermediateThrowEvent(ThrowEvent::Escalation(_)) => {
-            end_event::complete(p, instance)
+    }
+    mappings::outputs(p, instance)?;
+    Ok(())
+}
+
+/// The element instance ends, and with it all that it still waits for.
+fn leave(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+    match &instance.element().kind {
+        ElementKind::Process(_) => process::leave(p, instance),
+        ElementKind::EventBasedGateway(_) => event_based_gateway::leave(p, instance),
+        ElementKind::EndEvent(EndEvent::Terminate) => {
+            terminate_end_event::leave(p, instance).map_err(Stop::from)
         }
-        ElementKind::ServiceTask(_) => service_task::complete(p, instance),
-        ElementKind::CallActivity(_) => call_activity::complete(p, instance),
-        ElementKind::ScriptTask(ScriptTask::Script(_)) => script_task::complete(p, instance),
-        ElementKind::IntermediateCatchEvent(_) => intermediate_catch_event::complete(p, instance),
-        ElementKind::BoundaryEvent(boundary) => boundary_event::complete(p, instance, boundary),
-        _ => Err(unsupported(instance)),
+        ElementKind::IntermediateThrowEvent(ThrowEvent::Link(catch)) => {
+            link_throw_event::leave(p, instance, *catch).map_err(Stop::from)
+        }
+        _ => {
+            subscriptions::close(p, instance)?;
+            lifecycle::completed(p, instance)
+        }
     }
 }
 

@@ -31,12 +31,11 @@ pub(crate) fn activate(
     Ok(())
 }
 
-pub(crate) fn complete(
+pub(crate) fn bring_out(
     p: &mut Processing,
     instance: &ElementInstance,
     model: &MultiInstance,
 ) -> Step<()> {
     repetitions::return_output(p, instance, model)?;
-    subscriptions::close(p, instance)?;
-    lifecycle::completed(p, instance)
+    Ok(())
 }

@@ -50,7 +50,7 @@ pub(crate) fn activating(p: &mut Processing, instance: &ElementInstance) {
 }
 
 /// Answers whoever waits for the result, and lets the call activity behind it go on.
-pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+pub(crate) fn leave(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
     let result = results::prepare(p, instance)?;
     let variables = calls::variables_to_return(p, instance)?;
     subscriptions::close(p, instance)?;

@@ -2,9 +2,8 @@
 
 use skep_bpmn::model::Script;
 
-use super::service_task::leave_with_trigger_variables;
 use crate::behaviours::incidents::Step;
-use crate::behaviours::{events, expressions, lifecycle, mappings};
+use crate::behaviours::{events, expressions, lifecycle};
 use crate::instances::ElementInstance;
 use crate::processing::Processing;
 
@@ -13,16 +12,9 @@ pub(crate) fn activate(
     instance: &ElementInstance,
     script: &Script,
 ) -> Step<()> {
-    mappings::inputs(p, instance)?;
     let evaluation = expressions::evaluate(p, instance.key, &script.expression)?;
     let result = evaluation.value.to_json();
     events::bring_result(p, instance, &script.result_variable, &result)?;
     lifecycle::activated_and_done(p, instance);
-    Ok(())
-}
-
-pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
-    leave_with_trigger_variables(p, instance)?;
-    lifecycle::completed(p, instance)?;
     Ok(())
 }

@@ -18,7 +18,7 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<(
     Ok(())
 }
 
-pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+pub(crate) fn bring_out(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
     if !mappings::outputs(p, instance)? {
         let scope = p.existing_instance(instance.flow_scope_key)?;
         if matches!(scope.element().kind, ElementKind::EventSubProcess(_)) {
@@ -28,7 +28,6 @@ pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<(
             propagate_own_variables(p, instance)?;
         }
     }
-    lifecycle::completed(p, instance)?;
     Ok(())
 }
 

@@ -4,12 +4,11 @@ use skep_bpmn::model::{ElementIndex, Scope};
 use skep_protocol::Key;
 
 use crate::behaviours::incidents::Step;
-use crate::behaviours::{incidents, lifecycle, mappings, subscriptions};
+use crate::behaviours::{incidents, lifecycle, subscriptions};
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
 
 pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &Scope) -> Step<()> {
-    mappings::inputs(p, instance)?;
     subscriptions::open(p, instance)?;
     lifecycle::activated(p, instance);
     let start = scope
@@ -28,11 +27,4 @@ pub(crate) fn enter(p: &mut Processing, scope: Key, element: ElementIndex) -> Re
     incidents::raise_if_stopped(p, &instance, opened)?;
     lifecycle::activated(p, &instance);
     Ok(key)
-}
-
-pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
-    mappings::outputs(p, instance)?;
-    subscriptions::close(p, instance)?;
-    lifecycle::completed(p, instance)?;
-    Ok(())
 }

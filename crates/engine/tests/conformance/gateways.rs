@@ -1,4 +1,4 @@
-//! Exclusive and parallel gateways.
+//! Exclusive, inclusive and parallel gateways (9.1 to 9.4).
 
 use skep_bpmn::builder::ProcessBuilder;
 use skep_protocol::values::IncidentErrorType;
@@ -176,4 +176,78 @@ fn a_gateway_without_outgoing_flow_ends_its_token() {
     harness.create("p", "{}");
     assert!(harness.happened("p COMPLETED"));
     harness.assert_clean();
+}
+
+/// An inclusive gateway with two conditions, and a default flow if that is asked for.
+fn inclusive(with_default: bool) -> ProcessBuilder {
+    let process = ProcessBuilder::new("p")
+        .start()
+        .element("inclusiveGateway", "choose", "")
+        .condition("=a")
+        .end_at("a")
+        .move_to("choose")
+        .condition("=b")
+        .end_at("b")
+        .move_to("choose");
+    match with_default {
+        true => process.default_flow().end_at("default"),
+        false => process,
+    }
+}
+
+#[test]
+fn an_inclusive_gateway_takes_every_flow_whose_condition_holds() {
+    for (a, b) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut harness = Harness::with(&inclusive(true).xml());
+        harness.create("p", &format!(r#"{{"a":{a},"b":{b}}}"#));
+        assert_eq!(harness.happened("a COMPLETED"), a);
+        assert_eq!(harness.happened("b COMPLETED"), b);
+        assert_eq!(harness.happened("default COMPLETED"), !a && !b);
+        assert!(harness.happened("p COMPLETED"));
+        harness.assert_clean();
+    }
+}
+
+#[test]
+fn an_inclusive_gateway_where_nothing_holds_is_an_incident() {
+    let mut harness = Harness::with(&inclusive(false).xml());
+    let instance = harness.create("p", r#"{"a":false,"b":false}"#);
+    let (incident, value) = harness.incidents()[0].clone();
+    assert_eq!(value.error_type(), IncidentErrorType::ConditionError);
+    harness
+        .set_variables(instance, r#"{"b":true}"#, false)
+        .unwrap();
+    harness.resolve(incident).unwrap();
+    assert!(harness.happened("b COMPLETED"));
+    harness.assert_clean();
+}
+
+#[test]
+fn an_inclusive_gateway_takes_nothing_if_a_condition_fails() {
+    let mut harness = Harness::with(&inclusive(true).xml());
+    harness.create("p", r#"{"a":true,"b":"yes"}"#);
+    assert_eq!(
+        harness.incidents()[0].1.error_type(),
+        IncidentErrorType::ExtractValueError
+    );
+    assert!(!harness.happened("a ACTIVATING"));
+}
+
+#[test]
+fn an_inclusive_gateway_with_one_flow_obeys_its_condition() {
+    let only = |condition: Option<&str>| {
+        let process = ProcessBuilder::new("p")
+            .start()
+            .element("inclusiveGateway", "choose", "");
+        match condition {
+            Some(condition) => process.condition(condition).end().xml(),
+            None => process.end().xml(),
+        }
+    };
+    for (condition, incidents) in [(None, 0), (Some("=true"), 0), (Some("=false"), 1)] {
+        let mut harness = Harness::with(&only(condition));
+        harness.create("p", "{}");
+        assert_eq!(harness.incidents().len(), incidents, "{condition:?}");
+        assert_eq!(harness.happened("p COMPLETED"), incidents == 0);
+    }
 }
