@@ -130,6 +130,7 @@ impl Supported {
             Feature::SendTask,
             Feature::JobScriptTask,
             Feature::FeelScriptTask,
+            Feature::DecisionTask,
             Feature::JobBusinessRuleTask,
             Feature::ReceiveTask,
             Feature::ManualTask,

@@ -93,7 +93,7 @@ fn main() {
     };
     let deployment = values::Deployment {
         resources: vec![resource],
-        processes: Vec::new(),
+        ..Default::default()
     };
     bench.send(Command::new(
         Key::NONE,

@@ -1,22 +1,19 @@
-//! Compiled process definitions, by key. Compiled when first needed, from the resource in the state.
+//! Compiled processes and decisions, by key. Compiled when first needed, from the resource in the state.
 //!
-//! **Invariants**
-//! - What is here follows from the state alone, so that dropping all of it changes nothing but time.
-//! - At most [`limits::COMPILED_PROCESSES_MAX`] processes out of [`limits::COMPILED_RESOURCE_BYTES_MAX`] bytes of resources are
-//!   kept; what has not been used since it was last looked over makes room for others.
+//! **Invariant**: what is here follows from the state alone, so that dropping all of it changes nothing but time.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
 use skep_bpmn::model;
 use skep_protocol::{Key, values};
 use skep_state::{Read, StateError};
 
+use crate::compiled::Compiled;
 use crate::limits;
 use crate::processing::Result;
-use crate::tables::processes;
+use crate::tables::{decisions, processes};
 
 /// A deployed process: its model, under its key.
 #[derive(Debug)]
@@ -36,22 +33,20 @@ impl Deref for Definition {
     }
 }
 
+/// A deployed decision requirements graph: its model, and its decisions.
 #[derive(Debug)]
-struct Entry {
-    definition: Arc<Definition>,
-    resource_bytes: usize,
-    used: bool,
+pub(crate) struct DecisionDefinition {
+    /// The compiled decisions.
+    pub model: skep_dmn::Model,
+    /// As deployed, by decision id.
+    pub decisions: BTreeMap<String, values::Decision>,
 }
 
-/// Compiled process definitions, kept by key.
+/// Compiled definitions, kept by key.
 #[derive(Debug)]
 pub(crate) struct Definitions {
-    processes_max: usize,
-    resource_bytes_max: usize,
-    entries: FxHashMap<Key, Entry>,
-    /// Keys in the order in which they are looked over when room is needed.
-    queue: VecDeque<Key>,
-    resource_bytes: usize,
+    processes: Compiled<Definition>,
+    decisions: Compiled<DecisionDefinition>,
 }
 
 impl Default for Definitions {
@@ -64,34 +59,40 @@ impl Default for Definitions {
 }
 
 impl Definitions {
-    /// Keeps so many processes, out of so many bytes of resources.
-    pub fn new(processes_max: usize, resource_bytes_max: usize) -> Definitions {
+    /// Keeps so many definitions of each kind, out of so many bytes of resources.
+    pub fn new(definitions_max: usize, resource_bytes_max: usize) -> Definitions {
         Definitions {
-            processes_max,
-            resource_bytes_max,
-            entries: FxHashMap::default(),
-            queue: VecDeque::new(),
-            resource_bytes: 0,
+            processes: Compiled::new(definitions_max, resource_bytes_max),
+            decisions: Compiled::new(definitions_max, resource_bytes_max),
         }
     }
 
     /// The process of that key.
     pub fn process(&mut self, state: &dyn Read, key: Key) -> Result<Option<Arc<Definition>>> {
-        if let Some(entry) = self.entries.get_mut(&key) {
-            entry.used = true;
-            return Ok(Some(Arc::clone(&entry.definition)));
+        if let Some(definition) = self.processes.get(key) {
+            return Ok(Some(definition));
         }
         let Some(stored) = processes::get(state, key)? else {
             return Ok(None);
         };
         let (definition, resource_bytes) = compile(state, &stored)?;
-        let definition = Arc::new(definition);
-        self.keep(Entry {
-            definition: Arc::clone(&definition),
-            resource_bytes,
-            used: false,
-        });
-        Ok(Some(definition))
+        Ok(Some(self.processes.keep(key, definition, resource_bytes)))
+    }
+
+    /// The decision requirements graph of that key.
+    pub fn decisions(
+        &mut self,
+        state: &dyn Read,
+        key: Key,
+    ) -> Result<Option<Arc<DecisionDefinition>>> {
+        if let Some(definition) = self.decisions.get(key) {
+            return Ok(Some(definition));
+        }
+        let Some(stored) = decisions::requirements(state, key)? else {
+            return Ok(None);
+        };
+        let (definition, resource_bytes) = compile_decisions(state, &stored)?;
+        Ok(Some(self.decisions.keep(key, definition, resource_bytes)))
     }
 
     /// The latest version of a process id.
@@ -118,55 +119,17 @@ impl Definitions {
             None => Ok(None),
         }
     }
-
-    fn keep(&mut self, entry: Entry) {
-        self.make_room(entry.resource_bytes);
-        self.resource_bytes += entry.resource_bytes;
-        let key = entry.definition.key;
-        self.queue.push_back(key);
-        let before = self.entries.insert(key, entry);
-        assert!(
-            before.is_none(),
-            "a definition is compiled only when it is not here"
-        );
-    }
-
-    /// Drops what has not been used lately, until there is room for one more. Ends, since each round either drops an entry
-    /// or clears its mark.
-    fn make_room(&mut self, resource_bytes: usize) {
-        while self.entries.len() >= self.processes_max
-            || self.resource_bytes + resource_bytes > self.resource_bytes_max
-        {
-            let Some(key) = self.queue.pop_front() else {
-                return;
-            };
-            let entry = self
-                .entries
-                .get_mut(&key)
-                .expect("the queue holds the keys of the entries");
-            if entry.used {
-                entry.used = false;
-                self.queue.push_back(key);
-            } else {
-                self.resource_bytes -= entry.resource_bytes;
-                self.entries.remove(&key);
-            }
-        }
-    }
 }
 
 /// Compiles a deployed process again. It was compiled when it was deployed, so that it cannot fail unless the state is damaged
 /// or this version refuses what a former one accepted.
 fn compile(state: &dyn Read, stored: &values::Process) -> Result<(Definition, usize)> {
-    let corrupt = |reason: String| StateError::Corrupt {
-        place: format!(
+    let corrupt = |reason: String| {
+        let place = format!(
             "process definition {} ('{}')",
             stored.process_definition_key, stored.bpmn_process_id
-        ),
-        reason,
-        mend:
-            "Run the version that accepted this deployment, or restore the partition from a backup"
-                .to_owned(),
+        );
+        refused(place, reason)
     };
     let deployment = Key(stored.deployment_key);
     let resource = processes::resource(state, deployment, &stored.resource_name)?
@@ -185,4 +148,41 @@ fn compile(state: &dyn Read, stored: &values::Process) -> Result<(Definition, us
         },
         resource.len(),
     ))
+}
+
+/// Compiles a deployed decision requirements graph again.
+fn compile_decisions(
+    state: &dyn Read,
+    stored: &values::DecisionRequirements,
+) -> Result<(DecisionDefinition, usize)> {
+    let corrupt = |reason: String| {
+        let place = format!(
+            "decision requirements {} ('{}')",
+            stored.decision_requirements_key, stored.decision_requirements_id
+        );
+        refused(place, reason)
+    };
+    let deployment = Key(stored.deployment_key);
+    let resource = processes::resource(state, deployment, &stored.resource_name)?
+        .ok_or_else(|| corrupt("its resource is missing".to_owned()))?;
+    let name = &stored.resource_name;
+    let model = skep_dmn::Model::parse(name, &resource, skep_dmn::Dialect::Zeebe)
+        .map_err(|rejection| corrupt(rejection.to_string()))?;
+    let key = Key(stored.decision_requirements_key);
+    let decisions = decisions::of_requirements(state, key)?
+        .into_iter()
+        .map(|decision| (decision.decision_id.clone(), decision))
+        .collect();
+    Ok((DecisionDefinition { model, decisions }, resource.len()))
+}
+
+/// What was accepted at deployment cannot be compiled any more.
+fn refused(place: String, reason: String) -> StateError {
+    StateError::Corrupt {
+        place,
+        reason,
+        mend:
+            "Run the version that accepted this deployment, or restore the partition from a backup"
+                .to_owned(),
+    }
 }

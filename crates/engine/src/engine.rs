@@ -375,6 +375,7 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
         RecordValue::ProcessInstanceBatch(_) => {
             processors::process_instance_batch::process(p, command)
         }
+        RecordValue::DecisionEvaluation(_) => processors::decision_evaluation::process(p, command),
         RecordValue::Checkpoint(_) => processors::checkpoint::process(p, command),
         RecordValue::MessageStartEventSubscription(_)
         | RecordValue::Variable(_)
@@ -382,7 +383,9 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
         | RecordValue::Error(_)
         | RecordValue::ProcessInstanceResult(_)
         | RecordValue::Process(_)
-        | RecordValue::ProcessEvent(_) => {
+        | RecordValue::ProcessEvent(_)
+        | RecordValue::Decision(_)
+        | RecordValue::DecisionRequirements(_) => {
             let reason = format!("{} is not a command", command.intent.name());
             p.reject(command, Rejection::invalid_argument(reason));
             Ok(())

@@ -14,6 +14,7 @@
 
 mod banned;
 mod behaviours;
+mod compiled;
 mod context;
 mod definitions;
 mod elements;

@@ -23,10 +23,10 @@ pub const DUE_COMMANDS_MAX: usize = 256;
 /// Commands sent but not acknowledged that are sent again at once, per target.
 pub const RESEND_MAX: usize = 256;
 
-/// Compiled processes kept in memory.
+/// Compiled processes, and compiled decision requirements graphs, kept in memory.
 pub const COMPILED_PROCESSES_MAX: usize = 1000;
 
-/// Bytes of the resources behind the compiled processes kept in memory: a model takes a small multiple of its XML.
+/// Bytes of the resources behind the compiled definitions of each kind kept in memory: a model takes a small multiple of its XML.
 pub const COMPILED_RESOURCE_BYTES_MAX: usize = 64 << 20;
 
 /// Bytes that a deployment may add to the log and to the state: one batch, Zeebe's largest message.

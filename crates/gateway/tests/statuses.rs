@@ -362,13 +362,6 @@ async fn calls_that_are_not_there_yet_say_so() {
     let mut client = start(Fake::new(1, |_, command| echo(command))).await.client;
     let statuses = [
         (
-            "EvaluateDecision",
-            client
-                .evaluate_decision(EvaluateDecisionRequest::default())
-                .await
-                .unwrap_err(),
-        ),
-        (
             "ModifyProcessInstance",
             client
                 .modify_process_instance(ModifyProcessInstanceRequest::default())

@@ -434,7 +434,7 @@ impl World {
             });
         let deployment = values::Deployment {
             resources: resources.collect(),
-            processes: Vec::new(),
+            ..Default::default()
         };
         let command = Command::new(Key::NONE, DeploymentIntent::Create, deployment);
         self.ask(0, command, Asked::Deployment);

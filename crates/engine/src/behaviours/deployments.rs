@@ -1,35 +1,47 @@
 //! What every partition does with a deployment: keep its resources and definitions, and open its message start events.
 
-use skep_protocol::{Key, ProcessIntent, values};
+use std::collections::BTreeSet;
+
+use skep_protocol::{DecisionIntent, DecisionRequirementsIntent, Key, ProcessIntent, values};
 use skep_state::{Read, StateError};
 
 use crate::behaviours::message_starts;
 use crate::processing::{Processing, Result};
-use crate::tables::processes;
+use crate::tables::{decisions, processes};
 
-/// The part of a deployment that is new: without the processes that were deployed before, and the resources of only those.
+/// The part of a deployment that is new: without what was deployed before, and the resources of only that.
 pub(crate) fn new_part(deployment: &values::Deployment) -> values::Deployment {
-    let processes: Vec<_> = deployment
-        .processes
-        .iter()
-        .filter(|process| !process.duplicate)
-        .cloned()
-        .collect();
-    let is_new = |resource: &&values::DeploymentResource| {
-        processes
+    let mut new = deployment.clone();
+    new.processes.retain(|process| !process.duplicate);
+    new.decisions.retain(|decision| !decision.duplicate);
+    new.decision_requirements.retain(|graph| !graph.duplicate);
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    used.extend(new.processes.iter().map(|it| &*it.resource_name));
+    used.extend(
+        new.decision_requirements
             .iter()
-            .any(|process| process.resource_name == resource.resource_name)
-    };
-    let resources = deployment
-        .resources
-        .iter()
-        .filter(is_new)
-        .cloned()
-        .collect();
-    values::Deployment {
-        resources,
-        processes,
+            .map(|it| &*it.resource_name),
+    );
+    new.resources
+        .retain(|resource| used.contains(&*resource.resource_name));
+    new
+}
+
+/// Whether a deployment brings nothing.
+pub(crate) fn is_empty(new: &values::Deployment) -> bool {
+    new.processes.is_empty() && new.decision_requirements.is_empty()
+}
+
+/// Whether what a deployment brings is here already, or is nothing.
+pub(crate) fn is_known(p: &Processing, new: &values::Deployment) -> Result<bool> {
+    if let Some(process) = new.processes.first() {
+        return Ok(processes::get(p.txn, Key(process.process_definition_key))?.is_some());
     }
+    if let Some(graph) = new.decision_requirements.first() {
+        let key = Key(graph.decision_requirements_key);
+        return Ok(decisions::requirements(p.txn, key)?.is_some());
+    }
+    Ok(true)
 }
 
 /// Whether its event is written for each definition.
@@ -52,32 +64,96 @@ pub(crate) fn keep(
         processes::insert_resource(p.txn, key, &resource.resource_name, &resource.resource);
     }
     for process in &new.processes {
-        let mut definition = values::Process {
-            bpmn_process_id: process.bpmn_process_id.clone(),
-            version: process.version,
-            process_definition_key: process.process_definition_key,
-            resource_name: process.resource_name.clone(),
-            checksum: process.checksum.clone(),
-            resource: Vec::new(),
-            deployment_key: key.0,
-        };
-        processes::insert(p.txn, &definition)?;
-        if announce == Announce::Yes {
-            let of = |resource: &&values::DeploymentResource| {
-                resource.resource_name == process.resource_name
-            };
-            let resource = new
-                .resources
-                .iter()
-                .find(of)
-                .expect("a process comes in a resource of its deployment");
-            definition.resource.clone_from(&resource.resource);
-            p.event(
-                Key(process.process_definition_key),
-                ProcessIntent::Created,
-                definition,
-            );
-        }
+        keep_process(p, key, new, process, announce)?;
+    }
+    for graph in &new.decision_requirements {
+        keep_requirements(p, key, new, graph, announce)?;
+    }
+    for decision in &new.decisions {
+        keep_decision(p, key, decision, announce)?;
+    }
+    Ok(())
+}
+
+fn content<'d>(new: &'d values::Deployment, resource_name: &str) -> &'d [u8] {
+    let mut resources = new.resources.iter();
+    let resource = resources.find(|resource| resource.resource_name == resource_name);
+    &resource
+        .expect("what is deployed comes in a resource of its deployment")
+        .resource
+}
+
+fn keep_process(
+    p: &mut Processing,
+    deployment: Key,
+    new: &values::Deployment,
+    process: &values::ProcessMetadata,
+    announce: Announce,
+) -> Result<()> {
+    let mut definition = values::Process {
+        bpmn_process_id: process.bpmn_process_id.clone(),
+        version: process.version,
+        process_definition_key: process.process_definition_key,
+        resource_name: process.resource_name.clone(),
+        checksum: process.checksum.clone(),
+        resource: Vec::new(),
+        deployment_key: deployment.0,
+    };
+    processes::insert(p.txn, &definition)?;
+    if announce == Announce::Yes {
+        definition.resource = content(new, &process.resource_name).to_vec();
+        let key = Key(process.process_definition_key);
+        p.event(key, ProcessIntent::Created, definition);
+    }
+    Ok(())
+}
+
+fn keep_requirements(
+    p: &mut Processing,
+    deployment: Key,
+    new: &values::Deployment,
+    graph: &values::DecisionRequirementsMetadata,
+    announce: Announce,
+) -> Result<()> {
+    let mut requirements = values::DecisionRequirements {
+        decision_requirements_id: graph.decision_requirements_id.clone(),
+        decision_requirements_name: graph.decision_requirements_name.clone(),
+        version: graph.version,
+        decision_requirements_key: graph.decision_requirements_key,
+        namespace: graph.namespace.clone(),
+        resource_name: graph.resource_name.clone(),
+        checksum: graph.checksum.clone(),
+        resource: Vec::new(),
+        deployment_key: deployment.0,
+    };
+    decisions::insert_requirements(p.txn, &requirements)?;
+    if announce == Announce::Yes {
+        requirements.resource = content(new, &graph.resource_name).to_vec();
+        let key = Key(graph.decision_requirements_key);
+        p.event(key, DecisionRequirementsIntent::Created, requirements);
+    }
+    Ok(())
+}
+
+fn keep_decision(
+    p: &mut Processing,
+    deployment: Key,
+    metadata: &values::DecisionMetadata,
+    announce: Announce,
+) -> Result<()> {
+    let decision = values::Decision {
+        decision_id: metadata.decision_id.clone(),
+        decision_name: metadata.decision_name.clone(),
+        version: metadata.version,
+        decision_key: metadata.decision_key,
+        decision_requirements_id: metadata.decision_requirements_id.clone(),
+        decision_requirements_key: metadata.decision_requirements_key,
+        deployment_key: deployment.0,
+    };
+    decisions::insert(p.txn, &decision)?;
+    if announce == Announce::Yes {
+        let key = Key(metadata.decision_key);
+        p.event(key, DecisionIntent::Created, decision);
     }
     Ok(())
 }

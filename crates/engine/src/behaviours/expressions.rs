@@ -63,6 +63,27 @@ pub(crate) fn evaluate(
     evaluate_with(p, scope, expression, &[])
 }
 
+/// Reads the variables that are visible in a scope, when they are asked for.
+pub(crate) fn with_visible<T>(
+    p: &mut Processing,
+    scope: Key,
+    read: impl FnOnce(&dyn Scope, &Environment) -> T,
+) -> Step<T> {
+    let scopes = variables::scopes(p, scope)?;
+    let visible = Visible {
+        state: &*p.txn,
+        scopes: &scopes,
+        locals: &[],
+        failed: RefCell::new(None),
+    };
+    let environment = Environment::at_epoch_millis(p.context.time, p.context.seed);
+    let value = read(&visible, &environment);
+    match visible.failed.into_inner() {
+        Some(stop) => Err(stop),
+        None => Ok(value),
+    }
+}
+
 /// Evaluates in a scope, with values that hide variables.
 pub(crate) fn evaluate_with(
     p: &mut Processing,

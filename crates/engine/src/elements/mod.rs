@@ -8,6 +8,7 @@
 //! does not complete as most do, and the feature in what the deployment accepts.
 
 mod boundary_event;
+mod business_rule_task;
 mod call_activity;
 mod error_end_event;
 mod escalation_event;
@@ -62,6 +63,9 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<(
         | ElementKind::ScriptTask(ScriptTask::Job(job))
         | ElementKind::BusinessRuleTask(BusinessRuleTask::Job(job)) => {
             service_task::activate(p, instance, job)
+        }
+        ElementKind::BusinessRuleTask(BusinessRuleTask::Decision(decision)) => {
+            business_rule_task::activate(p, instance, decision)
         }
         ElementKind::ScriptTask(ScriptTask::Script(script)) => {
             script_task::activate(p, instance, script)

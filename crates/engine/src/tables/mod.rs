@@ -9,6 +9,7 @@ pub mod banned;
 pub(crate) mod channels;
 pub mod checkpoint;
 pub mod continuations;
+pub(crate) mod decisions;
 pub(crate) mod deployments;
 pub mod element_instances;
 pub mod event_triggers;
@@ -104,6 +105,21 @@ pub mod prefix {
     pub const RESOURCES: u8 = 56;
     /// Message start events by (process definition, message name, start event).
     pub const MESSAGE_START_EVENTS_BY_PROCESS: u8 = 57;
+
+    /// Decisions by key.
+    pub const DECISIONS: u8 = 66;
+    /// Latest version of a decision id.
+    pub const LATEST_DECISIONS: u8 = 67;
+    /// Key of (decision id, version).
+    pub const DECISION_VERSIONS: u8 = 68;
+    /// Decisions of a decision requirements graph: (graph, decision).
+    pub const DECISIONS_OF_REQUIREMENTS: u8 = 69;
+    /// Decision requirements graphs by key.
+    pub const DECISION_REQUIREMENTS: u8 = 70;
+    /// Latest version of a decision requirements graph's id.
+    pub const LATEST_DECISION_REQUIREMENTS: u8 = 71;
+    /// Key of (decision requirements graph's id, version).
+    pub const DECISION_REQUIREMENTS_VERSIONS: u8 = 72;
 
     /// Numbers of the channels to and from other partitions.
     pub const CHANNELS: u8 = 80;

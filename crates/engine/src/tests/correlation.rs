@@ -43,7 +43,7 @@ fn deploy(world: &mut World, body: &str) {
     };
     let value = values::Deployment {
         resources: vec![resource],
-        processes: Vec::new(),
+        ..Default::default()
     };
     world
         .client(1, Command::new(Key::NONE, DeploymentIntent::Create, value))

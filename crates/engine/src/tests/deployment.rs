@@ -38,7 +38,7 @@ fn deployment(resources: Resources) -> Command {
     };
     let value = values::Deployment {
         resources: resources.iter().map(resource).collect(),
-        processes: Vec::new(),
+        ..Default::default()
     };
     Command::new(Key::NONE, DeploymentIntent::Create, value)
 }
@@ -159,7 +159,7 @@ fn a_bad_resource_refuses_all_and_every_problem_is_named() {
         (
             &[("d.dmn", ""), ("f.form", "{}"), ("bad.bpmn", "no xml")],
             &[
-                "'d.dmn': DMN resources are not supported yet",
+                "'d.dmn': the XML cannot be parsed",
                 "'f.form': forms are not supported yet",
                 "'bad.bpmn': ",
             ],

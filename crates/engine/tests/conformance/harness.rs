@@ -56,20 +56,26 @@ impl Harness {
     }
 
     pub fn deploy(&mut self, xml: &str) {
-        let resource = values::DeploymentResource {
-            resource_name: "process.bpmn".to_owned(),
-            resource: xml.as_bytes().to_vec(),
-        };
+        self.deploy_resources(&[("process.bpmn", xml)]).unwrap();
+    }
+
+    /// Deploys resources together, each with its name.
+    pub fn deploy_resources(&mut self, resources: &[(&str, &str)]) -> ResponseResult {
+        let resources = resources
+            .iter()
+            .map(|(name, content)| values::DeploymentResource {
+                resource_name: (*name).to_owned(),
+                resource: content.as_bytes().to_vec(),
+            });
         let deployment = values::Deployment {
-            resources: vec![resource],
-            processes: Vec::new(),
+            resources: resources.collect(),
+            ..Default::default()
         };
         self.ask(Command::new(
             Key::NONE,
             DeploymentIntent::Create,
             deployment,
         ))
-        .unwrap();
     }
 
     fn context(&self) -> Context {
@@ -446,7 +452,8 @@ impl Harness {
         let mut left = Vec::new();
         self.overlay
             .scan(KeyRange::ALL, &mut |key, _| {
-                if !lasting.contains(&key[0]) {
+                let of_decisions = prefix::DECISIONS..=prefix::DECISION_REQUIREMENTS_VERSIONS;
+                if !lasting.contains(&key[0]) && !of_decisions.contains(&key[0]) {
                     left.push(key.to_vec());
                 }
                 Visit::Next

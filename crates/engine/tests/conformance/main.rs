@@ -7,6 +7,7 @@ mod boundary_events;
 mod call_activity;
 mod cancel;
 mod create;
+mod decisions;
 mod errors;
 mod escalations;
 mod event_based_gateway;

@@ -1,6 +1,7 @@
 //! The calls. One file per family; here is what they share.
 
 mod activate_jobs;
+mod decisions;
 mod incidents;
 mod instances;
 mod jobs;
@@ -167,12 +168,12 @@ calls! {
     set_variables(SetVariablesRequest) -> SetVariablesResponse = variables::set;
     resolve_incident(ResolveIncidentRequest) -> ResolveIncidentResponse = incidents::resolve;
     publish_message(PublishMessageRequest) -> PublishMessageResponse = messages::publish;
+    evaluate_decision(EvaluateDecisionRequest) -> EvaluateDecisionResponse = decisions::evaluate;
     deploy_process(DeployProcessRequest) -> DeployProcessResponse = resources::deploy_processes;
     deploy_resource(DeployResourceRequest) -> DeployResourceResponse = resources::deploy;
     topology(TopologyRequest) -> TopologyResponse = topology::topology;
     }
     unsupported {
-    evaluate_decision(EvaluateDecisionRequest) -> EvaluateDecisionResponse = "EvaluateDecision";
     modify_process_instance(ModifyProcessInstanceRequest) -> ModifyProcessInstanceResponse = "ModifyProcessInstance";
     migrate_process_instance(MigrateProcessInstanceRequest) -> MigrateProcessInstanceResponse = "MigrateProcessInstance";
     delete_resource(DeleteResourceRequest) -> DeleteResourceResponse = "DeleteResource";

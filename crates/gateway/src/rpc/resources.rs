@@ -8,8 +8,8 @@ use tonic::{Request, Status};
 
 use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, unexpected_answer};
 use crate::proto::{
-    DeployProcessRequest, DeployProcessResponse, DeployResourceRequest, DeployResourceResponse,
-    Deployment, ProcessMetadata, deployment,
+    DecisionMetadata, DecisionRequirementsMetadata, DeployProcessRequest, DeployProcessResponse,
+    DeployResourceRequest, DeployResourceResponse, Deployment, ProcessMetadata, deployment,
 };
 
 pub async fn deploy(
@@ -28,18 +28,26 @@ pub async fn deploy(
         })
         .collect();
     let (key, created) = send(gateway, resources, deadline).await?;
-    let deployments = created
-        .processes
-        .into_iter()
-        .map(|process| Deployment {
-            metadata: Some(deployment::Metadata::Process(metadata(process))),
-        })
-        .collect();
     Ok(DeployResourceResponse {
         key: key.0,
-        deployments,
+        deployments: deployments(created),
         tenant_id: DEFAULT_TENANT.to_owned(),
     })
+}
+
+/// What came of the resources: processes, then decisions, then their requirements.
+fn deployments(created: values::Deployment) -> Vec<Deployment> {
+    let processes = created.processes.into_iter().map(metadata);
+    let decisions = created.decisions.into_iter().map(decision);
+    let graphs = created.decision_requirements.into_iter().map(requirements);
+    processes
+        .map(deployment::Metadata::Process)
+        .chain(decisions.map(deployment::Metadata::Decision))
+        .chain(graphs.map(deployment::Metadata::DecisionRequirements))
+        .map(|metadata| Deployment {
+            metadata: Some(metadata),
+        })
+        .collect()
 }
 
 pub async fn deploy_processes(
@@ -73,7 +81,7 @@ async fn send(
     }
     let deployment = values::Deployment {
         resources,
-        processes: Vec::new(),
+        ..Default::default()
     };
     let command = Command::new(Key::NONE, DeploymentIntent::Create, deployment);
     let event = gateway
@@ -91,6 +99,29 @@ fn metadata(process: values::ProcessMetadata) -> ProcessMetadata {
         version: process.version,
         process_definition_key: process.process_definition_key,
         resource_name: process.resource_name,
+        tenant_id: DEFAULT_TENANT.to_owned(),
+    }
+}
+
+fn decision(decision: values::DecisionMetadata) -> DecisionMetadata {
+    DecisionMetadata {
+        dmn_decision_id: decision.decision_id,
+        dmn_decision_name: decision.decision_name,
+        version: decision.version,
+        decision_key: decision.decision_key,
+        dmn_decision_requirements_id: decision.decision_requirements_id,
+        decision_requirements_key: decision.decision_requirements_key,
+        tenant_id: DEFAULT_TENANT.to_owned(),
+    }
+}
+
+fn requirements(graph: values::DecisionRequirementsMetadata) -> DecisionRequirementsMetadata {
+    DecisionRequirementsMetadata {
+        dmn_decision_requirements_id: graph.decision_requirements_id,
+        dmn_decision_requirements_name: graph.decision_requirements_name,
+        version: graph.version,
+        decision_requirements_key: graph.decision_requirements_key,
+        resource_name: graph.resource_name,
         tenant_id: DEFAULT_TENANT.to_owned(),
     }
 }

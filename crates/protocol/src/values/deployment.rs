@@ -9,6 +9,12 @@ pub struct Deployment {
     /// The processes found in them.
     #[prost(message, repeated, tag = "2")]
     pub processes: Vec<ProcessMetadata>,
+    /// The decisions found in them.
+    #[prost(message, repeated, tag = "3")]
+    pub decisions: Vec<super::DecisionMetadata>,
+    /// The decision requirements graphs found in them.
+    #[prost(message, repeated, tag = "4")]
+    pub decision_requirements: Vec<super::DecisionRequirementsMetadata>,
 }
 
 /// One resource.

@@ -2,6 +2,7 @@
 //!
 //! Documents (variables, headers) are raw JSON text; an empty text means the empty document.
 
+mod decision;
 mod deployment;
 mod event;
 mod incident;
@@ -11,6 +12,7 @@ mod operations;
 mod process_instance;
 mod variable;
 
+pub use decision::*;
 pub use deployment::*;
 pub use event::*;
 pub use incident::*;
@@ -69,4 +71,5 @@ record_values! {
     Error(Error), ProcessInstanceResult(ProcessInstanceResult), Process(Process),
     DeploymentDistribution(DeploymentDistribution), ProcessEvent(ProcessEvent), MessageBatch(MessageBatch),
     Escalation(Escalation), ProcessInstanceBatch(ProcessInstanceBatch), Checkpoint(Checkpoint),
+    Decision(Decision), DecisionRequirements(DecisionRequirements), DecisionEvaluation(DecisionEvaluation),
 }
