@@ -136,6 +136,13 @@ impl ProcessBuilder {
         self
     }
 
+    /// Lets the next element begin a path of its own.
+    #[must_use]
+    pub fn without_source(mut self) -> Self {
+        self.cursor = None;
+        self
+    }
+
     /// Connects to an element that is there already, and goes on from it.
     #[must_use]
     pub fn connect_to(mut self, id: &str) -> Self {

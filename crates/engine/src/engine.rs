@@ -376,10 +376,12 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
             processors::process_instance_batch::process(p, command)
         }
         RecordValue::DecisionEvaluation(_) => processors::decision_evaluation::process(p, command),
+        RecordValue::Signal(_) => processors::signal::process(p, command),
         RecordValue::Checkpoint(_) => processors::checkpoint::process(p, command),
         RecordValue::MessageStartEventSubscription(_)
         | RecordValue::Variable(_)
         | RecordValue::Escalation(_)
+        | RecordValue::SignalSubscription(_)
         | RecordValue::Error(_)
         | RecordValue::ProcessInstanceResult(_)
         | RecordValue::Process(_)

@@ -36,6 +36,9 @@ pub const DEPLOYMENT_BYTES_MAX: usize = 4 << 20;
 /// they are in two or three records, so that all together stay within one evaluation.
 pub const CORRELATION_BYTES_MAX: usize = 4 << 20;
 
+/// Subscriptions that a signal triggers at once; the others follow as a command of their own.
+pub const SIGNALLED_MAX: usize = 32;
+
 /// Messages that expire in one command: Zeebe's batch limit.
 pub const EXPIRE_MESSAGES_MAX: usize = 100;
 

@@ -263,6 +263,38 @@ async fn keys_of_events_are_answers() {
 }
 
 #[tokio::test]
+async fn signals_go_to_any_partition_and_have_the_key_of_the_broadcast() {
+    let brokers = Fake::new(3, |_, command| {
+        Ok(Ok(Command {
+            key: Key(77),
+            intent: command.intent,
+            value: command.value.clone(),
+        }))
+    });
+    let mut client = start(brokers.clone()).await.client;
+    for _ in 0..2 {
+        let broadcast = BroadcastSignalRequest {
+            signal_name: "alarm".to_owned(),
+            variables: "{\"a\":1}".to_owned(),
+            ..Default::default()
+        };
+        let answer = client.broadcast_signal(broadcast).await.unwrap();
+        assert_eq!(answer.into_inner().key, 77);
+    }
+    let signal = values::Signal {
+        signal_name: "alarm".to_owned(),
+        variables: "{\"a\":1}".to_owned(),
+        ..Default::default()
+    };
+    let command = Command::new(Key::NONE, SignalIntent::Broadcast, signal);
+    let [(first, one), (second, other)] = &brokers.seen()[..] else {
+        panic!("two commands")
+    };
+    assert_eq!((one, other), (&command, &command));
+    assert_ne!(first, second);
+}
+
+#[tokio::test]
 async fn deployments_go_to_the_first_partition_and_name_their_processes() {
     let brokers = Fake::new(3, |_, command| {
         let RecordValue::Deployment(deployment) = &command.value else {

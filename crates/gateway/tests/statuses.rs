@@ -248,6 +248,10 @@ async fn tenants_other_than_the_default_are_refused() {
         tenant_id: tenant_id(),
         ..Default::default()
     };
+    let broadcast = BroadcastSignalRequest {
+        tenant_id: tenant_id(),
+        ..Default::default()
+    };
     let deploy = DeployResourceRequest {
         tenant_id: tenant_id(),
         ..Default::default()
@@ -271,6 +275,10 @@ async fn tenants_other_than_the_default_are_refused() {
         (
             "PublishMessage",
             client.publish_message(publish).await.unwrap_err(),
+        ),
+        (
+            "BroadcastSignal",
+            client.broadcast_signal(broadcast).await.unwrap_err(),
         ),
         (
             "DeployResource",
@@ -379,13 +387,6 @@ async fn calls_that_are_not_there_yet_say_so() {
             "DeleteResource",
             client
                 .delete_resource(DeleteResourceRequest::default())
-                .await
-                .unwrap_err(),
-        ),
-        (
-            "BroadcastSignal",
-            client
-                .broadcast_signal(BroadcastSignalRequest::default())
                 .await
                 .unwrap_err(),
         ),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use skep_protocol::{DecisionIntent, DecisionRequirementsIntent, Key, ProcessIntent, values};
 use skep_state::{Read, StateError};
 
-use crate::behaviours::message_starts;
+use crate::behaviours::{message_starts, signals};
 use crate::processing::{Processing, Result};
 use crate::tables::{decisions, processes};
 
@@ -162,6 +162,7 @@ fn keep_decision(
 pub(crate) fn open_starts(p: &mut Processing, new: &values::Deployment) -> Result<()> {
     for process in &new.processes {
         message_starts::definition_deployed(p, Key(process.process_definition_key))?;
+        signals::definition_deployed(p, Key(process.process_definition_key))?;
     }
     Ok(())
 }

@@ -9,10 +9,10 @@
 use std::sync::Arc;
 
 use skep_bpmn::model::{self, Trigger};
-use skep_feel::{Environment, NoVariables, Value};
-use skep_protocol::{Key, MessageStartEventSubscriptionIntent as Intent, names, values};
+use skep_feel::Environment;
+use skep_protocol::{Key, MessageStartEventSubscriptionIntent as Intent, values};
 
-use crate::behaviours::instances;
+use crate::behaviours::{instances, start_names};
 use crate::definitions::Definition;
 use crate::processing::{Processing, Result};
 use crate::tables::{message_start_events as start_events, messages, processes};
@@ -29,43 +29,13 @@ pub(crate) fn message_names<'a>(
         .map(|&index| process.element(index));
     starts
         .filter_map(|start| match start.trigger() {
-            Some(Trigger::Message(message)) => Some((start, name(message, environment))),
+            Some(Trigger::Message(message)) => Some((
+                start,
+                start_names::constant("message name", &message.name, environment),
+            )),
             _ => None,
         })
         .collect()
-}
-
-/// The name has to be known without an instance, and so without variables.
-fn name(
-    message: &model::Message,
-    environment: &Environment,
-) -> std::result::Result<String, String> {
-    let name = evaluated_name(message, environment)?;
-    match names::check("message name", &name) {
-        Ok(()) => Ok(name),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn evaluated_name(
-    message: &model::Message,
-    environment: &Environment,
-) -> std::result::Result<String, String> {
-    let expression = match &message.name {
-        model::Text::Static(name) => return Ok(name.to_string()),
-        model::Text::Expression(expression) => expression,
-    };
-    match expression.evaluate(&NoVariables, environment) {
-        Ok(evaluation) => match evaluation.value {
-            Value::String(name) => Ok(name.to_string()),
-            other => Err(format!(
-                "Expected the message name expression '{}' to evaluate to STRING without variables, but it is {}",
-                expression.source(),
-                other.type_name()
-            )),
-        },
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 /// A new version of a process is the latest: its message start events take the place of those of the version before.

@@ -18,6 +18,8 @@ pub(crate) mod message_starts;
 pub(crate) mod messages;
 pub(crate) mod repetitions;
 pub(crate) mod results;
+pub(crate) mod signals;
+pub(crate) mod start_names;
 pub(crate) mod subscriptions;
 pub(crate) mod timers;
 pub(crate) mod variables;

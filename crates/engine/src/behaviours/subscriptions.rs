@@ -3,12 +3,14 @@
 //!
 //! All expressions are evaluated before the first subscription is opened, so that a failure opens none.
 
+use std::sync::Arc;
+
 use skep_bpmn::model::{Element, ElementKind, Trigger};
 use skep_protocol::Key;
 
 use crate::behaviours::incidents::Step;
 use crate::behaviours::timers::{self, Schedule};
-use crate::behaviours::{expressions, messages};
+use crate::behaviours::{expressions, messages, signals};
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
 
@@ -17,6 +19,10 @@ enum Prepared<'a> {
     Timer {
         target: &'a Element,
         schedule: Schedule,
+    },
+    Signal {
+        target: &'a Element,
+        name: Arc<str>,
     },
     Message {
         target: &'a Element,
@@ -86,6 +92,7 @@ pub(crate) fn open(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
             Prepared::Timer { target, schedule } => {
                 timers::create(p, instance, &target.id, schedule)?
             }
+            Prepared::Signal { target, name } => signals::open(p, instance, &target.id, &name)?,
             Prepared::Message {
                 target,
                 name,
@@ -136,6 +143,12 @@ fn prepare<'a>(
             schedule,
         });
     }
+    if let Some(Trigger::Signal(name)) = event.trigger() {
+        prepared.push(Prepared::Signal {
+            target: event,
+            name: expressions::name(p, scope, "signal name", name)?,
+        });
+    }
     Ok(())
 }
 
@@ -160,16 +173,20 @@ fn close_those(
     instance: &ElementInstance,
     is_meant: &dyn Fn(&Element) -> bool,
 ) -> Result<()> {
-    let (mut has_timers, mut has_messages) = (false, false);
+    let (mut has_timers, mut has_messages, mut has_signals) = (false, false, false);
     for awaited in awaited(instance) {
         if is_meant(awaited.event) {
             has_timers |= matches!(awaited.event.trigger(), Some(Trigger::Timer(_)));
             has_messages |= awaited.event.awaited_message().is_some();
+            has_signals |= matches!(awaited.event.trigger(), Some(Trigger::Signal(_)));
         }
     }
     let is_meant = |id: &str| instance.process.element_by_id(id).is_some_and(is_meant);
     if has_timers {
         timers::cancel_where(p, instance.key, &is_meant)?;
+    }
+    if has_signals {
+        signals::close_where(p, instance.key, &is_meant)?;
     }
     if has_messages {
         messages::close_where(p, instance.key, &is_meant)?;

@@ -24,6 +24,7 @@ mod pass_through;
 pub(crate) mod process;
 mod script_task;
 mod service_task;
+mod signal_event;
 mod start_event;
 pub(crate) mod sub_process;
 mod terminate_end_event;
@@ -87,6 +88,7 @@ fn activate_throw_event(
     match throw {
         ThrowEvent::None | ThrowEvent::Link(_) => pass_through::activate(p, instance),
         ThrowEvent::Message(job) => service_task::activate(p, instance, job),
+        ThrowEvent::Signal(signal) => signal_event::activate(p, instance, signal),
         ThrowEvent::Escalation(throw) => escalation_event::activate(p, instance, throw),
         _ => Err(unsupported(instance)),
     }
@@ -97,6 +99,7 @@ fn activate_end_event(p: &mut Processing, instance: &ElementInstance, end: &EndE
         EndEvent::None | EndEvent::Terminate => pass_through::activate(p, instance),
         EndEvent::Message(job) => service_task::activate(p, instance, job),
         EndEvent::Error(throw) => error_end_event::activate(p, instance, throw),
+        EndEvent::Signal(signal) => signal_event::activate(p, instance, signal),
         EndEvent::Escalation(throw) => escalation_event::activate(p, instance, throw),
         _ => Err(unsupported(instance)),
     }

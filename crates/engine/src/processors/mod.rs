@@ -13,5 +13,6 @@ pub(crate) mod process_instance;
 pub(crate) mod process_instance_batch;
 pub(crate) mod process_instance_creation;
 pub(crate) mod process_message_subscription;
+pub(crate) mod signal;
 pub(crate) mod timer;
 pub(crate) mod variable_document;

@@ -21,6 +21,7 @@ pub(crate) mod message_subscriptions;
 pub(crate) mod messages;
 pub(crate) mod process_message_subscriptions;
 pub(crate) mod processes;
+pub(crate) mod signal_subscriptions;
 pub mod taken_sequence_flows;
 pub mod timers;
 pub mod variables;
@@ -105,6 +106,11 @@ pub mod prefix {
     pub const RESOURCES: u8 = 56;
     /// Message start events by (process definition, message name, start event).
     pub const MESSAGE_START_EVENTS_BY_PROCESS: u8 = 57;
+
+    /// Subscriptions to signals: (signal name, key).
+    pub const SIGNAL_SUBSCRIPTIONS: u8 = 58;
+    /// Subscriptions to signals by (element instance or process definition, key).
+    pub const SIGNAL_SUBSCRIPTIONS_BY_OWNER: u8 = 59;
 
     /// Decisions by key.
     pub const DECISIONS: u8 = 66;

@@ -146,7 +146,7 @@ fn several_processes_and_resources_are_deployed_together() {
 fn a_bad_resource_refuses_all_and_every_problem_is_named() {
     let good = bpmn(&process("good"));
     let unsupported = bpmn(
-        r#"<bpmn:process id="s" isExecutable="true"><bpmn:startEvent id="begin"><bpmn:outgoing>f</bpmn:outgoing></bpmn:startEvent><bpmn:sequenceFlow id="f" sourceRef="begin" targetRef="odd"/><bpmn:manualTask id="odd"><bpmn:incoming>f</bpmn:incoming></bpmn:manualTask></bpmn:process>"#,
+        r#"<bpmn:process id="s" isExecutable="true"><bpmn:startEvent id="begin"><bpmn:outgoing>f</bpmn:outgoing></bpmn:startEvent><bpmn:sequenceFlow id="f" sourceRef="begin" targetRef="odd"/><bpmn:callActivity id="odd"><bpmn:extensionElements><zeebe:calledElement xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" processId="x" bindingType="deployment"/></bpmn:extensionElements><bpmn:incoming>f</bpmn:incoming></bpmn:callActivity></bpmn:process>"#,
     );
     let mut world = World::new(1, 0);
     let lead = "Expected to deploy new resources, but encountered the following errors:";

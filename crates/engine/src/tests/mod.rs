@@ -10,4 +10,5 @@ mod deployment;
 mod evaluate;
 mod messages;
 mod process_side;
+mod signals;
 mod world;

@@ -448,6 +448,8 @@ impl Harness {
             prefix::RESOURCES,
             prefix::MESSAGE_START_EVENTS,
             prefix::MESSAGE_START_EVENTS_BY_PROCESS,
+            prefix::SIGNAL_SUBSCRIPTIONS,
+            prefix::SIGNAL_SUBSCRIPTIONS_BY_OWNER,
         ];
         let mut left = Vec::new();
         self.overlay

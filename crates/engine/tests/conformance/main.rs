@@ -25,6 +25,7 @@ mod random;
 mod safety;
 mod scopes;
 mod scripts;
+mod signals;
 mod tasks;
 mod terminate;
 mod timers;

@@ -7,6 +7,7 @@ mod instances;
 mod jobs;
 mod messages;
 mod resources;
+mod signals;
 pub mod topology;
 mod variables;
 
@@ -31,7 +32,7 @@ pub const DEFAULT_TENANT: &str = "<default>";
 pub struct Gateway {
     pub brokers: Arc<dyn Brokers>,
     pub config: GatewayConfig,
-    /// Where the next instance is created.
+    /// Where the next instance is created, or the next signal taken.
     pub creations: RoundRobin,
     pub polls: LongPolling,
     /// Turns true when the gateway is to stop.
@@ -169,6 +170,7 @@ calls! {
     resolve_incident(ResolveIncidentRequest) -> ResolveIncidentResponse = incidents::resolve;
     publish_message(PublishMessageRequest) -> PublishMessageResponse = messages::publish;
     evaluate_decision(EvaluateDecisionRequest) -> EvaluateDecisionResponse = decisions::evaluate;
+    broadcast_signal(BroadcastSignalRequest) -> BroadcastSignalResponse = signals::broadcast;
     deploy_process(DeployProcessRequest) -> DeployProcessResponse = resources::deploy_processes;
     deploy_resource(DeployResourceRequest) -> DeployResourceResponse = resources::deploy;
     topology(TopologyRequest) -> TopologyResponse = topology::topology;
@@ -177,7 +179,6 @@ calls! {
     modify_process_instance(ModifyProcessInstanceRequest) -> ModifyProcessInstanceResponse = "ModifyProcessInstance";
     migrate_process_instance(MigrateProcessInstanceRequest) -> MigrateProcessInstanceResponse = "MigrateProcessInstance";
     delete_resource(DeleteResourceRequest) -> DeleteResourceResponse = "DeleteResource";
-    broadcast_signal(BroadcastSignalRequest) -> BroadcastSignalResponse = "BroadcastSignal";
     update_job_timeout(UpdateJobTimeoutRequest) -> UpdateJobTimeoutResponse = "UpdateJobTimeout";
     }
 }

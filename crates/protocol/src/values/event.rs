@@ -16,3 +16,43 @@ pub struct Escalation {
     #[prost(string, tag = "4")]
     pub catch_element_id: String,
 }
+
+/// A signal as broadcast.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Signal {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub signal_name: String,
+    /// JSON object.
+    #[prost(string, tag = "2")]
+    pub variables: String,
+    /// Whether another partition took the broadcast and sent it here.
+    #[prost(bool, tag = "3")]
+    pub is_distributed: bool,
+    /// While it is being broadcast: the highest key of a subscription that it is for; 0 before.
+    #[prost(int64, tag = "4")]
+    pub up_to: i64,
+    /// While it is being broadcast: the subscription that was triggered last; 0 for none.
+    #[prost(int64, tag = "5")]
+    pub reached: i64,
+}
+
+/// Something that waits for a signal.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SignalSubscription {
+    /// Signal name.
+    #[prost(string, tag = "1")]
+    pub signal_name: String,
+    /// Process definition.
+    #[prost(int64, tag = "2")]
+    pub process_definition_key: i64,
+    /// Process id.
+    #[prost(string, tag = "3")]
+    pub bpmn_process_id: String,
+    /// Element that catches it.
+    #[prost(string, tag = "4")]
+    pub catch_event_id: String,
+    /// Element instance that waits; -1 for a start event.
+    #[prost(sint64, tag = "5")]
+    pub catch_event_instance_key: i64,
+}

@@ -7,7 +7,7 @@ use skep_dmn::{Dialect, Model};
 use skep_feel::Environment;
 use skep_protocol::{Rejection, RejectionType, names, routing::DEPLOYMENT_PARTITION, values};
 
-use crate::behaviours::message_starts;
+use crate::behaviours::{message_starts, signals};
 use crate::limits;
 use crate::processing::Processing;
 
@@ -132,8 +132,10 @@ fn read_processes(
     let mut problems = Vec::new();
     for process in &processes {
         problems.extend(skep_bpmn::unsupported(process, &supported));
-        for (start, message_name) in message_starts::message_names(process, environment) {
-            if let Err(message) = message_name {
+        let mut names = message_starts::message_names(process, environment);
+        names.extend(signals::start_names(process, environment));
+        for (start, name) in names {
+            if let Err(message) = name {
                 problems.push(skep_bpmn::Problem {
                     element: start.id.to_string(),
                     message,
