@@ -34,6 +34,15 @@ pub(crate) enum Comparison {
     GreaterOrEqual,
 }
 
+/// What becomes of a condition that is neither a boolean nor null.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Judgement {
+    /// In texts it counts as not true, with a warning.
+    Lenient,
+    /// In boxes the whole is null.
+    Strict,
+}
+
 /// One iterator of `for`, `some` or `every`; its value gets the next free slot.
 #[derive(Clone, Debug)]
 pub(crate) struct Iteration {
@@ -148,6 +157,7 @@ pub(crate) enum Node {
         condition: NodeId,
         then: NodeId,
         otherwise: NodeId,
+        judgement: Judgement,
     },
     /// Results so far are in the slot before the iterators' ones, for `partial`.
     For {
@@ -159,11 +169,13 @@ pub(crate) enum Node {
         every: bool,
         iterations: Box<[Iteration]>,
         body: NodeId,
+        judgement: Judgement,
     },
     /// The item gets the next free slot.
     Filter {
         list: NodeId,
         predicate: NodeId,
+        judgement: Judgement,
     },
     Path {
         base: NodeId,
@@ -310,6 +322,7 @@ impl Node {
                 condition,
                 then,
                 otherwise,
+                ..
             } => {
                 [*condition, *then, *otherwise].into_iter().for_each(visit);
             }
@@ -325,7 +338,9 @@ impl Node {
                 }
                 visit(*body);
             }
-            Node::Filter { list, predicate } => {
+            Node::Filter {
+                list, predicate, ..
+            } => {
                 visit(*list);
                 visit(*predicate);
             }

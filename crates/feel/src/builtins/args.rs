@@ -28,6 +28,14 @@ impl<'a> Args<'a> {
         self.values.get(at).unwrap_or(&Value::Null)
     }
 
+    /// The argument; of a list of one item, the item.
+    fn single(&self, at: usize) -> &'a Value {
+        match self.value(at) {
+            Value::List(list) if list.items().len() == 1 => &list.items()[0],
+            value => value,
+        }
+    }
+
     /// Whether the argument was left out or is null.
     pub(super) fn is_absent(&self, at: usize) -> bool {
         self.value(at).is_null()
@@ -43,13 +51,13 @@ impl<'a> Args<'a> {
     }
 
     pub(super) fn text(&self, at: usize) -> Answer<&'a str> {
-        self.value(at)
+        self.single(at)
             .as_str()
             .ok_or_else(|| self.refuse(at, "STRING"))
     }
 
     pub(super) fn number(&self, at: usize) -> Answer<Number> {
-        self.value(at)
+        self.single(at)
             .as_number()
             .ok_or_else(|| self.refuse(at, "NUMBER"))
     }
@@ -63,13 +71,13 @@ impl<'a> Args<'a> {
     }
 
     pub(super) fn boolean(&self, at: usize) -> Answer<bool> {
-        self.value(at)
+        self.single(at)
             .as_bool()
             .ok_or_else(|| self.refuse(at, "BOOLEAN"))
     }
 
     pub(super) fn context(&self, at: usize) -> Answer<&'a Context> {
-        self.value(at)
+        self.single(at)
             .as_context()
             .ok_or_else(|| self.refuse(at, "CONTEXT"))
     }

@@ -19,7 +19,7 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         "assert",
         &[optional(&["value", "condition", "cause"], 2, assert)],
     ),
-    function("is", &[fixed(&["value1", "value2"], is)]),
+    function("is", &[optional(&["value1", "value2"], 0, is)]),
 ];
 
 fn not(_: &mut Evaluator<'_>, args: Args<'_>) -> Answer {

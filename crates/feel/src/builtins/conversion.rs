@@ -109,11 +109,6 @@ fn write_plain(value: &Value, out: &mut String) {
 }
 
 fn number(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
-    if let Value::Number(number) = args.value(0) {
-        return Ok(Value::Number(*number));
-    }
-    let text = args.text(0)?;
-    evaluator.charge_bytes(text.len())?;
     let grouping = args.text_or(1, "")?;
     let decimal = args.text_or(2, ".")?;
     if !matches!(&*grouping, "" | " " | "," | ".") || !matches!(&*decimal, "." | ",") {
@@ -124,6 +119,11 @@ fn number(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     if grouping == decimal {
         return Err(Refusal::Null("the separators must differ".to_owned()));
     }
+    if let Value::Number(number) = args.value(0) {
+        return Ok(Value::Number(*number));
+    }
+    let text = args.text(0)?;
+    evaluator.charge_bytes(text.len())?;
     let mut plain = text.to_owned();
     if !grouping.is_empty() {
         plain = plain.replace(&*grouping, "");

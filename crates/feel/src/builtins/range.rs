@@ -1,9 +1,13 @@
 //! Relations between points and ranges (Allen's, as DMN 1.3 defines them).
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use super::{Answer, Args, Builtin, Refusal, Signature, fixed, function};
+use crate::ast::{Node, NodeId, Program};
 use crate::eval::{Evaluator, order, range_contains};
+use crate::expression::NoVariables;
+use crate::parser::parse_expression;
 use crate::range::{End, Range};
 use crate::value::Value;
 
@@ -32,7 +36,45 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     function("starts", &any(starts)),
     function("started by", &any(started_by)),
     function("coincides", &any(coincides)),
+    function("range", &[fixed(&["from"], range)]),
 ];
+
+/// `range(from)`: a text that is a range with both ends given literally.
+fn range(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
+    let text = args.text(0)?;
+    evaluator.charge(text.len() as u64)?;
+    let refuse = || Refusal::Null("the text is no range whose ends are literals".to_owned());
+    let program = parse_expression(text, &[]).map_err(|_| refuse())?;
+    if !is_literal_range(&program) {
+        return Err(refuse());
+    }
+    let evaluated = Evaluator::new(&Arc::new(program), &NoVariables, evaluator.env).run();
+    evaluated
+        .map(|evaluation| evaluation.value)
+        .map_err(|_| refuse())
+}
+
+fn is_literal_range(program: &Program) -> bool {
+    let Node::Range { start, end, .. } = program.node(program.root) else {
+        return false;
+    };
+    let is_literal = |node: &NodeId| match program.node(*node) {
+        Node::Literal(value) => !value.is_null(),
+        Node::Builtin {
+            signature,
+            arguments,
+        } => {
+            let of_text = matches!(
+                arguments[..],
+                [Some(argument)] if matches!(program.node(argument), Node::Literal(Value::String(_)))
+            );
+            // A conversion, as `date(from)`.
+            of_text && signature.parameters == ["from"]
+        }
+        _ => false,
+    };
+    start.as_ref().is_some_and(is_literal) && end.as_ref().is_some_and(is_literal)
+}
 
 /// An argument as a range; a point is the range that holds only it.
 struct Span {
@@ -211,12 +253,9 @@ fn overlaps_before(_: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
 fn overlaps_after(_: &mut Evaluator<'_>, args: Args<'_>) -> Answer {
     let (a, b) = ranges(&args)?;
     let overlap = do_overlap(&a, &b)?;
-    let starts_last = compare_starts(&a.start, &b.start)? != Ordering::Less;
-    let ends_last = compare_ends(&a.end, &b.end)? == Ordering::Greater;
-    let strictly = compare_starts(&a.start, &b.start)? == Ordering::Greater;
-    Ok(Value::Boolean(
-        overlap && starts_last && ends_last && strictly,
-    ))
+    let starts_last = compare_starts(&a.start, &b.start)? == Ordering::Greater;
+    let ends_last = compare_ends(&a.end, &b.end)? != Ordering::Less;
+    Ok(Value::Boolean(overlap && starts_last && ends_last))
 }
 
 fn does_finish(a: &Span, b: &Span) -> Answer {

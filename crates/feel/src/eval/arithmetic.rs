@@ -7,7 +7,7 @@ use crate::ast::{Arithmetic, NodeId};
 use crate::error::WarningKind;
 use crate::limits::{STEPS_OF_A_PRODUCT_SERIES, STEPS_OF_A_SERIES};
 use crate::number::{Number, Rounding};
-use crate::temporal::{DateTime, DaysTimeDuration, YearsMonthsDuration};
+use crate::temporal::{DateTime, DaysTimeDuration, YearsMonthsDuration, Zone};
 use crate::value::Value;
 
 impl Evaluator<'_> {
@@ -161,7 +161,8 @@ fn subtract(left: &Value, right: &Value) -> Option<Value> {
             add(left, &negated)
         }
         _ => {
-            let (a, b) = (moment(left)?, moment(right)?);
+            let zoned = !matches!((left, right), (Value::Date(_), Value::Date(_)));
+            let (a, b) = (moment(left, zoned)?, moment(right, zoned)?);
             let nanos = match (a.epoch_nanos(), b.epoch_nanos()) {
                 (Some(a), Some(b)) => a - b,
                 (None, None) => a.local_nanos() - b.local_nanos(),
@@ -172,10 +173,11 @@ fn subtract(left: &Value, right: &Value) -> Option<Value> {
     }
 }
 
-/// A date counts as its midnight, in UTC where the other side has a zone.
-fn moment(value: &Value) -> Option<Arc<DateTime>> {
+/// A date counts as its midnight, in UTC if the other side is no date.
+fn moment(value: &Value, zoned: bool) -> Option<Arc<DateTime>> {
     match value {
         Value::DateTime(moment) => Some(moment.clone()),
+        Value::Date(date) if zoned => Some(Arc::new(date.at_midnight().with_zone(Zone::Offset(0)))),
         Value::Date(date) => Some(Arc::new(date.at_midnight())),
         _ => None,
     }

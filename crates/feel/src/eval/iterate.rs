@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Evaluated, Evaluator, Frame};
-use crate::ast::{Iteration, Node, NodeId};
+use crate::ast::{Iteration, Judgement, Node, NodeId};
 use crate::error::WarningKind;
 use crate::number::Number;
 use crate::temporal::Date;
@@ -145,9 +145,11 @@ impl Evaluator<'_> {
         every: bool,
         iterations: &[Iteration],
         body: NodeId,
+        judgement: Judgement,
     ) -> Evaluated {
         let mut unknown = false;
         let mut decided = false;
+
         let complete = self.each(frame, iterations, &mut |evaluator: &mut Self| {
             match evaluator.eval(frame, body)? {
                 Value::Boolean(value) if value != every => {
@@ -159,6 +161,9 @@ impl Evaluator<'_> {
                 other => {
                     evaluator.wrong_type("satisfies", "BOOLEAN", &other);
                     unknown = true;
+                    if judgement == Judgement::Strict {
+                        return Ok(Flow::Break);
+                    }
                 }
             }
             Ok(Flow::Continue)
@@ -244,6 +249,7 @@ impl Evaluator<'_> {
         frame: &Frame<'_>,
         list: NodeId,
         predicate: NodeId,
+        judgement: Judgement,
     ) -> Evaluated {
         let list = match self.eval(frame, list)? {
             Value::List(list) => list,
@@ -253,7 +259,9 @@ impl Evaluator<'_> {
             }
             single => List::new(vec![single])?,
         };
-        if let Node::Literal(Value::Number(index)) = frame.program.node(predicate) {
+        if let Node::Literal(Value::Number(index)) = frame.program.node(predicate)
+            && judgement == Judgement::Lenient
+        {
             return Ok(self.at_index(&list, *index));
         }
         let mut kept = Vec::new();
@@ -267,10 +275,15 @@ impl Evaluator<'_> {
                     kept.push(item.clone());
                 }
                 // A number computed for the first item is the index for all.
-                Value::Number(index) if at == 0 => return Ok(self.at_index(&list, index)),
+                Value::Number(index) if at == 0 && judgement == Judgement::Lenient => {
+                    return Ok(self.at_index(&list, index));
+                }
                 Value::Boolean(false) | Value::Null => {}
                 other => {
-                    self.wrong_type("a filter", "BOOLEAN", &other);
+                    let null = self.wrong_type("a filter", "BOOLEAN", &other);
+                    if judgement == Judgement::Strict {
+                        return Ok(null);
+                    }
                 }
             }
         }

@@ -16,7 +16,7 @@ mod table;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::ast::{Comparison, Node, NodeId, Program};
+use crate::ast::{Comparison, Judgement, Node, NodeId, Program};
 use crate::boxed::TableTrace;
 use crate::builtins::Pattern;
 use crate::error::{EvaluationError, Failure, Warning, WarningKind};
@@ -197,7 +197,8 @@ impl<'e> Evaluator<'e> {
                 condition,
                 then,
                 otherwise,
-            } => self.conditional(frame, *condition, *then, *otherwise),
+                judgement,
+            } => self.conditional(frame, *condition, (*then, *otherwise), *judgement),
             Node::For {
                 iterations,
                 body,
@@ -207,8 +208,13 @@ impl<'e> Evaluator<'e> {
                 every,
                 iterations,
                 body,
-            } => self.quantified(frame, *every, iterations, *body),
-            Node::Filter { list, predicate } => self.filter(frame, *list, *predicate),
+                judgement,
+            } => self.quantified(frame, *every, iterations, *body, *judgement),
+            Node::Filter {
+                list,
+                predicate,
+                judgement,
+            } => self.filter(frame, *list, *predicate, *judgement),
             Node::Path { base, names } => self.path(frame, *base, names),
             Node::Call {
                 callee,
@@ -371,16 +377,19 @@ impl<'e> Evaluator<'e> {
         &mut self,
         frame: &Frame<'_>,
         condition: NodeId,
-        then: NodeId,
-        otherwise: NodeId,
+        (then, otherwise): (NodeId, NodeId),
+        judgement: Judgement,
     ) -> Evaluated {
         let condition = self.eval(frame, condition)?;
         match condition {
             Value::Boolean(true) => self.eval(frame, then),
             Value::Boolean(false) | Value::Null => self.eval(frame, otherwise),
             other => {
-                self.wrong_type("the condition of if", "BOOLEAN", &other);
-                self.eval(frame, otherwise)
+                let null = self.wrong_type("the condition of if", "BOOLEAN", &other);
+                match judgement {
+                    Judgement::Lenient => self.eval(frame, otherwise),
+                    Judgement::Strict => Ok(null),
+                }
             }
         }
     }

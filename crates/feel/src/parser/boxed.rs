@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::{Parsed, Parser};
 use crate::ast::{
-    FunctionDefinition, Iteration, Kind, Node, NodeId, OutputNode, Parameter, RuleNode, TableNode,
-    Tests,
+    FunctionDefinition, Iteration, Judgement, Kind, Node, NodeId, OutputNode, Parameter, RuleNode,
+    TableNode, Tests,
 };
 use crate::boxed::{Boxed, Table, TableInput, TableOutput};
 use crate::builtins;
@@ -52,6 +52,7 @@ impl<'s> Parser<'s> {
                     condition,
                     then,
                     otherwise,
+                    judgement: Judgement::Strict,
                 })
             }
             Boxed::Filter { list, condition } => self.boxed_filter(list, condition),
@@ -196,7 +197,11 @@ impl<'s> Parser<'s> {
         let predicate = self.boxed(condition)?;
         self.repeating -= 1;
         self.unbind_item();
-        self.add(Node::Filter { list, predicate })
+        self.add(Node::Filter {
+            list,
+            predicate,
+            judgement: Judgement::Strict,
+        })
     }
 
     fn boxed_for(
@@ -239,6 +244,7 @@ impl<'s> Parser<'s> {
             every,
             iterations: Box::new([Iteration { list, end: None }]),
             body,
+            judgement: Judgement::Strict,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Parsed, Parser};
-use crate::ast::{Arithmetic, Comparison, Node, NodeId};
+use crate::ast::{Arithmetic, Comparison, Judgement, Node, NodeId};
 use crate::lexer::TokenKind;
 use crate::value::Value;
 
@@ -252,7 +252,11 @@ impl Parser<'_> {
         self.unbind_item();
         self.repeating -= 1;
         self.expect_symbol("]")?;
-        self.add(Node::Filter { list, predicate })
+        self.add(Node::Filter {
+            list,
+            predicate,
+            judgement: Judgement::Lenient,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Parsed, Parser};
-use crate::ast::{FunctionDefinition, Iteration, Node, NodeId, Parameter};
+use crate::ast::{FunctionDefinition, Iteration, Judgement, Node, NodeId, Parameter};
 use crate::builtins;
 use crate::lexer::{TokenKind, unescape};
 use crate::temporal::parse_literal;
@@ -131,6 +131,7 @@ impl Parser<'_> {
             condition,
             then,
             otherwise,
+            judgement: Judgement::Lenient,
         })
     }
 
@@ -167,6 +168,7 @@ impl Parser<'_> {
             every,
             iterations,
             body,
+            judgement: Judgement::Lenient,
         })
     }
 
