@@ -209,6 +209,10 @@ impl<'a> Compiler<'_, 'a> {
             start_events: of_kind(ElementType::StartEvent),
             none_start: none_start.map(element_index),
             event_sub_processes: of_kind(ElementType::EventSubProcess),
+            inclusive_joins: of_kind(ElementType::InclusiveGateway)
+                .into_iter()
+                .filter(|gateway| self.draft.nodes[gateway.0 as usize].incoming.len() > 1)
+                .collect(),
         }
     }
 

@@ -100,6 +100,7 @@ impl Supported {
         [
             Feature::NoneStartEvent,
             Feature::StartEvent(EventType::Message),
+            Feature::StartEvent(EventType::Timer),
             Feature::CatchEvent(EventType::Message),
             Feature::CatchEvent(EventType::Timer),
             Feature::BoundaryEvent(EventType::Error),
@@ -144,6 +145,7 @@ impl Supported {
             Feature::UndefinedTask,
             Feature::ExclusiveGateway,
             Feature::InclusiveFork,
+            Feature::InclusiveJoin,
             Feature::ParallelGateway,
             Feature::EventBasedGateway,
         ]

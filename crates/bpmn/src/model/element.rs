@@ -102,6 +102,8 @@ pub struct Scope {
     pub none_start: Option<ElementIndex>,
     /// Event sub-processes directly inside.
     pub event_sub_processes: Vec<ElementIndex>,
+    /// Inclusive gateways directly inside that several sequence flows lead to.
+    pub inclusive_joins: Vec<ElementIndex>,
 }
 
 /// A job that blocks an element before or after its work.

@@ -1,11 +1,11 @@
-//! What every partition does with a deployment: keep its resources and definitions, and open its message start events.
+//! What every partition does with a deployment: keep its resources and definitions, and open its start events.
 
 use std::collections::BTreeSet;
 
 use skep_protocol::{DecisionIntent, DecisionRequirementsIntent, Key, ProcessIntent, values};
 use skep_state::{Read, StateError};
 
-use crate::behaviours::{message_starts, signals};
+use crate::behaviours::{message_starts, signals, timer_starts};
 use crate::processing::{Processing, Result};
 use crate::tables::{decisions, processes};
 
@@ -161,8 +161,10 @@ fn keep_decision(
 /// Opens what waits for an instance to be started.
 pub(crate) fn open_starts(p: &mut Processing, new: &values::Deployment) -> Result<()> {
     for process in &new.processes {
-        message_starts::definition_deployed(p, Key(process.process_definition_key))?;
-        signals::definition_deployed(p, Key(process.process_definition_key))?;
+        let key = Key(process.process_definition_key);
+        message_starts::definition_deployed(p, key)?;
+        timer_starts::definition_deployed(p, key)?;
+        signals::definition_deployed(p, key)?;
     }
     Ok(())
 }

@@ -8,12 +8,13 @@
 //! Whatever happens elsewhere than in the element at hand is scheduled as a follow-up command, so that nothing here recurses and
 //! races show as refused commands. A scope with many children terminates them a window at a time.
 
-use skep_bpmn::model::{ElementIndex, ElementKind, Flow, FlowIndex};
+use skep_bpmn::model::{ElementIndex, Flow, FlowIndex};
 use skep_protocol::{Command, Key, ProcessInstanceIntent};
 
 use crate::behaviours::incidents::Step;
 use crate::behaviours::{
-    calls, event_sub_processes, events, incidents, jobs, message_starts, repetitions, subscriptions,
+    calls, event_sub_processes, events, incidents, jobs, joins, message_starts, repetitions,
+    subscriptions,
 };
 use crate::instances::ElementInstance;
 use crate::limits;
@@ -44,9 +45,9 @@ pub(crate) fn schedule_direct_activation(
     element: ElementIndex,
 ) -> Result<()> {
     let target = scope.process.element(element);
-    if is_join(&target.kind, target.incoming.len()) {
+    if joins::is_join(target) {
         for &flow in &target.incoming {
-            taken_sequence_flows::take(p.txn, scope.key, &target.id, &scope.process.flow(flow).id)?;
+            joins::take(p, scope, target, &scope.process.flow(flow).id)?;
         }
         let missing = target.incoming.len() as u32 - 1;
         p.instances
@@ -182,10 +183,10 @@ fn take_flow(p: &mut Processing, instance: &ElementInstance, flow: FlowIndex) ->
     let flow = instance.process.flow(flow);
     flow_taken(p, instance, flow)?;
     let target = instance.process.element(flow.target);
-    if is_join(&target.kind, target.incoming.len()) {
-        taken_sequence_flows::take(p.txn, instance.flow_scope_key, &target.id, &flow.id)?;
-    }
     let scope = p.existing_instance(instance.flow_scope_key)?;
+    if joins::is_join(target) {
+        joins::take(p, &scope, target, &flow.id)?;
+    }
     schedule_activation(p, &scope, flow.target)
 }
 
@@ -204,18 +205,14 @@ pub(crate) fn flow_taken(
     Ok(())
 }
 
-/// Whether an element waits for all of its incoming sequence flows.
-pub(crate) fn is_join(kind: &ElementKind, incoming: usize) -> bool {
-    matches!(kind, ElementKind::ParallelGateway) && incoming > 1
-}
-
 /// Something in a scope came to an end. If nothing else is left in it, it completes.
 pub(crate) fn path_ended(p: &mut Processing, scope: Key) -> Result<()> {
     let scope = p.existing_instance(scope)?;
     if scope.is_idle() && scope.state == ElementState::Activated {
         schedule_completion(p, &scope);
+        return Ok(());
     }
-    Ok(())
+    joins::look_again(p, scope.key)
 }
 
 /// The last event of an element instance, and the end of all that belongs to it.

@@ -1,14 +1,14 @@
 //! PROCESS_INSTANCE: cancelling an instance, and the steps of element instances.
 
+use skep_bpmn::model::ElementKind;
 use skep_protocol::values;
-use skep_protocol::{Command, Intent, ProcessInstanceIntent, RecordValue, Rejection};
+use skep_protocol::{Command, Intent, Key, ProcessInstanceIntent, RecordValue, Rejection};
 
-use crate::behaviours::{calls, incidents, lifecycle};
+use crate::behaviours::{calls, incidents, joins, lifecycle};
 use crate::elements;
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
 use crate::tables::element_instances::ElementState;
-use crate::tables::taken_sequence_flows;
 
 /// Evaluates a PROCESS_INSTANCE command.
 pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
@@ -18,7 +18,8 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
     match command.intent {
         Intent::ProcessInstance(ProcessInstanceIntent::Cancel) => cancel(p, command),
         Intent::ProcessInstance(ProcessInstanceIntent::ActivateElement) => {
-            activate(p, command, value)
+            activate(p, command, value)?;
+            joins::look_again(p, Key(value.flow_scope_key))
         }
         Intent::ProcessInstance(ProcessInstanceIntent::CompleteElement) => complete(p, command),
         Intent::ProcessInstance(ProcessInstanceIntent::TerminateElement) => terminate(p, command),
@@ -89,7 +90,7 @@ fn enter(
     command: &Command,
     value: &values::ProcessInstance,
 ) -> Result<Option<ElementInstance>> {
-    let scope = p.instance(skep_protocol::Key(value.flow_scope_key))?;
+    let scope = p.instance(Key(value.flow_scope_key))?;
     let is_open = |scope: &ElementInstance| {
         let element = scope.process.element_by_id(&value.element_id);
         scope.admits(element.map_or(scope.element, |element| element.index))
@@ -110,29 +111,23 @@ fn enter(
         p.reject(command, Rejection::not_found(reason));
         return Ok(None);
     };
-    let mut tokens = 1;
-    if lifecycle::is_join(&element.kind, element.incoming.len()) {
-        let flows: Vec<_> = element
-            .incoming
-            .iter()
-            .map(|&flow| &scope.process.flow(flow).id)
-            .collect();
-        for flow in &flows {
-            if taken_sequence_flows::taken(p.txn, scope.key, &element.id, flow)? == 0 {
-                let reason = format!(
-                    "Expected to be able to activate parallel gateway '{}', \
-                     but not all sequence flows have been taken.",
-                    element.id
-                );
-                p.reject(command, Rejection::invalid_state(reason));
-                return Ok(None);
-            }
-        }
-        for flow in &flows {
-            taken_sequence_flows::consume(p.txn, scope.key, &element.id, flow)?;
-        }
-        tokens = flows.len() as u32;
-    }
+    let tokens = match joins::is_join(element) {
+        true => joins::consume(p, &scope, element)?,
+        false => Some(1),
+    };
+    let Some(tokens) = tokens else {
+        let kind = match element.kind {
+            ElementKind::ParallelGateway => "parallel",
+            _ => "inclusive",
+        };
+        let reason = format!(
+            "Expected to be able to activate {kind} gateway '{}', \
+             but not all sequence flows have been taken.",
+            element.id
+        );
+        p.reject(command, Rejection::invalid_state(reason));
+        return Ok(None);
+    };
     Ok(Some(lifecycle::enter(
         p,
         command.key,

@@ -3,7 +3,7 @@
 use skep_protocol::{Command, Key, RecordValue, Rejection, TimerIntent};
 
 use crate::behaviours::events::{self, Trigger};
-use crate::behaviours::{incidents, timers as behaviour};
+use crate::behaviours::{incidents, timer_starts, timers as behaviour};
 use crate::processing::{Processing, Result};
 use crate::tables::timers;
 
@@ -12,7 +12,7 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
     let RecordValue::Timer(value) = &command.value else {
         unreachable!("a TIMER command carries a timer");
     };
-    let owner = Key(value.element_instance_key);
+    let owner = timers::owner(value);
     let Some(timer) = timers::get(p.txn, owner, command.key)? else {
         let reason = format!(
             "Expected to trigger timer with key '{}', but no such timer was found",
@@ -22,6 +22,9 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
         return Ok(());
     };
     timers::delete(p.txn, command.key, &timer);
+    if !Key(timer.element_instance_key).is_some() {
+        return timer_starts::trigger(p, command.key, &timer);
+    }
     if events::trigger(p, owner, &timer.target_element_id, "")? == Trigger::Refused {
         // It stays until its element ends and cancels it, but its time does not come again.
         timers::create(p.txn, command.key, &timer);

@@ -32,6 +32,22 @@ pub fn taken(
     Ok(count.map_or(0, |count| count.taken))
 }
 
+/// Tokens that wait in a scope: the gateway, the flow, and how often it was taken.
+pub(crate) fn of_scope(
+    state: &dyn Read,
+    flow_scope: Key,
+) -> Result<Vec<(String, String, u32)>, StateError> {
+    let scope = TableKey::new(prefix::TAKEN_SEQUENCE_FLOWS).i64(flow_scope.0);
+    let entries = super::entries_with_prefix(state, &scope, |reader| {
+        reader.i64();
+        (reader.text(), reader.text())
+    })?;
+    let entries = entries.into_iter();
+    Ok(entries
+        .map(|((gateway, flow), count): (_, Count)| (gateway, flow, count.taken))
+        .collect())
+}
+
 /// A flow was taken once more.
 pub(crate) fn take(
     txn: &mut dyn Txn,

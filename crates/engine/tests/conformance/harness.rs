@@ -56,7 +56,11 @@ impl Harness {
     }
 
     pub fn deploy(&mut self, xml: &str) {
-        self.deploy_resources(&[("process.bpmn", xml)]).unwrap();
+        self.try_deploy(xml).unwrap();
+    }
+
+    pub fn try_deploy(&mut self, xml: &str) -> ResponseResult {
+        self.deploy_resources(&[("process.bpmn", xml)])
     }
 
     /// Deploys resources together, each with its name.

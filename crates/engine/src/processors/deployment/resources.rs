@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use skep_bpmn::{Supported, model};
+use skep_bpmn::{Problem, Supported, model};
 use skep_dmn::{Dialect, Model};
 use skep_feel::Environment;
 use skep_protocol::{Rejection, RejectionType, names, routing::DEPLOYMENT_PARTITION, values};
 
-use crate::behaviours::{message_starts, signals};
+use crate::behaviours::{message_starts, signals, timer_starts};
 use crate::limits;
 use crate::processing::Processing;
 
@@ -48,7 +48,7 @@ pub(super) fn check(
     let mut problems = Vec::new();
     let mut parsed = Parsed::new();
     for resource in &deployment.resources {
-        match read(resource, &environment) {
+        match read(resource, p.now(), &environment) {
             Ok(content) => parsed.push(content),
             Err(problem) => problems.push(problem),
         }
@@ -94,6 +94,7 @@ fn check_size(bytes: usize) -> std::result::Result<(), Rejection> {
 /// The content of a resource, or a text that says what is wrong with it.
 fn read(
     resource: &values::DeploymentResource,
+    now: i64,
     environment: &Environment,
 ) -> std::result::Result<Content, String> {
     let name = &resource.resource_name;
@@ -106,7 +107,7 @@ fn read(
     if !name.ends_with(".bpmn") && !name.ends_with(".xml") {
         return Err(format!("'{name}': unknown resource type"));
     }
-    read_processes(resource, environment)
+    read_processes(resource, now, environment)
 }
 
 fn read_decisions(resource: &values::DeploymentResource) -> std::result::Result<Content, String> {
@@ -123,6 +124,7 @@ fn read_decisions(resource: &values::DeploymentResource) -> std::result::Result<
 
 fn read_processes(
     resource: &values::DeploymentResource,
+    now: i64,
     environment: &Environment,
 ) -> std::result::Result<Content, String> {
     let name = &resource.resource_name;
@@ -132,21 +134,32 @@ fn read_processes(
     let mut problems = Vec::new();
     for process in &processes {
         problems.extend(skep_bpmn::unsupported(process, &supported));
-        let mut names = message_starts::message_names(process, environment);
-        names.extend(signals::start_names(process, environment));
-        for (start, name) in names {
-            if let Err(message) = name {
-                problems.push(skep_bpmn::Problem {
-                    element: start.id.to_string(),
-                    message,
-                });
-            }
-        }
+        problems.extend(wrong_starts(process, now, environment));
     }
     if problems.is_empty() {
         return Ok(Content::Processes(processes));
     }
     Err(skep_bpmn::Rejection::invalid(name, problems).to_string())
+}
+
+/// Start events whose names and times cannot be known without an instance.
+fn wrong_starts(process: &model::Process, now: i64, environment: &Environment) -> Vec<Problem> {
+    let mut names = message_starts::message_names(process, environment);
+    names.extend(signals::start_names(process, environment));
+    let names = names
+        .into_iter()
+        .filter_map(|(start, name)| Some((start, name.err()?)));
+    let times = timer_starts::schedules(process, now, environment).into_iter();
+    let times = times.filter_map(|(start, time)| {
+        Some((start, format!("Invalid timer expression ({})", time.err()?)))
+    });
+    let wrong = names.chain(times);
+    wrong
+        .map(|(start, message)| Problem {
+            element: start.id.to_string(),
+            message,
+        })
+        .collect()
 }
 
 /// Names and ids that are given twice. Ids are only known if all resources could be read.
