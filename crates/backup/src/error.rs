@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use skep_blob::BlobError;
 
+use crate::background::BackgroundError;
 use crate::chunk::{ChunkError, RootHash};
 use crate::content::ContentError;
 use crate::ids::{BackupId, PartitionId};
@@ -99,7 +100,7 @@ pub enum BackupError {
     },
     /// A background thread died.
     #[error("a background task failed: {0}")]
-    Task(#[from] tokio::task::JoinError),
+    Task(#[from] BackgroundError),
 }
 
 impl BackupError {

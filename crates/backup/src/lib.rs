@@ -21,6 +21,7 @@
 //! Schedules and retention (policy lives with whoever calls), encryption (the stored form has a field for it), and
 //! agreement of replicas on the root hash: an [`UploadDraft`] shows its root hash before it is published.
 
+mod background;
 mod cancel;
 pub mod chunk;
 pub mod collect;
@@ -48,6 +49,7 @@ mod store_chunk;
 mod upload;
 mod verify;
 
+pub use background::BackgroundError;
 pub use cancel::Cancel;
 pub use chunk::{ChunkHash, ChunkInfo, RootHash, StoredChunk};
 pub use collect::{CollectOptions, CollectReport, collect};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use skep_blob::{BlobErrorKind, BlobRef, BlobStore, PutOutcome};
 
+use crate::background;
 use crate::chunk::{
     ChunkError, ChunkHash, ChunkInfo, STORED_HEADER_BYTES, StoredChunk, StoredHeader, compress,
 };
@@ -149,14 +150,14 @@ impl ChunkStore {
             PlannedContent::Unchanged => self.read_again(info.clone()).await?,
         };
         let level = self.level;
-        let compressed = tokio::task::spawn_blocking(move || compress(&encoding, level)).await?;
+        let compressed = background::run(move || compress(&encoding, level)).await?;
         let (stored, header) = compressed.map_err(|source| chunk_error(name, source))?;
         self.put(info, name, stored, header).await
     }
 
     async fn read_again(&self, info: ChunkInfo) -> Result<Bytes, BackupError> {
         let content = Arc::clone(&self.content);
-        Ok(tokio::task::spawn_blocking(move || read_chunk(content.as_ref(), &info)).await??)
+        Ok(background::run(move || read_chunk(content.as_ref(), &info)).await??)
     }
 
     async fn put(

@@ -16,6 +16,7 @@ use skep_blob::{BlobErrorKind, BlobRef, BlobStore, PutOutcome, list_sorted};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::background::Background;
 use crate::cancel::Cancel;
 use crate::content::{Content, Visit};
 use crate::error::BackupError;
@@ -226,13 +227,13 @@ async fn store_all(
     let content = Arc::clone(&request.content);
     let dirty = request.base.as_ref().map(|base| Arc::clone(&base.dirty));
     let cancel = request.cancel.clone();
-    let planner = tokio::task::spawn_blocking(move || {
+    let planner = Background::begin(move || {
         plan_chunks(content.as_ref(), dirty.as_deref(), &mut |planned| {
             // The receiver is gone when the upload has failed or was dropped.
             let taken = !cancel.is_cancelled() && sender.blocking_send(planned).is_ok();
             if taken { Visit::Continue } else { Visit::Stop }
         })
-    });
+    })?;
     let planned = stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|planned| (planned, receiver))
     });
@@ -242,7 +243,7 @@ async fn store_all(
         .try_collect()
         .await;
     // The stream is gone, so the planner ends at its next chunk at the latest.
-    let plan = planner.await?;
+    let plan = planner.wait().await?;
     let (stored, plan) = (stored?, plan?);
     if request.cancel.is_cancelled() {
         return Err(BackupError::Cancelled);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 use skep_blob::{BlobErrorKind, BlobRef};
 
+use crate::background;
 use crate::chunk::{ChunkError, PairRun, StoredChunk, StoredHeader, decode_pairs, decompress};
 use crate::error::BackupError;
 use crate::ids::{BackupId, PartitionId};
@@ -184,7 +185,7 @@ pub(crate) async fn fetch_chunk(
     };
     let chunk = Arc::new(chunk.clone());
     let check = move || check_chunk(&stored, &chunk, next.as_deref());
-    tokio::task::spawn_blocking(check)
+    background::run(check)
         .await
         .map_err(|e| FetchError::Other(e.into()))?
 }

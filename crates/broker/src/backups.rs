@@ -25,6 +25,11 @@ use crate::{VERSION, now_ms};
 /// How long the store may take to note that a backup failed.
 const NOTE_PATIENCE: Duration = Duration::from_secs(60);
 
+/// Keys kept while a first backup is under way; with more, the second reads everything again.
+const WRITTEN_KEYS_BYTES_MAX: usize = 32 << 20;
+/// What a key costs in memory beside its bytes.
+const KEY_OVERHEAD: usize = 32;
+
 /// What all uploads of a node share.
 #[derive(Clone)]
 pub struct BackupSettings {
@@ -56,8 +61,64 @@ pub struct PartitionBackups {
 struct Notes {
     /// The last completed backup, and what was written since its checkpoint.
     base: Option<(BackupId, DirtyChunks)>,
-    /// Checkpoints being uploaded, and what was written since each, in terms of the base.
-    since: BTreeMap<CheckpointId, DirtyChunks>,
+    /// Checkpoints being uploaded, and what was written since each.
+    since: BTreeMap<CheckpointId, Since>,
+}
+
+/// What was written since the checkpoint of an upload under way.
+enum Since {
+    /// In terms of the base.
+    Chunks(DirtyChunks),
+    /// There is no base yet: the keys themselves.
+    Keys(WrittenKeys),
+}
+
+/// Keys that were written while there was no index to note them in.
+#[derive(Default)]
+struct WrittenKeys {
+    keys: Vec<Box<[u8]>>,
+    bytes: usize,
+    /// More were written than are worth keeping.
+    too_many: bool,
+}
+
+impl WrittenKeys {
+    fn add(&mut self, keys: &[&[u8]]) {
+        let added: usize = keys.iter().map(|key| key.len() + KEY_OVERHEAD).sum();
+        self.too_many |= self.bytes + added > WRITTEN_KEYS_BYTES_MAX;
+        if self.too_many {
+            self.keys = Vec::new();
+            return;
+        }
+        self.bytes += added;
+        self.keys.extend(keys.iter().map(|key| Box::from(*key)));
+    }
+
+    fn against(self, index: Arc<ChunkIndex>) -> DirtyChunks {
+        if self.too_many {
+            return DirtyChunks::all(index);
+        }
+        let mut dirty = DirtyChunks::clean(index);
+        dirty.mark_sorted(self.keys.iter().map(|key| &**key));
+        dirty
+    }
+}
+
+impl Since {
+    fn add(&mut self, keys: &[&[u8]]) {
+        match self {
+            Since::Chunks(dirty) => dirty.mark_sorted(keys.iter().copied()),
+            Since::Keys(written) => written.add(keys),
+        }
+    }
+
+    /// In terms of the index of the backup whose checkpoint it was.
+    fn against(self, index: Arc<ChunkIndex>) -> DirtyChunks {
+        match self {
+            Since::Chunks(dirty) => dirty.rebase(index),
+            Since::Keys(written) => written.against(index),
+        }
+    }
 }
 
 impl Notes {
@@ -70,8 +131,8 @@ impl Notes {
     fn completed(&mut self, id: CheckpointId, backup: BackupId, index: ChunkIndex) {
         let index = Arc::new(index);
         let dirty = match self.since.remove(&id) {
-            Some(since) => since.rebase(index),
-            // There was no base when it began, so nothing was noted.
+            Some(since) => since.against(index),
+            // Another backup was complete first, in whose terms nothing was noted.
             None => DirtyChunks::all(index),
         };
         // Notes of other uploads refer to the former base.
@@ -98,12 +159,11 @@ impl PartitionBackups {
             return;
         }
         let content: Vec<&[u8]> = keys.filter(|key| !is_bookkeeping(key)).collect();
-        for dirty in base
-            .iter_mut()
-            .map(|(_, dirty)| dirty)
-            .chain(since.values_mut())
-        {
+        if let Some((_, dirty)) = base {
             dirty.mark_sorted(content.iter().copied());
+        }
+        for since in since.values_mut() {
+            since.add(&content);
         }
     }
 
@@ -119,11 +179,11 @@ impl PartitionBackups {
                 backup_id: *backup_id,
                 dirty: Arc::new(dirty.clone()),
             });
-            if let Some(base) = &base {
-                notes
-                    .since
-                    .insert(id, DirtyChunks::clean(Arc::clone(base.dirty.index())));
-            }
+            let since = match &base {
+                Some(base) => Since::Chunks(DirtyChunks::clean(Arc::clone(base.dirty.index()))),
+                None => Since::Keys(WrittenKeys::default()),
+            };
+            notes.since.insert(id, since);
             base
         };
         let cancel = Cancel::new();
@@ -314,5 +374,53 @@ impl Content for ViewContent {
         scanned.map_err(|error| ContentError {
             detail: error.to_string(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use skep_backup::chunk::{ChunkHash, ChunkInfo};
+
+    use super::*;
+
+    /// An index of chunks that begin at these keys.
+    fn index(first_keys: &[&str]) -> ChunkIndex {
+        let info = |key: &&str| ChunkInfo {
+            first_key: key.as_bytes().to_vec(),
+            hash: ChunkHash::of(b""),
+            raw_bytes: 1,
+            pairs: 1,
+        };
+        ChunkIndex::new(first_keys.iter().map(info).collect())
+    }
+
+    fn dirty(notes: &Notes) -> Vec<usize> {
+        let (_, dirty) = notes.base.as_ref().unwrap();
+        let slots = 0..dirty.index().chunks().len();
+        slots.filter(|slot| dirty.is_dirty(*slot)).collect()
+    }
+
+    #[test]
+    fn what_is_written_during_the_first_backup_is_all_that_the_second_reads() {
+        let mut notes = Notes::default();
+        let mut since = Since::Keys(WrittenKeys::default());
+        since.add(&[b"d", b"e"]);
+        notes.since.insert(CheckpointId(1), since);
+        notes.completed(CheckpointId(1), BackupId(1), index(&["a", "c", "m"]));
+        assert_eq!(dirty(&notes), [1]);
+    }
+
+    #[test]
+    fn too_many_keys_during_the_first_backup_make_everything_be_read_again() {
+        let mut notes = Notes::default();
+        let mut since = Since::Keys(WrittenKeys::default());
+        let long = vec![b'd'; WRITTEN_KEYS_BYTES_MAX];
+        since.add(&[&long]);
+        since.add(&[b"d"]);
+        notes.since.insert(CheckpointId(1), since);
+        notes.completed(CheckpointId(1), BackupId(1), index(&["a", "c", "m"]));
+        assert_eq!(dirty(&notes), [0, 1, 2]);
     }
 }

@@ -1,0 +1,88 @@
+//! Work that costs processor time beside a broker that serves clients: on threads of their own, with low priority, so that
+//! commands are not made to wait for a backup.
+//!
+//! A thread for each piece of work, instead of tokio's blocking pool: a thread may lower its priority but not raise it again. A
+//! piece is a chunk of a megabyte or a whole content, against which a thread costs nothing; how many run at once is the
+//! caller's to bound.
+
+use std::io;
+use std::thread;
+
+use tokio::sync::oneshot;
+
+/// Of a core that is fully used, a thread with this niceness gets about a tenth: a backup goes on even on a busy machine.
+const NICENESS: i32 = 10;
+
+/// Why a piece of work gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum BackgroundError {
+    /// There is no thread for it.
+    #[error("no thread could be started: {0}")]
+    Spawn(#[from] io::Error),
+    /// It panicked; the log says why.
+    #[error("it panicked")]
+    Panicked,
+}
+
+/// A piece of work under way.
+pub(crate) struct Background<T> {
+    result: oneshot::Receiver<T>,
+}
+
+impl<T: Send + 'static> Background<T> {
+    /// Begins it. It goes on even if nobody waits for it.
+    pub(crate) fn begin(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Self, BackgroundError> {
+        let (sender, result) = oneshot::channel();
+        thread::Builder::new()
+            .name("backup".to_owned())
+            .spawn(move || {
+                lower_priority();
+                // The receiver is gone if nobody waits any more.
+                let _ = sender.send(work());
+            })?;
+        Ok(Self { result })
+    }
+
+    /// Waits for its result.
+    pub(crate) async fn wait(self) -> Result<T, BackgroundError> {
+        self.result.await.map_err(|_| BackgroundError::Panicked)
+    }
+}
+
+/// Begins a piece of work and waits for its result.
+pub(crate) async fn run<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, BackgroundError> {
+    Background::begin(work)?.wait().await
+}
+
+fn lower_priority() {
+    // On Linux this is the thread's alone. Where it is refused the work is done all the same.
+    let _ = rustix::process::nice(NICENESS);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn niceness() -> i32 {
+        rustix::process::nice(0).unwrap()
+    }
+
+    #[tokio::test]
+    async fn work_has_low_priority_and_its_caller_keeps_its_own() {
+        let before = niceness();
+        assert_eq!(run(niceness).await.unwrap(), (before + NICENESS).min(19));
+        assert_eq!(niceness(), before);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error() {
+        let died = run(|| panic!("on purpose")).await;
+        assert!(matches!(died, Err(BackgroundError::Panicked)));
+    }
+}
