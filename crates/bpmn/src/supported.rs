@@ -133,6 +133,7 @@ impl Supported {
             Feature::BoundaryEvent(EventType::Signal),
             Feature::NonInterruptingBoundaryEvent(EventType::Signal),
             Feature::MultiInstance,
+            Feature::ExecutionListeners,
             Feature::CallActivity,
             Feature::ServiceTask,
             Feature::SendTask,

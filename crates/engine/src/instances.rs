@@ -62,6 +62,8 @@ pub(crate) struct ElementInstance {
     pub finishes_early: bool,
     /// How far it has come as a multi-instance body, or which repetition it is.
     pub repetition: Repetition,
+    /// Execution listeners that have done their part of the step at hand.
+    pub listeners_done: u32,
 }
 
 impl ElementInstance {
@@ -113,6 +115,7 @@ impl ElementInstance {
             is_body: false,
             finishes_early: false,
             repetition: Repetition::default(),
+            listeners_done: 0,
         }
     }
 
@@ -259,6 +262,7 @@ impl ElementInstance {
             is_body: stored.element_type() == BpmnElementType::MultiInstanceBody,
             finishes_early: stored.finishes_early,
             repetition: stored.repetition.unwrap_or_default(),
+            listeners_done: stored.listeners_done,
         })
     }
 
@@ -295,6 +299,7 @@ impl ElementInstance {
             call_depth: self.call_depth,
             finishes_early: self.finishes_early,
             repetition: (self.repetition != Repetition::default()).then_some(self.repetition),
+            listeners_done: self.listeners_done,
         }
     }
 }

@@ -169,6 +169,13 @@ pub enum EventType {
 }
 
 impl Element {
+    /// The listeners of one kind, in the order in which they run.
+    pub fn listeners_at(&self, event: ListenerEvent) -> impl Iterator<Item = &ExecutionListener> {
+        self.listeners
+            .iter()
+            .filter(move |listener| listener.event == event)
+    }
+
     /// The kind as records name it.
     #[must_use]
     pub fn element_type(&self) -> ElementType {

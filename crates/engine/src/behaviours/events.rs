@@ -121,56 +121,32 @@ pub(crate) fn hand_over(
     event: ElementIndex,
 ) -> Result<()> {
     let id = &from.process.element(event).id;
-    if let Some(trigger) = detach(p, from.key, |trigger| trigger.event() == &**id)? {
-        attach(p, to, trigger);
+    let queued = event_triggers::of_scope(p.txn, from.key)?;
+    let is_last = queued.len() == 1;
+    let found = queued
+        .into_iter()
+        .find(|(_, trigger)| *trigger.target_element_id == **id);
+    if let Some((key, mut value)) = found {
+        event_triggers::delete(p.txn, from.key, key);
+        p.instances
+            .change(from.key, |from| from.has_triggers = !is_last);
+        value.scope_key = to.key.0;
+        event_triggers::create(p.txn, key, &value);
+        p.instances.change(to.key, |to| to.has_triggers = true);
     }
     Ok(())
 }
 
-/// A trigger on its way from one scope to another.
-#[derive(Debug)]
-pub(crate) struct Detached {
-    key: Key,
-    value: values::ProcessEvent,
-}
-
-impl Detached {
-    /// Id of the event that was triggered.
-    pub fn event(&self) -> &str {
-        &self.value.target_element_id
-    }
-}
-
-/// Takes the oldest trigger out of a scope, to be handled in another.
-pub(crate) fn detach_first(p: &mut Processing, from: Key) -> Result<Option<Detached>> {
-    detach(p, from, |_| true)
-}
-
-fn detach(
+/// The event whose trigger has waited longest in a scope.
+pub(crate) fn first_queued(
     p: &mut Processing,
-    from: Key,
-    is_meant: impl Fn(&Detached) -> bool,
-) -> Result<Option<Detached>> {
-    let queued = event_triggers::of_scope(p.txn, from)?;
-    let is_last = queued.len() == 1;
-    let found = queued
-        .into_iter()
-        .map(|(key, value)| Detached { key, value })
-        .find(is_meant);
-    if let Some(trigger) = &found {
-        event_triggers::delete(p.txn, from, trigger.key);
-        p.instances
-            .change(from, |from| from.has_triggers = !is_last);
-    }
-    Ok(found)
-}
-
-/// Lets a trigger wait in a scope.
-pub(crate) fn attach(p: &mut Processing, to: &ElementInstance, trigger: Detached) {
-    let Detached { key, mut value } = trigger;
-    value.scope_key = to.key.0;
-    event_triggers::create(p.txn, key, &value);
-    p.instances.change(to.key, |to| to.has_triggers = true);
+    scope: &ElementInstance,
+) -> Result<Option<ElementIndex>> {
+    let queued = event_triggers::of_scope(p.txn, scope.key)?;
+    let event = queued
+        .first()
+        .and_then(|(_, trigger)| scope.process.element_by_id(&trigger.target_element_id));
+    Ok(event.map(|event| event.index))
 }
 
 /// The result of an element that does its work itself, to be taken when it completes, as what a trigger brings.

@@ -1,6 +1,7 @@
 //! Jobs of elements: creation, hand-back to the workers, cancelling.
 
-use skep_bpmn::model::{Header, Job as JobModel};
+use skep_bpmn::model::{ExecutionListener, Header, Job as JobModel, ListenerEvent, Number, Text};
+use skep_protocol::values::{JobKind, JobListenerEventType};
 use skep_protocol::{JobIntent, Key, values};
 
 use crate::behaviours::expressions;
@@ -16,14 +17,49 @@ pub(crate) fn prepare(
     instance: &ElementInstance,
     model: &JobModel,
 ) -> Step<values::Job> {
-    let job_type = expressions::name(p, instance.key, "job type", &model.job_type)?;
-    let retries = expressions::number(p, instance.key, &model.retries)?;
+    prepare_from(p, instance, &model.job_type, &model.retries, &model.headers)
+}
+
+/// The job of an execution listener, its expressions evaluated.
+pub(crate) fn prepare_listener(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    listener: &ExecutionListener,
+) -> Step<values::Job> {
+    let headers = instance.element().job().map(|job| &job.headers[..]);
+    let job = prepare_from(
+        p,
+        instance,
+        &listener.job_type,
+        &listener.retries,
+        headers.unwrap_or_default(),
+    )?;
+    let event = match listener.event {
+        ListenerEvent::Start => JobListenerEventType::Start,
+        ListenerEvent::End => JobListenerEventType::End,
+    };
+    Ok(values::Job {
+        kind: JobKind::ExecutionListener.into(),
+        listener_event_type: event.into(),
+        ..job
+    })
+}
+
+fn prepare_from(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    job_type: &Text,
+    retries: &Number,
+    headers: &[Header],
+) -> Step<values::Job> {
+    let job_type = expressions::name(p, instance.key, "job type", job_type)?;
+    let retries = expressions::number(p, instance.key, retries)?;
     Ok(values::Job {
         job_type: job_type.to_string(),
         retries,
         deadline: -1,
         recurring_time: -1,
-        custom_headers: headers(&model.headers),
+        custom_headers: headers_document(headers),
         element_id: instance.element().id.to_string(),
         element_instance_key: instance.key.0,
         process_instance_key: instance.process_instance_key.0,
@@ -53,7 +89,7 @@ pub(crate) fn create(
     Ok(())
 }
 
-fn headers(headers: &[Header]) -> String {
+fn headers_document(headers: &[Header]) -> String {
     if headers.is_empty() {
         return String::new();
     }

@@ -144,8 +144,10 @@ fn transition(
     state: ElementState,
     intent: ProcessInstanceIntent,
 ) {
-    p.instances
-        .change(instance.key, |instance| instance.state = state);
+    p.instances.change(instance.key, |instance| {
+        instance.state = state;
+        instance.listeners_done = 0;
+    });
     p.event(instance.key, intent, instance.value());
 }
 

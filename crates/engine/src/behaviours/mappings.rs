@@ -62,14 +62,18 @@ pub(crate) fn outputs(p: &mut Processing, instance: &ElementInstance) -> Step<bo
             Nested::Merge,
         )?;
     }
-    // A repetition keeps what it maps, for the output of the multi-instance activity to read.
-    let target = if instance.flow_scope_key.is_some() && !instance.is_repetition() {
+    variables::propagate(p, output_scope(instance), into_document(entries))?;
+    Ok(true)
+}
+
+/// From where on outwards the output of an element is merged. A repetition keeps it, for the output of the multi-instance activity
+/// to read.
+pub(crate) fn output_scope(instance: &ElementInstance) -> Key {
+    if instance.flow_scope_key.is_some() && !instance.is_repetition() {
         instance.flow_scope_key
     } else {
         instance.key
-    };
-    variables::propagate(p, target, into_document(entries))?;
-    Ok(true)
+    }
 }
 
 fn evaluate(

@@ -14,6 +14,7 @@ pub(crate) mod instances;
 pub(crate) mod jobs;
 pub(crate) mod joins;
 pub(crate) mod lifecycle;
+pub(crate) mod listeners;
 pub(crate) mod mappings;
 pub(crate) mod message_starts;
 pub(crate) mod messages;

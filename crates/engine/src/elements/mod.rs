@@ -29,11 +29,15 @@ mod start_event;
 pub(crate) mod sub_process;
 mod terminate_end_event;
 
-use skep_bpmn::model::{BusinessRuleTask, ElementKind, EndEvent, ScriptTask, ThrowEvent};
+use skep_bpmn::model::{
+    BusinessRuleTask, ElementKind, EndEvent, ListenerEvent, ScriptTask, ThrowEvent,
+};
 use skep_protocol::values::IncidentErrorType;
 
 use crate::behaviours::incidents::{Failure, Step, Stop};
-use crate::behaviours::{events, lifecycle, mappings, repetitions, subscriptions, variables};
+use crate::behaviours::{
+    events, lifecycle, listeners, mappings, repetitions, subscriptions, variables,
+};
 use crate::instances::ElementInstance;
 use crate::processing::Processing;
 
@@ -45,7 +49,12 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<(
         }
         repetitions::begin(p, instance)?;
     }
-    mappings::inputs(p, instance)?;
+    if listeners::at_beginning(instance) {
+        mappings::inputs(p, instance)?;
+    }
+    if listeners::begin_next(p, instance, ListenerEvent::Start)? {
+        return Ok(());
+    }
     match &instance.element().kind {
         ElementKind::Process(scope) => process::activate(p, instance, scope),
         ElementKind::SubProcess(scope) => sub_process::activate(p, instance, scope),
@@ -107,7 +116,12 @@ fn activate_end_event(p: &mut Processing, instance: &ElementInstance, end: &EndE
 
 /// From COMPLETING to COMPLETED, and on to what follows.
 pub(crate) fn complete(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
-    bring_out(p, instance)?;
+    if listeners::at_beginning(instance) {
+        bring_out(p, instance)?;
+    }
+    if listeners::begin_next(p, instance, ListenerEvent::End)? {
+        return Ok(());
+    }
     leave(p, instance)
 }
 
@@ -121,6 +135,9 @@ fn bring_out(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
     match &instance.element().kind {
         ElementKind::StartEvent(_) => start_event::bring_out(p, instance),
         ElementKind::BoundaryEvent(boundary) => boundary_event::bring_out(p, instance, boundary),
+        ElementKind::IntermediateCatchEvent(catch) if catch.behind_event_based_gateway => {
+            event_based_gateway::bring_out(p, instance)
+        }
         _ => bring_out_trigger(p, instance),
     }
 }

@@ -4,11 +4,10 @@ use skep_bpmn::model::Scope;
 use skep_protocol::ProcessInstanceIntent;
 
 use crate::behaviours::incidents::Step;
-use crate::behaviours::{calls, incidents, lifecycle, results, subscriptions};
+use crate::behaviours::{calls, events, incidents, lifecycle, results, subscriptions};
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
 use crate::tables::element_instances::ElementState;
-use crate::tables::event_triggers;
 
 /// Begins at the start event that was triggered, or else at the none start event.
 pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &Scope) -> Step<()> {
@@ -16,12 +15,9 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &S
     lifecycle::activated(p, instance);
     let mut start = scope.none_start;
     if instance.has_triggers
-        && let Some((_, trigger)) = event_triggers::of_scope(p.txn, instance.key)?.first()
+        && let Some(event) = events::first_queued(p, instance)?
     {
-        start = instance
-            .process
-            .element_by_id(&trigger.target_element_id)
-            .map(|event| event.index);
+        start = Some(event);
     }
     let start = start.expect("a process instance is created only where it can begin");
     lifecycle::schedule_activation(p, instance, start)?;

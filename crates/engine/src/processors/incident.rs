@@ -41,7 +41,10 @@ fn resolve_of_job(
     let before = jobs::get(p.txn, key)?;
     let before =
         before.unwrap_or_else(|| panic!("incident {} is of job {key}, which is gone", command.key));
-    let needs_retries = incident.error_type() == IncidentErrorType::JobNoRetries;
+    let needs_retries = matches!(
+        incident.error_type(),
+        IncidentErrorType::JobNoRetries | IncidentErrorType::ExecutionListenerNoRetries
+    );
     if needs_retries && before.job.retries <= 0 {
         refuse_without_retries(p, command, lead, key);
         return Ok(());

@@ -6,12 +6,12 @@ use skep_protocol::{Command, Intent, JobIntent, Key, RecordValue, Rejection};
 use crate::banned;
 use crate::behaviours::errors::{self, Caught};
 use crate::behaviours::incidents::{self, Failure};
-use crate::behaviours::{events, jobs as behaviour, lifecycle, variables};
+use crate::behaviours::{events, jobs as behaviour, lifecycle, listeners, variables};
 use crate::json::Document;
 use crate::processing::{Processing, Result};
 use crate::tables::jobs::{self, JobState, StoredJob};
 
-use skep_protocol::values::IncidentErrorType;
+use skep_protocol::values::{IncidentErrorType, JobKind};
 
 /// Evaluates a JOB command.
 pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
@@ -85,8 +85,13 @@ fn complete(p: &mut Processing, command: &Command, value: &values::Job) -> Resul
         ..stored.job
     };
     p.event(command.key, JobIntent::Completed, job.clone());
-    events::queue(p, &instance, instance.element, &value.variables)?;
-    lifecycle::schedule_completion(p, &instance);
+    match job.kind() {
+        JobKind::ExecutionListener => listeners::job_completed(p, &instance, &value.variables)?,
+        JobKind::BpmnElement => {
+            events::queue(p, &instance, instance.element, &value.variables)?;
+            lifecycle::schedule_completion(p, &instance);
+        }
+    }
     p.respond(command.key, JobIntent::Completed, job);
     Ok(())
 }
@@ -136,7 +141,11 @@ fn fail(p: &mut Processing, command: &Command, value: &values::Job) -> Result<()
             "" => "No more retries left.",
             message => message,
         };
-        let failure = Failure::new(IncidentErrorType::JobNoRetries, message);
+        let error_type = match after.job.kind() {
+            JobKind::BpmnElement => IncidentErrorType::JobNoRetries,
+            JobKind::ExecutionListener => IncidentErrorType::ExecutionListenerNoRetries,
+        };
+        let failure = Failure::new(error_type, message);
         incidents::raise(p, &instance, command.key, failure)?;
     }
     p.respond(command.key, JobIntent::Failed, failed);
@@ -158,7 +167,12 @@ fn throw_error(p: &mut Processing, command: &Command, value: &values::Job) -> Re
     };
     let instance = p.existing_instance(Key(before.job.element_instance_key))?;
     p.event(command.key, JobIntent::ErrorThrown, job.clone());
-    match errors::find(p, &instance, &value.error_code)? {
+    let caught = match job.kind() {
+        JobKind::BpmnElement => errors::find(p, &instance, &value.error_code)?,
+        // Its element is not at work, and so throws no error.
+        JobKind::ExecutionListener => Caught::Nowhere(Vec::new()),
+    };
+    match caught {
         Caught::By { catcher, event } => {
             jobs::delete(p.txn, command.key, &before);
             p.instances

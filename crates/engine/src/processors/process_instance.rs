@@ -4,7 +4,7 @@ use skep_bpmn::model::ElementKind;
 use skep_protocol::values;
 use skep_protocol::{Command, Intent, Key, ProcessInstanceIntent, RecordValue, Rejection};
 
-use crate::behaviours::{calls, incidents, joins, lifecycle};
+use crate::behaviours::{calls, incidents, joins, lifecycle, listeners};
 use crate::elements;
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
@@ -23,6 +23,10 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
         }
         Intent::ProcessInstance(ProcessInstanceIntent::CompleteElement) => complete(p, command),
         Intent::ProcessInstance(ProcessInstanceIntent::TerminateElement) => terminate(p, command),
+        Intent::ProcessInstance(ProcessInstanceIntent::CompleteExecutionListener) => {
+            complete_listener(p, command)?;
+            joins::look_again(p, Key(value.flow_scope_key))
+        }
         intent => unreachable!("{} is no command about a process instance", intent.name()),
     }
 }
@@ -154,6 +158,27 @@ fn complete(p: &mut Processing, command: &Command) -> Result<()> {
         lifecycle::completing(p, &instance);
     }
     let step = elements::complete(p, &instance);
+    incidents::raise_if_stopped(p, &instance, step)?;
+    Ok(())
+}
+
+/// The step that an execution listener was part of goes on.
+fn complete_listener(p: &mut Processing, command: &Command) -> Result<()> {
+    let expected = "ACTIVATING or COMPLETING";
+    let Some(instance) = p.instance(command.key)? else {
+        return refuse(p, command, expected, None);
+    };
+    if refuse_in_closed_scope(p, command, &instance)? {
+        return Ok(());
+    }
+    let go_on = match instance.state {
+        ElementState::Activating => elements::activate,
+        ElementState::Completing => elements::complete,
+        _ => return refuse(p, command, expected, Some(&instance)),
+    };
+    listeners::complete(p, &instance)?;
+    let instance = p.existing_instance(instance.key)?;
+    let step = go_on(p, &instance);
     incidents::raise_if_stopped(p, &instance, step)?;
     Ok(())
 }

@@ -107,6 +107,9 @@ pub struct StoredElementInstance {
     /// Of a multi-instance activity: how far it has come.
     #[prost(message, optional, tag = "20")]
     pub repetition: Option<Repetition>,
+    /// Execution listeners that have done their part of the step at hand.
+    #[prost(uint32, tag = "21")]
+    pub listeners_done: u32,
 }
 
 /// How far a multi-instance body has come, or which of its repetitions an element instance is.

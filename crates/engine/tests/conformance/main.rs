@@ -12,6 +12,7 @@ mod errors;
 mod escalations;
 mod event_based_gateway;
 mod event_sub_processes;
+mod execution_listeners;
 mod format;
 mod gateways;
 mod guards;

@@ -54,6 +54,29 @@ pub struct Job {
     /// Its process definition.
     #[prost(int64, tag = "17")]
     pub process_definition_key: i64,
+    /// What it is for.
+    #[prost(enumeration = "JobKind", tag = "18")]
+    pub kind: i32,
+    /// Of an execution listener's job, when it comes.
+    #[prost(enumeration = "JobListenerEventType", tag = "19")]
+    pub listener_event_type: i32,
+}
+
+/// What a job is for, with the record stream's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
+#[repr(i32)]
+pub enum JobKind {
+    BpmnElement = 0,
+    ExecutionListener = 1,
+}
+
+/// When an execution listener comes, with the record stream's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
+#[repr(i32)]
+pub enum JobListenerEventType {
+    Unspecified = 0,
+    Start = 1,
+    End = 2,
 }
 
 /// Jobs handed out together; as a command the request, as an event the answer.
