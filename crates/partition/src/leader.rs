@@ -63,11 +63,8 @@ pub(crate) struct Leading {
 }
 
 impl Leading {
-    /// When to look for what is due at the earliest. A clock that was set back does not make it wait.
-    pub fn next_poll(&self, now: i64) -> i64 {
-        if self.due_polled_at > now {
-            return now;
-        }
+    /// When to look for what is due at the earliest.
+    pub fn next_poll(&self) -> i64 {
         self.due_polled_at.saturating_add(DUE_POLL_MS)
     }
 }
@@ -145,6 +142,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         );
         self.effects
             .role_changed(Role::Leader, self.applied.epoch());
+        self.clock.not_before(self.applied.time);
         self.find_deadly()?;
         self.resend_all()?;
         self.announce_jobs()?;

@@ -15,6 +15,7 @@
 mod apply;
 mod backups;
 mod bookkeeping;
+mod clock;
 pub mod consensus;
 mod effects;
 mod error;
@@ -29,6 +30,7 @@ pub mod thread;
 
 pub use backups::FrozenBackup;
 pub use bookkeeping::{BOOKKEEPING_PREFIXES, Bookkeeping, LocalPosition};
+pub use clock::Reading;
 pub use consensus::{Consensus, ConsensusEvent};
 pub use effects::{Effects, Refusal, Role};
 pub use error::ReplicaError;

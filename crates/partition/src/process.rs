@@ -63,7 +63,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         let time = self.batch_time();
         let leading = self.leading();
         let wanted = leading.due_unknown || leading.due_at.is_some_and(|at| at <= time);
-        if !wanted || now < leading.next_poll(now) || !self.has_room() {
+        if !wanted || now < leading.next_poll() || !self.has_room() {
             return Ok(());
         }
         let due = self.engine.due(&self.overlay, time)?;
@@ -89,16 +89,21 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         }
     }
 
-    /// When [`Replica::run`] is to be called although no event came; `None` for never.
-    pub fn wake_at(&self) -> Option<i64> {
+    /// In how many milliseconds [`Replica::run`] is to be called although no event came; `None` for never.
+    pub fn wake_in(&self) -> Option<i64> {
+        let at = self.wake_at().map(|at| at.saturating_sub(self.now).max(0));
+        [at, self.clock.read_again_in()].into_iter().flatten().min()
+    }
+
+    fn wake_at(&self) -> Option<i64> {
         let Leadership::Leading(leading) = &self.leadership else {
             return None;
         };
         // Without room nothing can be done before the next event, which makes room.
         let due = match leading.due_unknown {
             _ if !self.has_room() => None,
-            true => Some(leading.next_poll(self.now)),
-            false => leading.due_at.map(|at| at.max(leading.next_poll(self.now))),
+            true => Some(leading.next_poll()),
+            false => leading.due_at.map(|at| at.max(leading.next_poll())),
         };
         [due, self.resend.overdue_at()].into_iter().flatten().min()
     }

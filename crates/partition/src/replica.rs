@@ -10,14 +10,15 @@ use skep_state::{Applied, Overlay, Store};
 use tracing::{info, warn};
 
 use crate::bookkeeping::STATE_VERSION;
+use crate::clock::Clock;
 use crate::consensus::ConsensusEvent;
 use crate::leader::Leadership;
 use crate::limits::{LAYER_AGE_MS_MAX, LAYER_BYTES_MAX, REPLAY_BYTES_MAX};
 use crate::note::{NoNote, Note};
 use crate::resend::Resend;
 use crate::{
-    Bookkeeping, Consensus, Effects, Event, FrozenBackup, LocalPosition, Refusal, ReplicaError,
-    Role,
+    Bookkeeping, Consensus, Effects, Event, FrozenBackup, LocalPosition, Reading, Refusal,
+    ReplicaError, Role,
 };
 
 /// What a replica is, for its whole life.
@@ -56,6 +57,8 @@ pub struct Replica<C, E> {
     pub(crate) note: Box<dyn Note>,
     /// Instances to be banned before anything else is evaluated.
     pub(crate) to_ban: Vec<Key>,
+    pub(crate) clock: Clock,
+    /// What the clock said last.
     pub(crate) now: i64,
     pub(crate) log_bytes_since_rotation: usize,
     rotated_at: i64,
@@ -102,6 +105,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             resend: Resend::default(),
             note: Box::new(NoNote),
             to_ban: Vec::new(),
+            clock: Clock::default(),
             now: 0,
             log_bytes_since_rotation: 0,
             rotated_at: 0,
@@ -116,8 +120,8 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     }
 
     /// Takes one event in. Commands wait until [`Replica::run`].
-    pub fn handle(&mut self, event: Event, now: i64) -> Result<(), ReplicaError> {
-        self.now = now;
+    pub fn handle(&mut self, event: Event, now: Reading) -> Result<(), ReplicaError> {
+        self.now = self.clock.read(now);
         match event {
             Event::Command { command, request } => {
                 self.queue.push_back(Input::Client { command, request })
@@ -139,9 +143,9 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         Ok(())
     }
 
-    /// Evaluates what waits and what is due, and proposes it. Call after a run of events and when [`Replica::wake_at`] has come.
-    pub fn run(&mut self, now: i64) -> Result<(), ReplicaError> {
-        self.now = now;
+    /// Evaluates what waits and what is due, and proposes it. Call after a run of events and when [`Replica::wake_in`] says so.
+    pub fn run(&mut self, now: Reading) -> Result<(), ReplicaError> {
+        self.now = self.clock.read(now);
         if self.is_leading() {
             self.fail_given_up();
             self.resend_overdue()?;

@@ -43,8 +43,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             .resend
             .sent_at
             .iter()
-            // A time in the future is one from before the clock was set back.
-            .filter(|(_, at)| !(0..RESEND_MS).contains(&(now - **at)))
+            .filter(|(_, at)| now - **at >= RESEND_MS)
             .map(|(target, _)| *target)
             .collect();
         for target in overdue {

@@ -2,17 +2,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::{error, info};
 
 use crate::process::panic_text;
-use crate::{Consensus, Effects, Event, Receiver, Replica, ReplicaError};
+use crate::{Consensus, Effects, Event, Reading, Receiver, Replica, ReplicaError};
 
 /// Events taken in before the replica runs: bounds how long an answer can be held up by a flood.
 const EVENTS_PER_RUN: usize = 1024;
 
-/// Longest wait of an idle replica, so that a clock set back or a layer grown old is noticed.
+/// Longest wait of an idle replica, so that a layer grown old is noticed.
 const IDLE_WAIT: Duration = Duration::from_millis(500);
 
 /// A running replica.
@@ -56,35 +56,45 @@ impl ReplicaThread {
     }
 }
 
-/// The clock that batches get their time from, in epoch milliseconds.
-fn clock() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64)
+/// The clocks that batches get their time from.
+struct Clocks {
+    began: Instant,
+}
+
+impl Clocks {
+    fn read(&self) -> Reading {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        Reading {
+            wall: wall.map_or(0, |since| since.as_millis() as i64),
+            monotonic: self.began.elapsed().as_millis() as i64,
+        }
+    }
 }
 
 fn run<C: Consensus, E: Effects>(
     mut replica: Replica<C, E>,
     receiver: &Receiver,
 ) -> Result<(), ReplicaError> {
+    let clocks = Clocks {
+        began: Instant::now(),
+    };
     loop {
-        let now = clock();
-        let wait = replica.wake_at().map_or(IDLE_WAIT, |at| {
-            Duration::from_millis(at.saturating_sub(now).max(0) as u64).min(IDLE_WAIT)
+        let wait = replica.wake_in().map_or(IDLE_WAIT, |millis| {
+            Duration::from_millis(millis.max(0) as u64).min(IDLE_WAIT)
         });
         let mut next = receiver.next_within(wait);
-        let now = clock();
+        let now = clocks.read();
         for _ in 0..EVENTS_PER_RUN {
             match next {
                 None => break,
-                Some(Event::Stop) => return stop(replica, receiver),
+                Some(Event::Stop) => return stop(replica, receiver, &clocks),
                 Some(event) => replica.handle(event, now)?,
             }
             next = receiver.try_next();
         }
         if let Some(event) = next {
             match event {
-                Event::Stop => return stop(replica, receiver),
+                Event::Stop => return stop(replica, receiver, &clocks),
                 event => replica.handle(event, now)?,
             }
         }
@@ -99,13 +109,14 @@ fn run<C: Consensus, E: Effects>(
 fn stop<C: Consensus, E: Effects>(
     mut replica: Replica<C, E>,
     receiver: &Receiver,
+    clocks: &Clocks,
 ) -> Result<(), ReplicaError> {
     receiver.close();
     replica.write_back();
-    let patience = std::time::Instant::now() + Duration::from_secs(10);
-    while replica.layers_to_flush() > 0 && std::time::Instant::now() < patience {
+    let patience = Instant::now() + Duration::from_secs(10);
+    while replica.layers_to_flush() > 0 && Instant::now() < patience {
         if let Some(event @ Event::Flushed(_)) = receiver.next_within(Duration::from_millis(100)) {
-            replica.handle(event, clock())?;
+            replica.handle(event, clocks.read())?;
         }
     }
     Ok(())

@@ -139,7 +139,7 @@ impl World {
 
     /// Takes out what a replica wants, and checks what it has become.
     fn harvest(&mut self, place: Place) -> Check {
-        let (now, ahead) = (self.now, self.nodes[place.node].clock_ahead_ms);
+        let now = self.now;
         let Some(replica) = self.host(place).replica.as_mut() else {
             return Ok(());
         };
@@ -152,7 +152,7 @@ impl World {
             .unwrap_or_default();
         let proposals = std::mem::take(&mut replica.consensus().proposals);
         let durable = replica.consensus().durable;
-        let wake_at = replica.wake_at().map(|at| at.saturating_sub(ahead));
+        let wake_at = replica.wake_in().map(|millis| now + millis);
         let dirty = replica.inspect().unflushed_bytes > 0;
         let partition = &mut self.partitions[place.partition];
         for batch in evaluated {

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use bytes::Bytes;
-use skep_partition::{ConsensusEvent, FrozenBackup};
+use skep_partition::{ConsensusEvent, FrozenBackup, Reading};
 use skep_protocol::{CheckpointId, Command, PartitionId, RequestId};
 use skep_state::MemoryStore;
 
@@ -282,8 +282,11 @@ impl World {
         self.trace.iter().map(line).collect()
     }
 
-    /// A node's clock.
-    pub fn clock(&self, node: usize) -> i64 {
-        self.now + self.nodes[node].clock_ahead_ms
+    /// A node's clocks.
+    pub fn clock(&self, node: usize) -> Reading {
+        Reading {
+            wall: self.now + self.nodes[node].clock_ahead_ms,
+            monotonic: self.now,
+        }
     }
 }

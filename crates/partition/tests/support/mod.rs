@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use skep_bpmn::builder::ProcessBuilder;
 use skep_partition::{
-    Consensus, ConsensusEvent, Effects, Event, FrozenBackup, Refusal, Replica, ReplicaConfig, Role,
+    Consensus, ConsensusEvent, Effects, Event, FrozenBackup, Reading, Refusal, Replica,
+    ReplicaConfig, Role,
 };
 use skep_protocol::{
     CheckpointId, Command, DeploymentIntent, Envelope, Epoch, Index, JobIntent, Key, NodeId,
@@ -61,6 +62,8 @@ pub struct Place {
     pub replica: Solo,
     pub log: Vec<Bytes>,
     pub now: i64,
+    /// How far the wall clock was set ahead.
+    pub set_by: i64,
     kept: Kept,
     requests: u64,
 }
@@ -81,6 +84,7 @@ impl Place {
             replica,
             log: Vec::new(),
             now: 1_700_000_000_000,
+            set_by: 0,
             kept,
             requests: 0,
         };
@@ -99,7 +103,14 @@ impl Place {
     }
 
     pub fn handle(&mut self, event: Event) {
-        self.replica.handle(event, self.now).unwrap();
+        self.replica.handle(event, self.clocks()).unwrap();
+    }
+
+    fn clocks(&self) -> Reading {
+        Reading {
+            wall: self.now + self.set_by,
+            monotonic: self.now,
+        }
     }
 
     pub fn lead(&mut self) {
@@ -112,7 +123,7 @@ impl Place {
     /// Runs and commits until nothing is proposed any more.
     pub fn settle(&mut self) {
         loop {
-            self.replica.run(self.now).unwrap();
+            self.replica.run(self.clocks()).unwrap();
             let proposed = std::mem::take(&mut self.replica.consensus().proposed);
             if proposed.is_empty() {
                 return;
@@ -141,14 +152,14 @@ impl Place {
 
     /// Deploys process `p` with one task, of job type `work`.
     pub fn deploy_task(&mut self) {
-        let xml = ProcessBuilder::new("p")
-            .start()
-            .service_task("task", "work")
-            .end()
-            .xml();
+        let builder = ProcessBuilder::new("p").start();
+        self.deploy(&builder.service_task("task", "work").end().xml());
+    }
+
+    pub fn deploy(&mut self, xml: &str) {
         let resource = values::DeploymentResource {
             resource_name: "p.bpmn".to_owned(),
-            resource: xml.into_bytes(),
+            resource: xml.as_bytes().to_vec(),
         };
         let deployment = values::Deployment {
             resources: vec![resource],
@@ -158,14 +169,21 @@ impl Place {
         self.ask(create).unwrap();
     }
 
-    pub fn create(&mut self) -> Key {
+    /// Creates an instance of process `p`.
+    pub fn try_create(&mut self, variables: &str) -> ResponseResult {
         let creation = values::ProcessInstanceCreation {
             bpmn_process_id: "p".to_owned(),
             version: -1,
+            variables: variables.to_owned(),
             ..Default::default()
         };
-        let create = Command::new(Key::NONE, ProcessInstanceCreationIntent::Create, creation);
-        match self.ask(create).unwrap().value {
+        let intent = ProcessInstanceCreationIntent::Create;
+        self.ask(Command::new(Key::NONE, intent, creation))
+    }
+
+    /// [`Place::try_create`], with the key of the instance.
+    pub fn create(&mut self) -> Key {
+        match self.try_create("").unwrap().value {
             RecordValue::ProcessInstanceCreation(created) => Key(created.process_instance_key),
             other => panic!("unexpected answer {other:?}"),
         }
