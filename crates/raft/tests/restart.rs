@@ -321,3 +321,63 @@ fn a_failed_disk_is_told() {
         assert!(!node.is_leader());
     });
 }
+
+/// Flips a bit of the one place in the log's files where these bytes are, and says which file it was.
+fn damage(dir: &Path, bytes: &[u8]) -> std::path::PathBuf {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let mut content = std::fs::read(&path).unwrap();
+        let mut windows = content.windows(bytes.len());
+        if let Some(at) = windows.position(|window| window == bytes) {
+            content[at] ^= 1;
+            std::fs::write(&path, &content).unwrap();
+            return path;
+        }
+    }
+    panic!("the log does not hold these bytes")
+}
+
+#[test]
+fn a_damaged_entry_stops_its_partition_with_what_to_do_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = async |store: &LogStore, group: u32| {
+        let sink = Arc::new(Sink::default());
+        let log = store.group(GroupId(group));
+        let node = RaftNode::open(RaftOptions::new(0, vec![0]), log, sink.clone()).await;
+        (node, sink)
+    };
+    let entry = |group: u32, number: u32| Bytes::from(format!("group {group}, entry {number:4}."));
+    runtime().block_on(async {
+        let store = store(dir.path());
+        for group in [1, 2] {
+            let (node, sink) = open(&store, group).await;
+            let mut node = node.unwrap();
+            sink.leads().await;
+            (0..100).for_each(|number| node.propose(entry(group, number)));
+            sink.committed(100).await;
+            node.shutdown().await.unwrap();
+        }
+        store.close();
+    });
+    let file = damage(dir.path(), &entry(1, 50));
+    runtime().block_on(async {
+        let (store, report) =
+            LogStore::open(Arc::new(RealFiles), dir.path(), LogOptions::default()).unwrap();
+        assert_eq!(report.damaged.len(), 1);
+        let (node, _) = open(&store, 1).await;
+        let reason = node.err().unwrap().to_string();
+        let told = [
+            &file.display().to_string(),
+            "at offset",
+            "group 1",
+            "checksum",
+            "restore it from a backup",
+        ];
+        for text in told {
+            assert!(reason.contains(text), "no '{text}' in: {reason}");
+        }
+        let (node, sink) = open(&store, 2).await;
+        sink.committed(100).await;
+        node.unwrap().shutdown().await.unwrap();
+    });
+}
