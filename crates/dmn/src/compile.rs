@@ -3,12 +3,13 @@
 mod graph;
 mod service;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use skep_feel::{Boxed, Expression, Kind, Types};
 use skep_xml::{Problems, quote};
 
-use crate::limits::{IMPORTS_MAX, MEMBER_NAMES_MAX, SERVICES_MAX};
+use crate::limits::{IMPORTS_MAX, MEMBER_NAMES_MAX, NAMES_TRIED_MAX, SERVICES_MAX};
 use crate::model::{DecisionLogic, Logic, Model, Need, Node};
 use crate::read::boxes::Reader;
 use crate::read::types::TypeTable;
@@ -66,19 +67,6 @@ fn compile(drafts: &[Draft<'_>], dialect: Dialect, problems: &mut Problems) -> O
     if !problems.is_empty() {
         return None;
     }
-    let mut nodes = Vec::new();
-    for (at, draft) in drafts.iter().enumerate() {
-        let compiler = Compiler {
-            dialect,
-            graph: &graph,
-            draft,
-            draft_index: at,
-            shared: &shared[at],
-        };
-        for node in &draft.nodes {
-            nodes.push(compiler.node(node, nodes.len(), problems));
-        }
-    }
     let of_kind = |kind: NodeKind| -> Vec<usize> {
         let own = main.nodes.iter().enumerate();
         own.filter(|(_, node)| node.kind == kind)
@@ -89,6 +77,24 @@ fn compile(drafts: &[Draft<'_>], dialect: Dialect, problems: &mut Problems) -> O
     if services.len() > SERVICES_MAX {
         let text = format!("Must not contain more than {SERVICES_MAX} decision services");
         problems.add(main.definitions, text);
+    }
+    if !problems.is_empty() {
+        return None;
+    }
+    let mut nodes = Vec::new();
+    let names_tried = Cell::new(0);
+    for (at, draft) in drafts.iter().enumerate() {
+        let compiler = Compiler {
+            dialect,
+            graph: &graph,
+            draft,
+            draft_index: at,
+            shared: &shared[at],
+            names_tried: &names_tried,
+        };
+        for node in &draft.nodes {
+            nodes.push(compiler.node(node, nodes.len(), problems));
+        }
     }
     Some(Model {
         id: main.id.into(),
@@ -174,6 +180,8 @@ struct Compiler<'c, 'a> {
     draft: &'c Draft<'a>,
     draft_index: usize,
     shared: &'c Shared,
+    /// How often expressions were compared with names so far.
+    names_tried: &'c Cell<usize>,
 }
 
 impl<'a> Compiler<'_, 'a> {
@@ -266,17 +274,30 @@ impl<'a> Compiler<'_, 'a> {
         }
         names.extend(self.shared.members.iter().map(|name| &**name));
         let types = &self.shared.for_expressions;
+        if self.names_tried.get() > NAMES_TRIED_MAX {
+            let text = "The model has too many names of several words that begin alike";
+            problems.add(node.xml, text);
+            return nothing();
+        }
         match Expression::compile(node.name, boxed, &names, types) {
-            Ok(expression) => expression,
+            Ok(expression) => {
+                let tried = self.names_tried.get() + expression.names_tried();
+                self.names_tried.set(tried);
+                expression
+            }
             Err(error) => {
                 if self.dialect == Dialect::Zeebe {
                     problems.add(node.xml, error.to_string());
                 }
-                Expression::compile(node.name, &Boxed::Nothing, &[], types)
-                    .expect("nothing can always be compiled")
+                nothing()
             }
         }
     }
+}
+
+/// An expression that is null.
+fn nothing() -> Expression {
+    Expression::parse("null").expect("null can always be compiled")
 }
 
 /// How a decision is made, with the names that the record stream has.

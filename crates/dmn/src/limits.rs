@@ -18,5 +18,8 @@ pub const SERVICES_MAX: usize = 50;
 /// Names of several words that expressions of a model may use without a declaration of their own.
 pub const MEMBER_NAMES_MAX: usize = 500;
 
+/// Comparisons of expressions with names of several words, over a whole model: some 200 ms.
+pub const NAMES_TRIED_MAX: usize = 16_000_000;
+
 /// Models that one model imports, directly or not.
 pub const IMPORTS_MAX: usize = 20;

@@ -11,6 +11,9 @@ pub const FOLLOW_UP_BYTES_MAX: usize = 8 << 20;
 /// Bytes that the variables of one document may take. Zeebe bounds any record by its message size of 4 MiB.
 pub const DOCUMENT_BYTES_MAX: usize = 4 << 20;
 
+/// Bytes that the values in the record of one decision evaluation may take, as long as a document.
+pub const DECISION_RECORD_BYTES_MAX: usize = 4 << 20;
+
 /// Bytes of jobs with their variables that one activation may hand out: a gateway message of 4 MiB with room to spare.
 pub const JOB_BATCH_BYTES_MAX: usize = (4 << 20) - (8 << 10);
 

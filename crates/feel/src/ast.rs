@@ -51,6 +51,12 @@ pub(crate) struct Iteration {
     pub(crate) end: Option<NodeId>,
 }
 
+impl Iteration {
+    fn children(&self) -> impl Iterator<Item = NodeId> {
+        std::iter::once(self.list).chain(self.end)
+    }
+}
+
 /// One test of `in` or of a unary test list.
 #[derive(Clone, Debug)]
 pub(crate) enum Test {
@@ -250,6 +256,8 @@ pub(crate) struct Program {
     pub(crate) repeated: Box<[bool]>,
     /// The same names, sorted.
     pub(crate) variables: Box<[Box<str>]>,
+    /// How often its texts were compared with names of several words.
+    pub(crate) names_tried: usize,
 }
 
 impl Program {
@@ -309,7 +317,13 @@ impl Node {
                 visit(*first);
                 rest.iter().for_each(|(_, operand)| visit(*operand));
             }
-            Node::Power(left, right) | Node::Compare(_, left, right) => {
+            Node::Power(left, right)
+            | Node::Compare(_, left, right)
+            | Node::Filter {
+                list: left,
+                predicate: right,
+                ..
+            } => {
                 visit(*left);
                 visit(*right);
             }
@@ -332,17 +346,9 @@ impl Node {
             | Node::Quantified {
                 iterations, body, ..
             } => {
-                for iteration in iterations {
-                    visit(iteration.list);
-                    iteration.end.into_iter().for_each(&mut *visit);
-                }
+                let lists = iterations.iter().flat_map(Iteration::children);
+                lists.for_each(&mut *visit);
                 visit(*body);
-            }
-            Node::Filter {
-                list, predicate, ..
-            } => {
-                visit(*list);
-                visit(*predicate);
             }
             Node::Path { base, .. } => visit(*base),
             Node::Call {
@@ -358,8 +364,7 @@ impl Node {
             }
             Node::Typed { value, .. } => visit(*value),
             Node::With { entries, result } => {
-                entries.iter().copied().for_each(&mut *visit);
-                visit(*result);
+                entries.iter().chain([result]).copied().for_each(visit);
             }
             Node::Table(table) => table.for_each_child(visit),
         }

@@ -120,6 +120,11 @@ impl Expression {
         }
     }
 
+    /// How often its texts were compared with names of several words: what compiling it took beside its length.
+    pub fn names_tried(&self) -> usize {
+        self.program.names_tried
+    }
+
     pub fn source(&self) -> &str {
         &self.program.source
     }

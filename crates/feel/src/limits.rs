@@ -11,6 +11,9 @@ pub const EXPRESSION_DEPTH_MAX: usize = 100;
 /// Nodes of a compiled expression. A name in nested filters becomes several nodes, hence the bound.
 pub const NODES_MAX: usize = 400_000;
 
+/// Comparisons of an expression's text with names of several words that begin with the word at hand: some 50 ms.
+pub const NAMES_TRIED_MAX: usize = 4_000_000;
+
 /// Nested evaluations, function calls included. A recursive function may go deeper than its text nests.
 pub const EVALUATION_DEPTH_MAX: u32 = 320;
 

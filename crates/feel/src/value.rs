@@ -114,6 +114,11 @@ impl Value {
         }
     }
 
+    /// Roughly how many bytes the value takes when it is written out, as JSON for instance.
+    pub fn written_bytes(&self) -> u64 {
+        self.bytes()
+    }
+
     /// How large the value is.
     pub(crate) fn extent(&self) -> Extent {
         match self {

@@ -9,7 +9,6 @@ use skep_feel::{Boxed, Kind};
 use skep_xml::Problems;
 
 use super::{Compiler, shown};
-use crate::Dialect;
 use crate::model::Need;
 use crate::read::{GraphNode, NodeKind, service_references};
 
@@ -29,13 +28,15 @@ impl<'a> Compiler<'_, 'a> {
         let outputs = self.referenced(node, "outputDecision");
         let mut entries: Vec<(Arc<str>, Boxed<'a>)> = Vec::new();
         let mut needs: Vec<Need> = Vec::new();
-        for index in self.inner(&outputs, &given) {
-            match self.own(index) {
-                Some(inner) if inner.kind == NodeKind::Decision => {
-                    let boxed = self.decision(inner, problems);
-                    entries.push((inner.variable.into(), boxed));
+        for inner in self.inner(&outputs, &given) {
+            match (self.own(inner.index), inner.through) {
+                (Some(own), _) if own.kind == NodeKind::Decision => {
+                    let boxed = self.decision(own, problems);
+                    entries.push((own.variable.into(), boxed));
                 }
-                _ => self.add_need(index, &mut needs),
+                // What comes from outside keeps the name under which the decisions in the service know it.
+                (_, Some(need)) => needs.push(need.clone()),
+                (_, None) => {}
             }
         }
         let names = |indices: &[usize]| -> Vec<Arc<str>> {
@@ -108,19 +109,24 @@ impl<'a> Compiler<'_, 'a> {
     }
 
     /// The nodes that the outputs require beside what is given, each after those that it requires itself. The graph has no cycles.
-    fn inner(&self, outputs: &[usize], given: &BTreeSet<usize>) -> Vec<usize> {
+    fn inner(&self, outputs: &[usize], given: &BTreeSet<usize>) -> Vec<Inner<'_>> {
         let mut ordered = Vec::new();
         let mut seen = given.clone();
         for output in outputs {
             if !seen.insert(*output) {
                 continue;
             }
-            let mut path = vec![(*output, 0)];
+            let output = Inner {
+                index: *output,
+                through: None,
+            };
+            let mut path = vec![(output, 0)];
             while let Some((node, next)) = path.last_mut() {
+                let index = node.index;
                 let is_decision = self
-                    .own(*node)
+                    .own(index)
                     .is_some_and(|own| own.kind == NodeKind::Decision);
-                let need = self.graph.needs[*node].get(*next).filter(|_| is_decision);
+                let need = self.graph.needs[index].get(*next).filter(|_| is_decision);
                 let Some(need) = need else {
                     ordered.push(*node);
                     path.pop();
@@ -128,32 +134,21 @@ impl<'a> Compiler<'_, 'a> {
                 };
                 *next += 1;
                 if seen.insert(need.node) {
-                    path.push((need.node, 0));
+                    let inner = Inner {
+                        index: need.node,
+                        through: Some(need),
+                    };
+                    path.push((inner, 0));
                 }
             }
         }
         ordered
     }
+}
 
-    /// What comes from outside of a service keeps the name under which the decisions in it know it.
-    fn add_need(&self, index: usize, needs: &mut Vec<Need>) {
-        let of_this_document = self
-            .draft
-            .nodes
-            .iter()
-            .enumerate()
-            .map(|(at, _)| at + self.graph.offset(self.draft_index));
-        let need = of_this_document
-            .flat_map(|at| &self.graph.needs[at])
-            .find(|need| need.node == index);
-        // In Zeebe's dialect variables are visible everywhere.
-        let is_input = self
-            .own(index)
-            .is_some_and(|own| own.kind == NodeKind::Input);
-        if let Some(need) = need
-            && !(is_input && self.dialect == Dialect::Zeebe)
-        {
-            needs.push(need.clone());
-        }
-    }
+/// A node inside of a service, and the requirement that led to it.
+#[derive(Clone, Copy)]
+struct Inner<'g> {
+    index: usize,
+    through: Option<&'g Need>,
 }

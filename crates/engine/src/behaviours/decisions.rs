@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use skep_dmn::{DecisionLogic, EvaluatedDecision, TableParts};
-use skep_feel::{Environment, Scope, TableTrace};
+use skep_dmn::{DecisionLogic, EvaluatedDecision, Outcome, TableParts};
+use skep_feel::{Environment, Scope, TableTrace, Value};
 use skep_protocol::{DecisionEvaluationIntent, Key, values};
 
 use crate::definitions::DecisionDefinition;
+use crate::limits;
 use crate::processing::{Processing, Result};
 use crate::tables::decisions;
 
@@ -60,6 +61,15 @@ pub(crate) fn evaluate(
     let requirements_id = &deployed.decision_requirements_id;
     record.decision_requirements_id.clone_from(requirements_id);
     record.decision_requirements_key = deployed.decision_requirements_key;
+    if written_bytes(&outcome) > limits::DECISION_RECORD_BYTES_MAX as u64 {
+        "null".clone_into(&mut record.decision_output);
+        record.failed_decision_id.clone_from(id);
+        record.evaluation_failure_message = format!(
+            "Expected to evaluate decision '{id}', but the values of all decisions, inputs and outputs take more than {} bytes",
+            limits::DECISION_RECORD_BYTES_MAX
+        );
+        return DecisionEvaluationIntent::Failed;
+    }
     record.evaluated_decisions = outcome
         .decisions
         .iter()
@@ -78,6 +88,20 @@ pub(crate) fn evaluate(
             DecisionEvaluationIntent::Failed
         }
     }
+}
+
+/// Bytes of the values in the record. They may share what is written out several times.
+fn written_bytes(outcome: &Outcome<'_>) -> u64 {
+    let result = outcome.result.as_ref().map_or(0, Value::written_bytes);
+    let of_table = |table: &TableTrace| {
+        let inputs = table.inputs.iter();
+        let outputs = table.matched.iter().flat_map(|matched| &matched.outputs);
+        inputs.chain(outputs).map(Value::written_bytes).sum::<u64>()
+    };
+    let decisions = outcome.decisions.iter().map(|decision| {
+        decision.output.written_bytes() + decision.table.as_ref().map_or(0, of_table)
+    });
+    result + decisions.sum::<u64>()
 }
 
 fn evaluated_decision(

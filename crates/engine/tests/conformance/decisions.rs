@@ -341,3 +341,23 @@ fn a_client_is_answered_when_the_decision_fails() {
     assert_eq!(failed.failed_decision_id, "risk");
     assert!(failed.evaluation_failure_message.contains("UNIQUE"));
 }
+
+#[test]
+fn a_decision_whose_values_do_not_fit_into_a_record_fails() {
+    let mut harness = Harness::new();
+    let doubling = "{a: [0, 0], b: [a, a, a, a, a, a, a, a], c: [b, b, b, b, b, b, b, b], d: [c, c, c, c, c, c, c, c], \
+                    e: [d, d, d, d, d, d, d, d], f: [e, e, e, e, e, e, e, e], g: [f, f, f, f, f, f, f, f]}.g";
+    harness
+        .deploy_resources(&[("g.dmn", &graph("g", doubling))])
+        .unwrap();
+    let answer = evaluate(&mut harness, "risk", -1, r#"{"age":3}"#).unwrap();
+    let RecordValue::DecisionEvaluation(failed) = answer.value else {
+        panic!("unexpected answer");
+    };
+    assert!(
+        failed.evaluation_failure_message.contains("take more than"),
+        "{}",
+        failed.evaluation_failure_message
+    );
+    assert!(failed.evaluated_decisions.is_empty());
+}

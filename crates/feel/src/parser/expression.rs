@@ -231,7 +231,7 @@ impl Parser<'_> {
     }
 
     /// Names of several words: those that are known, and the properties of ranges.
-    fn property_name(&self) -> Option<(Arc<str>, usize)> {
+    fn property_name(&mut self) -> Option<(Arc<str>, usize)> {
         if let Some(found) = self.spaced_name() {
             return Some(found);
         }

@@ -55,10 +55,11 @@ impl Parser<'_> {
                 return Ok(spaced.into());
             }
         }
-        let type_name = self
-            .types
-            .and_then(|types| types.spaced_at(self.lexer.source, self.token));
-        if let Some((name, end)) = type_name.or_else(|| self.spaced_name()) {
+        let spaced = match self.spaced_type() {
+            Some(found) => Some(found),
+            None => self.spaced_name(),
+        };
+        if let Some((name, end)) = spaced {
             self.continue_at(end)?;
             return Ok(name);
         }

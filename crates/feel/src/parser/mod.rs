@@ -20,8 +20,8 @@ use crate::ast::{Arena, Node, NodeId, Program};
 use crate::boxed::Boxed;
 use crate::error::{ParseError, ParseErrorCause};
 use crate::lexer::{Lexer, Token, TokenKind, invalid, position};
-use crate::limits::{EXPRESSION_DEPTH_MAX, NODES_MAX, SOURCE_BYTES_MAX};
-use names::SpacedName;
+use crate::limits::{EXPRESSION_DEPTH_MAX, NAMES_TRIED_MAX, NODES_MAX, SOURCE_BYTES_MAX};
+use names::SpacedNames;
 use scopes::Frame;
 pub use types::Types;
 
@@ -35,7 +35,9 @@ pub(crate) struct Parser<'s> {
     globals: Vec<Box<str>>,
     global_slots: BTreeMap<Box<str>, u16>,
     /// Names that are more than one word.
-    spaced: Vec<SpacedName>,
+    spaced: SpacedNames,
+    /// How often a text was compared with such a name.
+    names_tried: usize,
     nesting: usize,
     /// How many loops and filters are open.
     repeating: u32,
@@ -112,7 +114,8 @@ impl<'s> Parser<'s> {
             frames: vec![Frame::default()],
             globals: Vec::new(),
             global_slots: BTreeMap::new(),
-            spaced: Vec::new(),
+            spaced: SpacedNames::new(),
+            names_tried: 0,
             nesting: 0,
             repeating: 0,
             repeated: Vec::new(),
@@ -134,12 +137,18 @@ impl<'s> Parser<'s> {
             globals: self.globals.into_boxed_slice(),
             repeated: self.repeated.into_boxed_slice(),
             variables,
+            names_tried: self.names_tried,
         }
     }
 
     fn add(&mut self, node: Node) -> Parsed<NodeId> {
         if self.arena.nodes.len() >= NODES_MAX {
             return Err(self.invalid_at(self.token.start, "the expression has too many parts"));
+        }
+        if self.names_tried > NAMES_TRIED_MAX {
+            return Err(
+                self.invalid_at(self.token.start, "too many names begin with the same words")
+            );
         }
         Ok(self.arena.add(node)?)
     }

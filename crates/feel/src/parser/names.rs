@@ -1,5 +1,6 @@
 //! Names that are more than one word: known variables, keys, parameters.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Parsed, Parser};
@@ -7,13 +8,13 @@ use crate::lexer::{Token, TokenKind, is_name_part, is_name_start, is_space};
 
 /// A known name with spaces or operators, cut into words and single characters; spaces between them don't matter.
 #[derive(Clone, Debug)]
-pub(super) struct SpacedName {
-    pub(super) name: Arc<str>,
+struct SpacedName {
+    name: Arc<str>,
     parts: Vec<Box<str>>,
 }
 
 impl SpacedName {
-    pub(super) fn new(name: &str) -> SpacedName {
+    fn new(name: &str) -> SpacedName {
         let mut parts: Vec<Box<str>> = Vec::new();
         let mut rest = name.trim_matches(is_space);
         while let Some(first) = rest.chars().next() {
@@ -49,40 +50,80 @@ impl SpacedName {
 }
 
 /// Whether a name is a single word that the lexer reads as one token.
-pub(super) fn is_plain(name: &str) -> bool {
+fn is_plain(name: &str) -> bool {
     name.starts_with(is_name_start) && name.chars().all(is_name_part) || name == "?"
 }
 
-/// The longest of some names at a token, and where it ends.
-pub(super) fn longest_at(
-    names: &[SpacedName],
-    source: &str,
-    token: Token,
-) -> Option<(Arc<str>, usize)> {
-    let matches = names.iter().filter_map(|spaced| {
-        let end = spaced.match_at(source, token.start)?;
-        Some((spaced.name.clone(), end))
-    });
-    matches
-        .filter(|(_, end)| *end > token.end)
-        .max_by_key(|(_, end)| *end)
+/// Names of several words, by their first word.
+#[derive(Clone, Default, Debug)]
+pub(super) struct SpacedNames {
+    by_first_word: BTreeMap<Box<str>, Vec<SpacedName>>,
+    count: usize,
+}
+
+impl SpacedNames {
+    pub(super) const fn new() -> SpacedNames {
+        SpacedNames {
+            by_first_word: BTreeMap::new(),
+            count: 0,
+        }
+    }
+
+    /// Adds a name, unless it is here or is a single word; gives the number of names it was compared with.
+    pub(super) fn add(&mut self, name: &str) -> usize {
+        let spaced = SpacedName::new(name);
+        let Some(first) = spaced.parts.first().filter(|_| !is_plain(name)) else {
+            return 0;
+        };
+        let names = self.by_first_word.entry(first.clone()).or_default();
+        if !names.iter().any(|other| other.name == spaced.name) {
+            names.push(spaced);
+            self.count += 1;
+        }
+        names.len()
+    }
+
+    /// The longest of the names that stands at a token, and where it ends; and how many were tried.
+    pub(super) fn longest_at(
+        &self,
+        source: &str,
+        token: Token,
+    ) -> (Option<(Arc<str>, usize)>, usize) {
+        let Some(names) = self.by_first_word.get(&source[token.start..token.end]) else {
+            return (None, 0);
+        };
+        let matches = names.iter().filter_map(|spaced| {
+            let end = spaced.match_at(source, token.start)?;
+            Some((spaced.name.clone(), end))
+        });
+        let longest = matches
+            .filter(|(_, end)| *end > token.end)
+            .max_by_key(|(_, end)| *end);
+        (longest, names.len())
+    }
 }
 
 impl Parser<'_> {
     /// Remembers a name, so that it is recognised from here on.
     pub(super) fn know(&mut self, name: &str) {
-        let known = is_plain(name)
-            || name.trim_matches(is_space).is_empty()
-            || self.spaced.iter().any(|spaced| *spaced.name == *name);
-        // The bound keeps recognising names linear; what is beyond it can still be written in backticks.
-        if !known && self.spaced.len() < SPACED_NAMES_MAX {
-            self.spaced.push(SpacedName::new(name));
+        // What is beyond the bound can still be written in backticks.
+        if self.spaced.count < SPACED_NAMES_MAX {
+            self.names_tried += self.spaced.add(name);
         }
     }
 
     /// The longest known name of several words at the current token, and where it ends.
-    pub(super) fn spaced_name(&self) -> Option<(Arc<str>, usize)> {
-        longest_at(&self.spaced, self.lexer.source, self.token)
+    pub(super) fn spaced_name(&mut self) -> Option<(Arc<str>, usize)> {
+        let (found, tried) = self.spaced.longest_at(self.lexer.source, self.token);
+        self.names_tried += tried;
+        found
+    }
+
+    /// The longest name of a type at the current token, and where it ends.
+    pub(super) fn spaced_type(&mut self) -> Option<(Arc<str>, usize)> {
+        let (found, tried) = self.types?.spaced_at(self.lexer.source, self.token);
+        self.names_tried += tried;
+        found
     }
 
     /// A name that is being introduced: everything up to one of the given symbols, or the word `in`.

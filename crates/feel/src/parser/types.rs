@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::names::{SpacedName, is_plain, longest_at};
+use super::names::SpacedNames;
 use crate::ast::Kind;
 use crate::lexer::Token;
 
@@ -11,7 +11,7 @@ use crate::lexer::Token;
 #[derive(Clone, Default, Debug)]
 pub struct Types {
     kinds: BTreeMap<Arc<str>, Kind>,
-    spaced: Vec<SpacedName>,
+    spaced: SpacedNames,
 }
 
 impl Types {
@@ -19,7 +19,7 @@ impl Types {
     pub const fn new() -> Types {
         Types {
             kinds: BTreeMap::new(),
-            spaced: Vec::new(),
+            spaced: SpacedNames::new(),
         }
     }
 
@@ -28,9 +28,7 @@ impl Types {
         if self.kinds.contains_key(name) {
             return;
         }
-        if !is_plain(name) {
-            self.spaced.push(SpacedName::new(name));
-        }
+        self.spaced.add(name);
         self.kinds.insert(name.into(), kind);
     }
 
@@ -39,8 +37,12 @@ impl Types {
         self.kinds.get(name)
     }
 
-    /// The longest name of several words at a token, and where it ends.
-    pub(super) fn spaced_at(&self, source: &str, token: Token) -> Option<(Arc<str>, usize)> {
-        longest_at(&self.spaced, source, token)
+    /// The longest name of several words at a token, and where it ends; and how many were tried.
+    pub(super) fn spaced_at(
+        &self,
+        source: &str,
+        token: Token,
+    ) -> (Option<(Arc<str>, usize)>, usize) {
+        self.spaced.longest_at(source, token)
     }
 }
