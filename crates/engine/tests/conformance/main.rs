@@ -21,6 +21,7 @@ mod incidents;
 mod inclusive_joins;
 mod jobs;
 mod links;
+mod messages;
 mod multi_instance;
 mod names;
 mod random;

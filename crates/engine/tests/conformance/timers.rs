@@ -1,8 +1,8 @@
-//! Timers and messages that an instance waits for.
+//! Timers and messages that an instance waits for (20.1, 20.2, 20.4, 20.5, 20.8).
 
 use skep_bpmn::builder::ProcessBuilder;
 use skep_protocol::values::{self, IncidentErrorType};
-use skep_protocol::{Command, Key, MessageIntent, TimerIntent};
+use skep_protocol::{Command, Key, MessageIntent, Position, TimerIntent};
 
 use crate::harness::{Harness, START};
 
@@ -167,5 +167,110 @@ fn subscriptions_and_timers_go_with_a_cancelled_instance() {
     let mut harness = Harness::with(&xml);
     let instance = harness.create("p", r#"{"key":"k"}"#);
     harness.cancel(instance).unwrap();
+    harness.assert_clean();
+}
+
+#[test]
+fn a_date_is_waited_for_and_one_that_is_past_comes_at_once() {
+    // Ten seconds after the harness begins, and one second before.
+    for (date, wait) in [
+        ("2023-11-14T22:13:30Z", 10_000),
+        ("2023-11-15T00:13:30+02:00", 10_000),
+        ("2023-11-14T22:13:19Z", 0),
+        ("=date and time(\"2023-11-14T22:13:30Z\")", 10_000),
+        ("=\"2023-11-14T22:13:30Z\"", 10_000),
+    ] {
+        let xml = ProcessBuilder::new("p")
+            .start()
+            .date_catch("wait", date)
+            .end()
+            .xml();
+        let mut harness = Harness::with(&xml);
+        harness.create("p", "{}");
+        assert_eq!(harness.happened("p COMPLETED"), wait == 0, "{date}");
+        harness.advance(wait - 1);
+        assert_eq!(harness.happened("p COMPLETED"), wait == 0, "{date}");
+        harness.advance(1);
+        assert!(harness.happened("p COMPLETED"), "{date}");
+        harness.assert_clean();
+    }
+}
+
+#[test]
+fn a_date_that_is_none_is_an_incident() {
+    for variables in ["{}", r#"{"d":5}"#, r#"{"d":"soon"}"#] {
+        let xml = ProcessBuilder::new("p")
+            .start()
+            .date_catch("wait", "=d")
+            .end()
+            .xml();
+        let mut harness = Harness::with(&xml);
+        harness.create("p", variables);
+        let (_, value) = harness.incidents()[0].clone();
+        assert_eq!(
+            value.error_type(),
+            IncidentErrorType::ExtractValueError,
+            "{variables}"
+        );
+    }
+}
+
+#[test]
+fn a_cycle_that_is_none_is_an_incident() {
+    for variables in ["{}", r#"{"c":5}"#, r#"{"c":"often"}"#] {
+        let xml = ProcessBuilder::new("p")
+            .start()
+            .service_task("task", "work")
+            .end()
+            .timer_boundary("event", "task", "timeCycle", "=c")
+            .non_interrupting()
+            .end()
+            .xml();
+        let mut harness = Harness::with(&xml);
+        harness.create("p", variables);
+        let (_, value) = harness.incidents()[0].clone();
+        assert_eq!(
+            value.error_type(),
+            IncidentErrorType::ExtractValueError,
+            "{variables}"
+        );
+        assert_eq!(value.element_id, "task");
+    }
+}
+
+#[test]
+fn nothing_that_was_written_down_has_caused_a_trigger() {
+    let mut harness = Harness::with(&waiting("PT1S"));
+    harness.create("p", "{}");
+    harness.advance(1_000);
+    let trigger = harness
+        .records
+        .iter()
+        .find(|record| record.intent == TimerIntent::Trigger.into());
+    assert_eq!(trigger.unwrap().source_position, Position::NONE);
+}
+
+#[test]
+fn a_timer_of_an_element_that_was_left_is_refused() {
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .service_task("task", "work")
+        .end()
+        .timer_boundary("event", "task", "timeDuration", "PT1S")
+        .end()
+        .xml();
+    let mut harness = Harness::with(&xml);
+    harness.create("p", "{}");
+    let job = harness.job("work");
+    harness.time += 1_000;
+    let command = harness.due().commands[0].clone();
+    let value = values::Job::default();
+    harness.process(skep_engine::Input::Client {
+        command: Command::new(job, skep_protocol::JobIntent::Complete, value),
+        request: None,
+    });
+    let outcome = harness.process(skep_engine::Input::Internal(command));
+    assert!(outcome.records[1].rejection.is_some());
+    assert!(!harness.happened("event ACTIVATING"));
     harness.assert_clean();
 }
