@@ -332,6 +332,24 @@ impl ProcessBuilder {
         self.attribute("cancelActivity", "false")
     }
 
+    /// Lets a task undo an activity of the scope that is open: adds the boundary event, the task and what associates them, and stands
+    /// on the task.
+    #[must_use]
+    pub fn compensated_by(mut self, activity: &str, handler: &str, job_type: &str) -> Self {
+        let event = format!("undo-{activity}");
+        self = self.boundary(&event, activity, "<bpmn:compensateEventDefinition/>");
+        let scope = *self.scopes.last().expect("the process stays open");
+        let (source, target) = (escape(&event), escape(handler));
+        let _ = write!(
+            self.elements[scope].content,
+            "<bpmn:association id=\"{source}_{target}\" associationDirection=\"One\" \
+             sourceRef=\"{source}\" targetRef=\"{target}\"/>"
+        );
+        self.without_source()
+            .service_task(handler, job_type)
+            .attribute("isForCompensation", "true")
+    }
+
     /// Enters a sub-process; [`ProcessBuilder::leave`] ends it.
     #[must_use]
     pub fn sub_process(mut self, id: &str) -> Self {

@@ -22,6 +22,8 @@ pub(crate) struct Definition {
     pub key: Key,
     /// Version of its process id.
     pub version: i32,
+    /// Whether anything in it can be compensated.
+    pub has_compensation: bool,
     process: model::Process,
 }
 
@@ -144,6 +146,7 @@ fn compile(state: &dyn Read, stored: &values::Process) -> Result<(Definition, us
         Definition {
             key,
             version: stored.version,
+            has_compensation: has_compensation(&process),
             process,
         },
         resource.len(),
@@ -185,4 +188,9 @@ fn refused(place: String, reason: String) -> StateError {
             "Run the version that accepted this deployment, or restore the partition from a backup"
                 .to_owned(),
     }
+}
+
+fn has_compensation(process: &model::Process) -> bool {
+    let mut elements = process.elements.iter();
+    elements.any(|element| matches!(element.trigger(), Some(model::Trigger::Compensation(_))))
 }

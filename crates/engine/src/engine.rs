@@ -382,6 +382,7 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
         | RecordValue::Variable(_)
         | RecordValue::Escalation(_)
         | RecordValue::SignalSubscription(_)
+        | RecordValue::CompensationSubscription(_)
         | RecordValue::Error(_)
         | RecordValue::ProcessInstanceResult(_)
         | RecordValue::Process(_)

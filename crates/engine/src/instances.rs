@@ -64,6 +64,8 @@ pub(crate) struct ElementInstance {
     pub repetition: Repetition,
     /// Execution listeners that have done their part of the step at hand.
     pub listeners_done: u32,
+    /// Of a compensation handler: the subscription of what it undoes.
+    pub compensation_key: Key,
 }
 
 impl ElementInstance {
@@ -116,6 +118,7 @@ impl ElementInstance {
             finishes_early: false,
             repetition: Repetition::default(),
             listeners_done: 0,
+            compensation_key: Key::NONE,
         }
     }
 
@@ -263,6 +266,7 @@ impl ElementInstance {
             finishes_early: stored.finishes_early,
             repetition: stored.repetition.unwrap_or_default(),
             listeners_done: stored.listeners_done,
+            compensation_key: key_or_none(stored.compensation_key),
         })
     }
 
@@ -298,6 +302,7 @@ impl ElementInstance {
             called_process_instance_key: self.called_process_instance_key.0.max(0),
             call_depth: self.call_depth,
             finishes_early: self.finishes_early,
+            compensation_key: self.compensation_key.0.max(0),
             repetition: (self.repetition != Repetition::default()).then_some(self.repetition),
             listeners_done: self.listeners_done,
         }

@@ -13,8 +13,8 @@ use skep_protocol::{Command, Key, ProcessInstanceIntent};
 
 use crate::behaviours::incidents::Step;
 use crate::behaviours::{
-    calls, event_sub_processes, events, incidents, jobs, joins, message_starts, repetitions,
-    subscriptions,
+    calls, compensation, event_sub_processes, events, incidents, jobs, joins, message_starts,
+    repetitions, subscriptions,
 };
 use crate::instances::ElementInstance;
 use crate::limits;
@@ -167,6 +167,7 @@ pub(crate) fn completed_along(
     flows: &[FlowIndex],
 ) -> Result<()> {
     end(p, instance, ProcessInstanceIntent::ElementCompleted)?;
+    compensation::handler_ended(p, instance)?;
     for &flow in flows {
         take_flow(p, instance, flow)?;
     }
@@ -230,6 +231,10 @@ pub(crate) fn end(
         "element instance {} ends with children",
         now.key
     );
+    match intent {
+        ProcessInstanceIntent::ElementCompleted => compensation::completed(p, &now)?,
+        _ => compensation::forget(p, &now)?,
+    }
     if now.has_variables {
         variables::delete_scope(p.txn, now.key)?;
     }
@@ -333,6 +338,9 @@ fn terminated_in_living_scope(
         variables = events::take(p, instance, event)?;
     }
     end(p, instance, ProcessInstanceIntent::ElementTerminated)?;
+    if scope.admits(instance.element) {
+        compensation::handler_ended(p, instance)?;
+    }
     match (interrupted_by, variables) {
         (Some(event), Some(variables)) => {
             events::activate_boundary_event(p, scope.key, event, variables)

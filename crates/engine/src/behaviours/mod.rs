@@ -2,6 +2,7 @@
 
 pub(crate) mod calls;
 pub(crate) mod channel;
+pub(crate) mod compensation;
 pub(crate) mod decisions;
 pub(crate) mod deployments;
 pub(crate) mod errors;

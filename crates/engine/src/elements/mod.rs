@@ -10,6 +10,7 @@
 mod boundary_event;
 mod business_rule_task;
 mod call_activity;
+mod compensation_event;
 mod error_end_event;
 mod escalation_event;
 mod event_based_gateway;
@@ -97,9 +98,9 @@ fn activate_throw_event(
     match throw {
         ThrowEvent::None | ThrowEvent::Link(_) => pass_through::activate(p, instance),
         ThrowEvent::Message(job) => service_task::activate(p, instance, job),
+        ThrowEvent::Compensation(_) => compensation_event::activate(p, instance),
         ThrowEvent::Signal(signal) => signal_event::activate(p, instance, signal),
         ThrowEvent::Escalation(throw) => escalation_event::activate(p, instance, throw),
-        _ => Err(unsupported(instance)),
     }
 }
 
@@ -108,9 +109,9 @@ fn activate_end_event(p: &mut Processing, instance: &ElementInstance, end: &EndE
         EndEvent::None | EndEvent::Terminate => pass_through::activate(p, instance),
         EndEvent::Message(job) => service_task::activate(p, instance, job),
         EndEvent::Error(throw) => error_end_event::activate(p, instance, throw),
+        EndEvent::Compensation(_) => compensation_event::activate(p, instance),
         EndEvent::Signal(signal) => signal_event::activate(p, instance, signal),
         EndEvent::Escalation(throw) => escalation_event::activate(p, instance, throw),
-        _ => Err(unsupported(instance)),
     }
 }
 

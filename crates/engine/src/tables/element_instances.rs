@@ -4,7 +4,7 @@
 //! - An element instance other than a process instance is a child of its flow scope, in both tables or in neither.
 //! - `children` is the number of its entries in the table of children.
 //! - `tokens` counts what is on its way inside it and has no element instance yet: activations that are scheduled, and tokens
-//!   that wait at a join. A scope without children and without tokens has nothing left to do.
+//!   that wait at a join; of a compensation throw event, the handlers that it waits for. A scope without children and without tokens has nothing left to do.
 //!
 //! The element is kept by its id, since indexes are the compiler's affair.
 
@@ -110,6 +110,9 @@ pub struct StoredElementInstance {
     /// Execution listeners that have done their part of the step at hand.
     #[prost(uint32, tag = "21")]
     pub listeners_done: u32,
+    /// Of a compensation handler: the subscription of what it undoes; 0 when it is none.
+    #[prost(int64, tag = "22")]
+    pub compensation_key: i64,
 }
 
 /// How far a multi-instance body has come, or which of its repetitions an element instance is.

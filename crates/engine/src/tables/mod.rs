@@ -8,6 +8,7 @@ pub mod backups;
 pub mod banned;
 pub(crate) mod channels;
 pub mod checkpoint;
+pub(crate) mod compensation_subscriptions;
 pub mod continuations;
 pub(crate) mod decisions;
 pub(crate) mod deployments;
@@ -69,6 +70,11 @@ pub mod prefix {
     pub const AWAITED_RESULTS: u8 = 25;
     /// Follow-up commands that found no room in their evaluation: (number).
     pub const CONTINUATIONS: u8 = 26;
+
+    /// Completed activities that can be compensated.
+    pub const COMPENSATION_SUBSCRIPTIONS: u8 = 27;
+    /// Completed activities that can be compensated: (scope, key).
+    pub const COMPENSATION_SUBSCRIPTIONS_BY_SCOPE: u8 = 28;
 
     /// Process definitions by key.
     pub const PROCESSES: u8 = 40;

@@ -6,6 +6,7 @@ mod banned;
 mod boundary_events;
 mod call_activity;
 mod cancel;
+mod compensation;
 mod create;
 mod decisions;
 mod errors;

@@ -56,3 +56,38 @@ pub struct SignalSubscription {
     #[prost(sint64, tag = "5")]
     pub catch_event_instance_key: i64,
 }
+
+/// An activity that has completed and can be compensated.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct CompensationSubscription {
+    /// Process instance.
+    #[prost(int64, tag = "1")]
+    pub process_instance_key: i64,
+    /// Process definition.
+    #[prost(int64, tag = "2")]
+    pub process_definition_key: i64,
+    /// The activity.
+    #[prost(string, tag = "3")]
+    pub compensable_activity_id: String,
+    /// The element instance that has completed.
+    #[prost(int64, tag = "4")]
+    pub compensable_activity_instance_key: i64,
+    /// Its flow scope.
+    #[prost(int64, tag = "5")]
+    pub compensable_activity_scope_key: i64,
+    /// Event that compensates it; empty while none does.
+    #[prost(string, tag = "6")]
+    pub throw_event_id: String,
+    /// Element instance that compensates it; -1 while none does.
+    #[prost(sint64, tag = "7")]
+    pub throw_event_instance_key: i64,
+    /// Activity that undoes it; empty for a scope that only holds what can be undone.
+    #[prost(string, tag = "8")]
+    pub compensation_handler_id: String,
+    /// Element instance that undoes it; -1 while none does.
+    #[prost(sint64, tag = "9")]
+    pub compensation_handler_instance_key: i64,
+    /// JSON object of the variables that were local to a scope.
+    #[prost(string, tag = "10")]
+    pub variables: String,
+}

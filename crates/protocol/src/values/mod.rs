@@ -70,7 +70,7 @@ record_values! {
     Variable(Variable), VariableDocument(VariableDocument), ProcessInstanceCreation(ProcessInstanceCreation),
     Error(Error), ProcessInstanceResult(ProcessInstanceResult), Process(Process),
     DeploymentDistribution(DeploymentDistribution), ProcessEvent(ProcessEvent), MessageBatch(MessageBatch),
-    Escalation(Escalation), Signal(Signal), SignalSubscription(SignalSubscription),
+    Escalation(Escalation), Signal(Signal), CompensationSubscription(CompensationSubscription), SignalSubscription(SignalSubscription),
     ProcessInstanceBatch(ProcessInstanceBatch), Checkpoint(Checkpoint),
     Decision(Decision), DecisionRequirements(DecisionRequirements), DecisionEvaluation(DecisionEvaluation),
 }
