@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use skep_bpmn::builder::ProcessBuilder;
-use skep_protocol::{JobIntent, values};
+use skep_protocol::{JobIntent, RejectionType, values};
 
 use crate::harness::Harness;
 
@@ -10,10 +10,24 @@ use crate::harness::Harness;
 #[derive(Debug, Clone)]
 enum Block {
     Task,
+    /// A task with listeners before and after its work.
+    Listened,
     Wait,
+    Receive,
+    /// The first of a time and a message.
+    Race,
     Sequence(Vec<Block>),
     Choice(Box<Block>, Box<Block>),
     Parallel(Box<Block>, Box<Block>),
+    /// Both, one or none.
+    Inclusive(Box<Block>, Box<Block>),
+    /// Ended when a task beside it is done.
+    Terminated(Box<Block>),
+    /// A scope with a timer on its border.
+    Timed {
+        interrupting: bool,
+        inner: Box<Block>,
+    },
     Scope(Box<Block>),
     /// An error of its work is caught outside of it.
     Caught(Box<Block>),
@@ -40,7 +54,10 @@ enum Watch {
 fn block() -> impl Strategy<Value = Block> {
     let leaf = prop_oneof![
         4 => Just(Block::Task),
+        1 => Just(Block::Listened),
         1 => Just(Block::Wait),
+        1 => Just(Block::Receive),
+        1 => Just(Block::Race),
         1 => Just(Block::Call),
     ];
     let watch = prop_oneof![Just(Watch::Timer), Just(Watch::Error)];
@@ -50,6 +67,12 @@ fn block() -> impl Strategy<Value = Block> {
             prop::collection::vec(inner, 1..3).prop_map(Block::Sequence),
             (boxed.clone(), boxed.clone()).prop_map(|(a, b)| Block::Choice(a, b)),
             (boxed.clone(), boxed.clone()).prop_map(|(a, b)| Block::Parallel(a, b)),
+            (boxed.clone(), boxed.clone()).prop_map(|(a, b)| Block::Inclusive(a, b)),
+            boxed.clone().prop_map(Block::Terminated),
+            (any::<bool>(), boxed.clone()).prop_map(|(interrupting, inner)| Block::Timed {
+                interrupting,
+                inner,
+            }),
             boxed.clone().prop_map(Block::Scope),
             boxed.clone().prop_map(Block::Caught),
             (any::<bool>(), boxed.clone())
@@ -71,7 +94,12 @@ fn append(builder: ProcessBuilder, block: &Block, number: &mut u32) -> ProcessBu
     let id = *number;
     match block {
         Block::Task => builder.service_task(&format!("task-{id}"), "work"),
+        Block::Listened => builder
+            .service_task(&format!("task-{id}"), "work")
+            .extension(LISTENERS),
         Block::Wait => builder.timer_catch(&format!("wait-{id}"), "PT1S"),
+        Block::Receive => builder.receive_task(&format!("receive-{id}"), "go", "=\"k\""),
+        Block::Race => race(builder, id),
         Block::Sequence(blocks) => blocks
             .iter()
             .fold(builder, |builder, block| append(builder, block, number)),
@@ -95,6 +123,12 @@ fn append(builder: ProcessBuilder, block: &Block, number: &mut u32) -> ProcessBu
                 .connect_to(&join)
                 .move_to(&join)
         }
+        Block::Inclusive(first, second) => inclusive(builder, id, [first, second], number),
+        Block::Terminated(inner) => terminated(builder, id, inner, number),
+        Block::Timed {
+            interrupting,
+            inner,
+        } => timed(builder, id, *interrupting, inner, number),
         Block::Scope(inner) => append(
             builder.sub_process(&format!("sub-{id}")).start(),
             inner,
@@ -135,6 +169,81 @@ fn append(builder: ProcessBuilder, block: &Block, number: &mut u32) -> ProcessBu
     }
 }
 
+fn race(builder: ProcessBuilder, id: u32) -> ProcessBuilder {
+    let (gateway, merge) = (format!("race-{id}"), format!("merge-{id}"));
+    builder
+        .element("eventBasedGateway", &gateway, "")
+        .timer_catch(&format!("late-{id}"), "PT1S")
+        .exclusive_gateway(&merge)
+        .move_to(&gateway)
+        .message_catch(&format!("told-{id}"), "go", "=\"k\"")
+        .connect_to(&merge)
+}
+
+fn inclusive(
+    builder: ProcessBuilder,
+    id: u32,
+    [first, second]: [&Block; 2],
+    number: &mut u32,
+) -> ProcessBuilder {
+    let (fork, join) = (format!("fork-{id}"), format!("join-{id}"));
+    let builder = builder
+        .element("inclusiveGateway", &fork, "")
+        .condition("=n > 0");
+    let builder = append(builder, first, number).element("inclusiveGateway", &join, "");
+    let builder = builder.move_to(&fork).condition("=n < 2 and n != 0");
+    append(builder, second, number)
+        .connect_to(&join)
+        .move_to(&fork)
+        .default_flow()
+        .connect_to(&join)
+}
+
+fn terminated(builder: ProcessBuilder, id: u32, inner: &Block, number: &mut u32) -> ProcessBuilder {
+    let fork = format!("fork-{id}");
+    let builder = builder
+        .sub_process(&format!("sub-{id}"))
+        .start()
+        .parallel_gateway(&fork);
+    append(builder, inner, number)
+        .end()
+        .move_to(&fork)
+        .service_task(&format!("deciding-{id}"), "work")
+        .element(
+            "endEvent",
+            &format!("stop-{id}"),
+            "<bpmn:terminateEventDefinition/>",
+        )
+        .leave()
+}
+
+fn timed(
+    builder: ProcessBuilder,
+    id: u32,
+    interrupting: bool,
+    inner: &Block,
+    number: &mut u32,
+) -> ProcessBuilder {
+    let (sub, merge, event) = (
+        format!("sub-{id}"),
+        format!("merge-{id}"),
+        format!("late-{id}"),
+    );
+    let builder = append(builder.sub_process(&sub).start(), inner, number)
+        .end()
+        .leave()
+        .exclusive_gateway(&merge)
+        .timer_boundary(&event, &sub, "timeDuration", "PT1S");
+    match interrupting {
+        true => builder.connect_to(&merge),
+        false => builder
+            .non_interrupting()
+            .service_task(&format!("react-{id}"), "work")
+            .end()
+            .move_to(&merge),
+    }
+}
+
 fn watched(
     builder: ProcessBuilder,
     id: u32,
@@ -167,6 +276,11 @@ fn watched(
     .leave()
 }
 
+const LISTENERS: &str = r#"<zeebe:executionListeners>
+    <zeebe:executionListener eventType="start" type="work"/>
+    <zeebe:executionListener eventType="end" type="work"/>
+    </zeebe:executionListeners>"#;
+
 const ERROR: &str = r#"<bpmn:error id="error" errorCode="E"/>"#;
 
 fn called() -> String {
@@ -184,6 +298,7 @@ enum Step {
     Throw,
     Resolve,
     Advance,
+    Publish,
     Set,
 }
 
@@ -194,6 +309,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Throw),
         2 => Just(Step::Resolve),
         3 => Just(Step::Advance),
+        2 => Just(Step::Publish),
         1 => Just(Step::Set),
     ]
 }
@@ -225,6 +341,7 @@ fn apply(harness: &mut Harness, step: &Step, n: i64) {
         }
         Step::Resolve => resolve_all(harness),
         Step::Advance => harness.advance(1_000),
+        Step::Publish => harness.publish("go", "k", &format!(r#"{{"n":{n}}}"#)),
         Step::Set => {
             let instance = harness.key_of("p");
             let _ = harness.set_variables(instance, &format!(r#"{{"n":{n}}}"#), false);
@@ -256,10 +373,13 @@ fn run_to_the_end(harness: &mut Harness) {
             return;
         }
         resolve_all(harness);
+        harness.publish("go", "k", "{}");
         harness.advance(1_000);
         for (job, _) in harness.activate("work", 100) {
-            // Work in a scope that another job's completion does not end is still there.
-            harness.complete(job, "{}").unwrap();
+            // It is gone if another one's completion has ended its scope.
+            if let Err(rejection) = harness.complete(job, "{}") {
+                assert_eq!(rejection.rejection_type, RejectionType::NotFound);
+            }
         }
         // Locks of jobs that a step activated and never reported on.
         harness.advance(60_000);
@@ -290,6 +410,8 @@ proptest! {
             harness.cancel(instance).unwrap();
         }
         run_to_the_end(&mut harness);
+        // Messages that nobody waited for.
+        harness.advance(1_001);
         harness.assert_clean();
         let ends = harness.count("p COMPLETED") + harness.count("p TERMINATED");
         prop_assert_eq!(ends, 1);
