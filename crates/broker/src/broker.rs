@@ -81,18 +81,7 @@ impl Broker {
         let metrics = Metrics::new();
         let requests = Arc::new(Requests::new());
         let announcements = LocalBrokers::announcements();
-        let (inboxes, receivers): (Vec<_>, Vec<_>) =
-            (0..config.partitions_count).map(|_| inbox()).unzip();
-        let all = inboxes
-            .into_iter()
-            .zip(1..)
-            .map(|(inbox, number)| Partition::new(PartitionId(number), inbox))
-            .collect();
-        let partitions = Arc::new(Partitions::new(
-            NodeId(config.node_id),
-            config.advertised_host.clone(),
-            all,
-        ));
+        let (partitions, receivers) = make_partitions(&config);
         let backups = blob_store
             .clone()
             .map(|store| backup_settings(&config, store, &metrics));
@@ -193,6 +182,20 @@ impl Broker {
         }
         info!("the broker has stopped");
     }
+}
+
+/// The partitions, each with the receiver of its inbox.
+fn make_partitions(config: &BrokerConfig) -> (Arc<Partitions>, Vec<Receiver>) {
+    let (inboxes, receivers): (Vec<_>, Vec<_>) =
+        (0..config.partitions_count).map(|_| inbox()).unzip();
+    let all = inboxes
+        .into_iter()
+        .zip(1..)
+        .map(|(inbox, number)| Partition::new(PartitionId(number), inbox))
+        .collect();
+    let node = NodeId(config.node_id);
+    let partitions = Partitions::new(node, config.advertised_host.clone(), all);
+    (Arc::new(partitions), receivers)
 }
 
 fn open_log(config: &BrokerConfig, data: &DataDir) -> Result<LogStore, BrokerError> {

@@ -80,14 +80,14 @@ mod tests {
     fn a_table_has_a_row_for_each_figure() {
         let mut report = Report::default();
         report.add("rate", 5123.4, "1/s");
-        report.add("time", 3.14159, "ms");
+        report.add("time", 2.5179, "ms");
         assert_eq!(
             report.table(),
-            "| what | figure |\n|---|---|\n| rate | 5123 1/s |\n| time | 3.14 ms |\n"
+            "| what | figure |\n|---|---|\n| rate | 5123 1/s |\n| time | 2.52 ms |\n"
         );
         assert_eq!(
             report.json(),
-            "{\"rate\":{\"value\":5123.4,\"unit\":\"1/s\"},\"time\":{\"value\":3.14159,\"unit\":\"ms\"}}\n"
+            "{\"rate\":{\"value\":5123.4,\"unit\":\"1/s\"},\"time\":{\"value\":2.5179,\"unit\":\"ms\"}}\n"
         );
     }
 }

@@ -8,7 +8,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -84,6 +84,16 @@ async fn drain(mut client: GatewayClient<Channel>) -> BTreeMap<i64, u32> {
     }
 }
 
+/// Asks for a backup and does not wait for the answer.
+fn take_backup(place: &Place, id: usize) -> Child {
+    let mut command = place.command(SKEP);
+    command
+        .args(["backup", "take", &id.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.spawn().unwrap()
+}
+
 fn kills() -> usize {
     std::env::var("SKEP_CRASH_KILLS").map_or(KILLS, |kills| kills.parse().unwrap())
 }
@@ -114,14 +124,7 @@ fn nothing_acknowledged_is_lost_or_doubled_by_killing_the_broker_under_load() {
         while history.created.load(Ordering::Relaxed) < goal {
             std::thread::yield_now();
         }
-        let taking = (kill % 3 == 0).then(|| {
-            let mut command = place.command(SKEP);
-            command
-                .args(["backup", "take", &kill.to_string()])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            command.spawn().unwrap()
-        });
+        let taking = (kill % 3 == 0).then(|| take_backup(&place, kill));
         broker.kill();
         if let Some(mut taking) = taking {
             // It may or may not have been taken.
