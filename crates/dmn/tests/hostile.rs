@@ -187,7 +187,7 @@ fn broken_documents_never_panic() {
                 continue;
             };
             for decision in model.decisions().take(30) {
-                let scope = |name: &str| (name.len() % 3 > 0).then(|| Value::from(true));
+                let scope = |name: &str| (!name.len().is_multiple_of(3)).then(|| Value::from(true));
                 model.evaluate(decision, &scope, &environment);
                 evaluated += 1;
             }
