@@ -299,6 +299,14 @@ fn dates_and_times() {
         ),
         ("date(\"2024-01-31\") + duration(\"P1M\")", "\"2024-02-29\""),
         ("date(\"2024-03-01\") - date(\"2024-02-28\")", "\"P2D\""),
+        (
+            "date(\"2024-03-01\") - date and time(\"2024-02-28T00:00:00Z\")",
+            "\"P2D\"",
+        ),
+        (
+            "date(\"2024-03-01\") - date and time(\"2024-02-28T00:00:00\")",
+            "null",
+        ),
         ("time(\"23:30:00\") + duration(\"PT1H\")", "\"00:30:00\""),
         ("duration(\"P1D\") * 1.5", "\"P1DT12H\""),
         ("duration(\"P1Y\") / 2", "\"P6M\""),
@@ -333,6 +341,13 @@ fn camundas_functions() {
             ("overlaps([1..3], [2..4])", "true"),
             ("includes([1..9], [2..3])", "true"),
             ("coincides([1..9], [1..9])", "true"),
+            ("overlaps after((1..5], [1..5])", "true"),
+            ("and([true, false])", "false"),
+            ("or(false, true)", "true"),
+            ("abs(number: -1)", "1"),
+            ("3 in range(\"[1..3]\")", "true"),
+            ("range(\"[1..a]\")", "null"),
+            ("upper case([\"a\"])", "\"A\""),
         ],
     );
 }

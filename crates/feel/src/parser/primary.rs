@@ -86,6 +86,13 @@ impl Parser<'_> {
             "for" => return self.iteration(),
             "some" | "every" => return self.quantified(),
             "function" => return self.function(),
+            // Older names of `all` and `any` in Camunda.
+            "and" | "or" if self.peek()?.kind == TokenKind::Symbol("(") => {
+                let name = if word == "and" { "all" } else { "any" };
+                let builtin = builtins::find(name).expect("all and any are built-in functions");
+                self.advance()?;
+                return self.builtin_call(builtin);
+            }
             _ if RESERVED.contains(&word) => return Err(self.unexpected("an expression")),
             _ => return self.name(),
         };
