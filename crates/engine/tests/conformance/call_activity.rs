@@ -223,3 +223,52 @@ fn a_process_that_calls_itself_without_end_stops_with_an_incident() {
     harness.cancel(instance).unwrap();
     harness.assert_clean();
 }
+#[test]
+fn a_boundary_event_ends_the_called_instance_first() {
+    let mut harness = harness(
+        &caller()
+            .end_at("fine")
+            .boundary(
+                "late",
+                "call",
+                "<bpmn:timerEventDefinition><bpmn:timeDuration>PT1S</bpmn:timeDuration></bpmn:timerEventDefinition>",
+            )
+            .end_at("stopped"),
+    );
+    let instance = harness.create("caller", "{}");
+    harness
+        .set_variables(harness.key_of("called"), r#"{"x":1}"#, true)
+        .unwrap();
+    harness.advance(1_000);
+    let trace = harness.trace();
+    let at = |event: &str| trace.iter().position(|traced| traced == event).unwrap();
+    assert!(at("call TERMINATING") < at("called TERMINATING"));
+    assert!(at("task TERMINATED") < at("called TERMINATED"));
+    assert!(at("called TERMINATED") < at("call TERMINATED"));
+    assert!(at("call TERMINATED") < at("late ACTIVATING"));
+    assert!(harness.variables(instance).is_empty(), "nothing comes back");
+    assert!(harness.happened("stopped COMPLETED"));
+    harness.assert_clean();
+}
+
+#[test]
+fn a_boundary_event_comes_even_when_the_called_instance_is_completing() {
+    let called = called().output("=assert(ok, ok = true)", "ok");
+    let mut harness = Harness::with(&called.xml());
+    harness.deploy(
+        &caller()
+            .end()
+            .boundary(
+                "late",
+                "call",
+                "<bpmn:timerEventDefinition><bpmn:timeDuration>PT1S</bpmn:timeDuration></bpmn:timerEventDefinition>",
+            )
+            .end_at("stopped")
+            .xml(),
+    );
+    harness.create("caller", "{}");
+    harness.work("work", "{}");
+    harness.advance(1_000);
+    assert!(harness.happened("call TERMINATED") && harness.happened("stopped COMPLETED"));
+    harness.assert_clean();
+}

@@ -390,3 +390,124 @@ fn thousands_of_items_are_begun_in_evaluations_of_bounded_size() {
     assert_eq!(harness.count("task TERMINATED"), 4_001);
     harness.assert_clean();
 }
+
+const MESSAGE: &str = r#"<bpmn:message id="message" name="go"><bpmn:extensionElements>
+    <zeebe:subscription correlationKey="=key"/></bpmn:extensionElements></bpmn:message>"#;
+
+fn publish(harness: &mut Harness, key: &str) {
+    let message = values::Message {
+        name: "go".to_owned(),
+        correlation_key: key.to_owned(),
+        variables: r#"{"answer":true}"#.to_owned(),
+        ..Default::default()
+    };
+    let publish = Command::new(Key::NONE, skep_protocol::MessageIntent::Publish, message);
+    harness.ask(publish).unwrap();
+}
+
+#[test]
+fn each_repetition_of_a_receive_task_has_a_subscription() {
+    let xml = ProcessBuilder::new("p")
+        .definitions(MESSAGE)
+        .start()
+        .element("receiveTask", "wait", "")
+        .attribute("messageRef", "message")
+        .multi_instance(
+            false,
+            r#"inputCollection="=[&quot;a&quot;,&quot;b&quot;]" inputElement="key""#,
+        )
+        .end()
+        .xml();
+    let mut harness = Harness::with(&xml);
+    harness.create("p", "{}");
+    publish(&mut harness, "b");
+    assert_eq!(harness.count("wait COMPLETED"), 1);
+    publish(&mut harness, "a");
+    assert!(harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}
+
+#[test]
+fn a_boundary_event_by_message_ends_all_repetitions_or_none() {
+    for interrupting in [true, false] {
+        let xml = repeated(false, ITEMS)
+            .definitions(MESSAGE)
+            .end()
+            .boundary(
+                "stop",
+                "task",
+                r#"<bpmn:messageEventDefinition messageRef="message"/>"#,
+            )
+            .attribute("cancelActivity", &interrupting.to_string())
+            .end_at("stopped")
+            .xml();
+        let mut harness = Harness::with(&xml);
+        harness.create("p", r#"{"items":[1,2],"key":"k"}"#);
+        publish(&mut harness, "k");
+        assert_eq!(harness.count("stopped COMPLETED"), 1);
+        let terminated = harness.count("task TERMINATED");
+        assert_eq!(terminated, if interrupting { 3 } else { 0 });
+        for (job, _) in harness.activate("work", 10) {
+            harness.complete(job, "{}").unwrap();
+        }
+        assert!(harness.happened("p COMPLETED"));
+        harness.assert_clean();
+    }
+}
+
+#[test]
+fn each_repetition_of_a_sub_process_may_be_ended_by_itself() {
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .sub_process("sub")
+        .start()
+        .parallel_gateway("fork")
+        .service_task("task", "work")
+        .end()
+        .move_to("fork")
+        .timer_catch("late", "=if loopCounter = 1 then \"PT1S\" else \"PT1H\"")
+        .element("endEvent", "cut", "<bpmn:terminateEventDefinition/>")
+        .leave()
+        .multi_instance(false, ITEMS)
+        .end()
+        .xml();
+    let mut harness = Harness::with(&xml);
+    harness.create("p", r#"{"items":[1,2]}"#);
+    harness.advance(1_000);
+    assert_eq!(harness.count("task TERMINATED"), 1);
+    assert_eq!(harness.count("sub COMPLETED"), 1);
+    harness.advance(3_600_000);
+    assert!(harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}
+
+#[test]
+fn errors_inside_and_outside_of_repetitions_are_caught_where_they_should() {
+    let caught_inside = ProcessBuilder::new("p")
+        .start()
+        .sub_process("sub")
+        .start()
+        .service_task("task", "work")
+        .end()
+        .error_boundary("inside", "task", "E")
+        .end()
+        .leave()
+        .multi_instance(false, ITEMS)
+        .end()
+        .error_boundary("outside", "sub", "E")
+        .end();
+    let mut harness = Harness::with(&caught_inside.xml());
+    harness.create("p", r#"{"items":[1,2]}"#);
+    let jobs = harness.activate("work", 10);
+    let error = values::Job {
+        error_code: "E".to_owned(),
+        ..Default::default()
+    };
+    harness
+        .report(jobs[0].0, JobIntent::ThrowError, error)
+        .unwrap();
+    assert!(harness.happened("inside COMPLETED") && !harness.happened("outside ACTIVATING"));
+    harness.complete(jobs[1].0, "{}").unwrap();
+    assert!(harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}

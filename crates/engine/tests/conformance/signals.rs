@@ -249,3 +249,25 @@ fn hundreds_of_instances_are_reached_some_at_a_time() {
     assert_eq!(harness.count("p COMPLETED"), 200);
     harness.assert_clean();
 }
+
+#[test]
+fn an_event_based_gateway_waits_for_it() {
+    let xml = process("p")
+        .start()
+        .element("eventBasedGateway", "wait", "")
+        .element("intermediateCatchEvent", "catch", SIGNAL)
+        .end_at("alarmed")
+        .move_to("wait")
+        .timer_catch("late", "PT1H")
+        .end()
+        .xml();
+    let mut harness = Harness::with(&xml);
+    harness.create("p", "{}");
+    alarm(&mut harness, "{}");
+    assert_eq!(harness.count("alarmed COMPLETED"), 1);
+    harness.assert_clean();
+    harness.create("p", "{}");
+    harness.advance(3_600_000);
+    assert_eq!(harness.count("p COMPLETED"), 2);
+    harness.assert_clean();
+}
