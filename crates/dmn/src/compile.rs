@@ -12,7 +12,7 @@ use skep_xml::{Problems, quote};
 use crate::limits::{IMPORTS_MAX, MEMBER_NAMES_MAX, NAMES_TRIED_MAX, SERVICES_MAX};
 use crate::model::{DecisionLogic, Logic, Model, Need, Node};
 use crate::read::boxes::Reader;
-use crate::read::types::TypeTable;
+use crate::read::types::{self, TypeTable};
 use crate::read::{self, Draft, GraphNode, NodeKind, child};
 use crate::{Dialect, Rejection};
 
@@ -230,7 +230,19 @@ impl<'a> Compiler<'_, 'a> {
     fn decision(&self, node: &GraphNode<'a>, problems: &mut Problems) -> Boxed<'a> {
         let reader = self.reader();
         let boxed = reader.inside(node.xml, problems);
-        boxed.typed(reader.declared(node.type_ref))
+        if self.dialect == Dialect::Standard {
+            return boxed.typed(reader.declared(node.type_ref));
+        }
+        if matches!(boxed, Boxed::Nothing) && child(node.xml, "literalExpression").is_none() {
+            problems.add(
+                node.xml,
+                "Must contain a decision table or another expression",
+            );
+        }
+        match node.type_ref.and_then(types::built_in_of_zeebe) {
+            Some(kind) => Boxed::Checked(Box::new(boxed), kind),
+            None => boxed,
+        }
     }
 
     fn knowledge(&self, node: &GraphNode<'a>, problems: &mut Problems) -> Boxed<'a> {

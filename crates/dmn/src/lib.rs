@@ -27,7 +27,7 @@ pub use skep_xml::{Problem, Reason, Rejection};
 pub enum Dialect {
     /// OMG's: values are converted to the types that are declared or else null, and a violated hit policy is null.
     Standard,
-    /// Zeebe's: declared types of decisions and outputs are documentation, a violated hit policy fails the evaluation, and what can't
-    /// be parsed refuses the resource.
+    /// Zeebe's: a decision that is not of its declared type and a violated hit policy fail the evaluation, types declared elsewhere are
+    /// documentation, and what can't be parsed refuses the resource.
     Zeebe,
 }

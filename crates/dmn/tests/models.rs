@@ -84,9 +84,34 @@ fn a_default_output_stands_for_rules_that_do_not_match() {
 }
 
 #[test]
-fn declared_types_change_nothing() {
-    let logic = format!(r#"<variable name="a" typeRef="boolean"/>{}"#, text("n + 1"));
-    assert_eq!(run(&decision("a", &[], &logic), "a", 1).as_deref(), Ok("2"));
+fn a_decision_that_is_not_of_its_declared_type_fails() {
+    let of_type = |kind: &str, source: &str| {
+        let logic = format!(r#"<variable name="a" typeRef="{kind}"/>{}"#, text(source));
+        run(&decision("a", &[], &logic), "a", 1)
+    };
+    let error = of_type("boolean", "n + 1").unwrap_err();
+    assert!(
+        error.ends_with("expected a value of type 'boolean', but found a NUMBER"),
+        "{error}"
+    );
+    // Null is of every type, and only built-in types are looked at.
+    assert_eq!(of_type("boolean", "null").as_deref(), Ok("null"));
+    assert_eq!(of_type("feel:number", "n").as_deref(), Ok("1"));
+    assert_eq!(of_type("Any", "n").as_deref(), Ok("1"));
+    assert_eq!(of_type("tUnknown", "n").as_deref(), Ok("1"));
+}
+
+#[test]
+fn types_of_outputs_and_expressions_change_nothing() {
+    let table = table("", &[("> 5", "1")]).replace(r#"name="o""#, r#"name="o" typeRef="string""#);
+    assert_eq!(run(&decision("a", &[], &table), "a", 6).as_deref(), Ok("1"));
+}
+
+#[test]
+fn of_a_first_hit_nothing_further_is_evaluated() {
+    let rules = [("> 5", "5"), ("> 6", "assert(n, false)")];
+    let model = decision("a", &[], &table(r#"hitPolicy="FIRST""#, &rules));
+    assert_eq!(run(&model, "a", 7).as_deref(), Ok("5"));
 }
 
 #[test]
@@ -321,6 +346,19 @@ fn what_breaks_a_rule_is_refused_with_its_place() {
         (
             decision("a", &[], &juel),
             "Expression language 'juel' is not supported",
+        ),
+        (
+            decision("a", &[], ""),
+            "Must contain a decision table or another expression",
+        ),
+        (
+            decision(
+                "a",
+                &[],
+                &table(r#"hitPolicy="COLLECT" aggregation="SUM""#, &[])
+                    .replace("<output", r#"<output name="p"/><output"#),
+            ),
+            "COLLECT with an aggregation must have a single output",
         ),
         (
             r#"<decision id="a"/>"#.to_owned(),

@@ -209,6 +209,11 @@ pub(crate) enum Node {
         value: NodeId,
         kind: Box<Kind>,
     },
+    /// A value that is of a type or null, or else there is none.
+    Checked {
+        value: NodeId,
+        kind: Box<Kind>,
+    },
     /// Each entry's value gets the next free slot, which later entries and the result see.
     With {
         entries: Box<[NodeId]>,
@@ -366,7 +371,7 @@ impl Node {
                 definition.captures.iter().copied().for_each(&mut *visit);
                 visit(definition.body);
             }
-            Node::Typed { value, .. } => visit(*value),
+            Node::Typed { value, .. } | Node::Checked { value, .. } => visit(*value),
             Node::With { entries, result } => {
                 entries.iter().chain([result]).copied().for_each(visit);
             }

@@ -59,6 +59,8 @@ pub enum Boxed<'s> {
     Table(Box<Table<'s>>),
     /// A value that is converted to a type, or null if it does not conform to it.
     Typed(Box<Boxed<'s>>, Kind),
+    /// A value that must be of a type or null, or else the evaluation fails.
+    Checked(Box<Boxed<'s>>, Kind),
 }
 
 impl<'s> Boxed<'s> {

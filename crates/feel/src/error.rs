@@ -68,6 +68,11 @@ pub enum Failure {
     ValueLimit(ValueLimit),
     #[error("the hit policy of a decision table is violated: {violation}")]
     HitPolicy { violation: &'static str },
+    #[error("expected a value of type '{expected}', but found a {found}")]
+    Type {
+        expected: &'static str,
+        found: &'static str,
+    },
     #[error("{message}")]
     Assertion { message: String },
 }

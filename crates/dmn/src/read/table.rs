@@ -41,6 +41,14 @@ pub(super) fn table<'a>(reader: &Reader<'_>, node: Node<'a>, problems: &mut Prob
     if outputs.is_empty() {
         problems.add(node, "Must have at least one output");
     }
+    let hit_policy = hit_policy(node, problems);
+    let adds_up = matches!(hit_policy, HitPolicy::Collect(Some(_)));
+    if adds_up && outputs.len() > 1 && reader.dialect == Dialect::Zeebe {
+        problems.add(
+            node,
+            "COLLECT with an aggregation must have a single output",
+        );
+    }
     let rules = named(node, "rule")
         .map(|row| rule(row, inputs.len(), outputs.len(), problems))
         .collect();
@@ -48,7 +56,7 @@ pub(super) fn table<'a>(reader: &Reader<'_>, node: Node<'a>, problems: &mut Prob
         inputs,
         outputs,
         rules,
-        hit_policy: hit_policy(node, problems),
+        hit_policy,
         on_violation: match reader.dialect {
             Dialect::Standard => Violation::IsNull,
             Dialect::Zeebe => Violation::Fails,
@@ -147,9 +155,9 @@ pub(crate) fn parts(table: Node<'_>) -> TableParts {
     let inputs = named(table, "input").map(|column| Part {
         id: id(column),
         name: attribute(column, "label")
+            .map(Arc::from)
             .or_else(|| expression_text(column))
-            .unwrap_or("")
-            .into(),
+            .unwrap_or_else(|| "".into()),
     });
     let outputs = named(table, "output").map(|column| Part {
         id: id(column),
@@ -164,7 +172,11 @@ pub(crate) fn parts(table: Node<'_>) -> TableParts {
     }
 }
 
-fn expression_text(column: Node<'_>) -> Option<&str> {
-    let text = child(child(column, "inputExpression")?, "text")?;
-    text.text().map(str::trim)
+/// Characters of an expression that stand for a name. As Zeebe.
+const NAME_CHARS_MAX: usize = 30;
+
+fn expression_text(column: Node<'_>) -> Option<Arc<str>> {
+    let text = child(child(column, "inputExpression")?, "text")?.text()?;
+    let shortened: String = text.chars().take(NAME_CHARS_MAX).collect();
+    Some(shortened.into())
 }

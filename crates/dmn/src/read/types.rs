@@ -123,6 +123,23 @@ fn built_in(name: &str) -> Option<Kind> {
     })
 }
 
+/// The types of variables that Zeebe looks at; any other may be anything.
+pub(crate) fn built_in_of_zeebe(type_ref: &str) -> Option<Kind> {
+    built_in(local_name(type_ref)).filter(|kind| {
+        matches!(
+            kind,
+            Kind::Boolean
+                | Kind::Number
+                | Kind::String
+                | Kind::Date
+                | Kind::Time
+                | Kind::DateTime
+                | Kind::DaysTimeDuration
+                | Kind::YearsMonthsDuration
+        )
+    })
+}
+
 struct Resolver<'a> {
     definitions: BTreeMap<&'a str, Node<'a>>,
     table: TypeTable,

@@ -14,7 +14,7 @@ fn graph(id: &str, high: &str) -> String {
     format!(
         r##"<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" id="{id}" name="{id} name" namespace="n">
   <decision id="risk" name="Risk">
-    <variable name="risk" typeRef="boolean"/>
+    <variable name="risk" typeRef="Any"/>
     <decisionTable id="t" hitPolicy="UNIQUE">
       <input id="i1" label="Age"><inputExpression><text>age</text></inputExpression></input>
       <input id="i2"><inputExpression><text>vip</text></inputExpression></input>

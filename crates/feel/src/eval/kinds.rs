@@ -1,12 +1,33 @@
 //! Whether a value is of a type.
 
-use super::{Evaluated, Evaluator, Frame};
+use super::{Evaluated, Evaluator, Frame, Stop};
 use crate::ast::{Kind, NodeId};
-use crate::error::WarningKind;
+use crate::error::{Failure, WarningKind};
 use crate::function::Body;
 use crate::value::Value;
 
 impl Kind {
+    /// The name as in models.
+    fn name(&self) -> &'static str {
+        match self {
+            Kind::Any => "Any",
+            Kind::Null => "Null",
+            Kind::Boolean => "boolean",
+            Kind::Number => "number",
+            Kind::String => "string",
+            Kind::Date => "date",
+            Kind::Time => "time",
+            Kind::DateTime => "dateTime",
+            Kind::DaysTimeDuration => "dayTimeDuration",
+            Kind::YearsMonthsDuration => "yearMonthDuration",
+            Kind::List(_) => "list",
+            Kind::Context(_) => "context",
+            Kind::Range(_) => "range",
+            Kind::Function(_) => "function",
+            Kind::Unknown(_) => "unknown",
+        }
+    }
+
     /// The value as one of this type: itself, or what DMN converts it to; `None` if it does not conform.
     pub fn convert(&self, value: Value) -> Option<Value> {
         if conforms(&value, self) {
@@ -20,6 +41,19 @@ impl Evaluator<'_> {
     pub(super) fn typed(&mut self, frame: &Frame<'_>, value: NodeId, kind: &Kind) -> Evaluated {
         let value = self.eval(frame, value)?;
         self.converted(value, kind)
+    }
+
+    /// The value, if it is of a type or null.
+    pub(super) fn checked(&mut self, frame: &Frame<'_>, value: NodeId, kind: &Kind) -> Evaluated {
+        let value = self.eval(frame, value)?;
+        self.charge(value.bytes() / 8)?;
+        if conforms(&value, kind) {
+            return Ok(value);
+        }
+        Err(Stop::new(Failure::Type {
+            expected: kind.name(),
+            found: value.type_name(),
+        }))
     }
 
     /// The value as one of a type; null, with a warning, if it does not conform.

@@ -75,6 +75,8 @@ pub(crate) struct Evaluator<'e> {
     pub(crate) patterns: Vec<Pattern>,
     /// Numbers drawn so far.
     draws: u64,
+    /// The table that is the whole expression.
+    traced: Option<NodeId>,
     /// How the table that is the whole expression came to its result, if that is asked for.
     trace: Option<Box<TableTrace>>,
 }
@@ -96,6 +98,7 @@ impl<'e> Evaluator<'e> {
             warnings: Vec::new(),
             patterns: Vec::new(),
             draws: 0,
+            traced: None,
             trace: None,
         }
     }
@@ -107,9 +110,16 @@ impl<'e> Evaluator<'e> {
     pub(crate) fn run_traced(
         mut self,
     ) -> (Result<Evaluation, EvaluationError>, Option<TableTrace>) {
-        if let Node::Table(_) = self.program.node(self.program.root) {
-            self.trace = Some(Box::default());
-        }
+        let root = self.program.root;
+        self.traced = match self.program.node(root) {
+            Node::Table(_) => Some(root),
+            Node::Checked { value, .. } => match self.program.node(*value) {
+                Node::Table(_) => Some(*value),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.trace = self.traced.map(|_| Box::default());
         let result = self.evaluate();
         (result, self.trace.map(|trace| *trace))
     }
@@ -229,6 +239,7 @@ impl<'e> Evaluator<'e> {
             Node::NoFunction { name, arguments } => Ok(self.no_function(name, *arguments)),
             Node::Function(definition) => self.function_value(frame, id, definition),
             Node::Typed { value, kind } => self.typed(frame, *value, kind),
+            Node::Checked { value, kind } => self.checked(frame, *value, kind),
             Node::With { entries, result } => self.with_entries(frame, entries, *result),
             Node::Table(table) => self.table(frame, id, table),
         }

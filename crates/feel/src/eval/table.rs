@@ -19,9 +19,7 @@ impl Evaluator<'_> {
         node: NodeId,
         table: &TableNode,
     ) -> Evaluated {
-        let traced = self.trace.is_some()
-            && node == self.program.root
-            && Arc::ptr_eq(frame.program, self.program);
+        let traced = self.traced == Some(node) && Arc::ptr_eq(frame.program, self.program);
         let mut inputs = Vec::with_capacity(table.inputs.len());
         for (input, allowed) in &table.inputs {
             let value = self.eval(frame, *input)?;
@@ -49,6 +47,9 @@ impl Evaluator<'_> {
                 });
             }
             rows.push(row);
+            if table.hit_policy == HitPolicy::First {
+                break;
+            }
         }
         if rows.is_empty() {
             return self.default_row(frame, table);

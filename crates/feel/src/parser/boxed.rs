@@ -73,6 +73,11 @@ impl<'s> Parser<'s> {
                 let kind = Box::new(kind.clone());
                 self.add(Node::Typed { value, kind })
             }
+            Boxed::Checked(value, kind) => {
+                let value = self.boxed(value)?;
+                let kind = Box::new(kind.clone());
+                self.add(Node::Checked { value, kind })
+            }
         }
     }
 
