@@ -373,3 +373,51 @@ fn a_hundred_handlers_run_some_at_a_time() {
     assert!(harness.happened("p COMPLETED"));
     harness.assert_clean();
 }
+
+#[test]
+fn a_call_is_compensated_as_a_whole_and_not_what_was_done_inside() {
+    let called = ProcessBuilder::new("called")
+        .start()
+        .service_task("inner", "inner")
+        .end()
+        .compensated_by("inner", "undo-the-inner", "undo-inner");
+    let caller = ProcessBuilder::new("p")
+        .start()
+        .element("callActivity", "call", "")
+        .extension(r#"<zeebe:calledElement processId="called"/>"#)
+        .element("endEvent", "throw", ALL)
+        .compensated_by("call", "undo-the-call", "undo-call");
+    let mut harness = Harness::with(&called.xml());
+    harness.deploy(&caller.xml());
+    harness.create("p", "{}");
+    harness.work("inner", "{}");
+    harness.work("undo-call", "{}");
+    assert!(!harness.happened("undo-the-inner ACTIVATING"));
+    assert!(harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}
+
+#[test]
+fn the_event_goes_on_when_a_handler_is_interrupted() {
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .service_task("task", "work")
+        .element("endEvent", "throw", ALL)
+        .compensated_by("task", "undo-the-task", "undo")
+        .error_boundary("caught", "undo-the-task", "E")
+        .end_at("failed")
+        .xml();
+    let mut harness = Harness::with(&xml);
+    harness.create("p", "{}");
+    harness.work("work", "{}");
+    let job = harness.job("undo");
+    let error = values::Job {
+        error_code: "E".to_owned(),
+        ..Default::default()
+    };
+    harness.report(job, JobIntent::ThrowError, error).unwrap();
+    assert!(harness.happened("undo-the-task TERMINATED"));
+    assert!(harness.happened("failed COMPLETED") && harness.happened("throw COMPLETED"));
+    assert!(harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}

@@ -365,3 +365,19 @@ fn a_scope_full_of_work_is_emptied_before_the_event_sub_process_begins() {
     assert!(harness.happened("p COMPLETED"));
     harness.assert_clean();
 }
+
+#[test]
+fn a_boundary_event_that_is_due_at_the_same_time_wins() {
+    let xml = process(TIMER, true)
+        .move_to("after")
+        .boundary("late", "sub", TIMER)
+        .end_at("stopped")
+        .xml();
+    let mut harness = Harness::with(&xml);
+    harness.create("p", r#"{"key":"k"}"#);
+    harness.advance(1_000);
+    assert!(harness.happened("sub TERMINATED") && harness.happened("stopped COMPLETED"));
+    assert!(!harness.happened("on ACTIVATING"));
+    assert!(harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}
