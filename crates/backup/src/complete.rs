@@ -26,6 +26,20 @@ pub async fn complete_backup(
     if let Some((manifest, _)) = ClusterManifest::read(store, backup, retry).await? {
         return Ok(Some(manifest));
     }
+    let Some(manifest) = gather(store, backup, &objects, retry).await? else {
+        return Ok(None);
+    };
+    write(store, &manifest, retry).await?;
+    Ok(Some(manifest))
+}
+
+/// The cluster manifest as it follows from the partitions' manifests, if all are there.
+pub(crate) async fn gather(
+    store: &dyn BlobStore,
+    backup: BackupId,
+    objects: &[BackupObject],
+    retry: &RetryPolicy,
+) -> Result<Option<ClusterManifest>, BackupError> {
     let partitions: Vec<PartitionId> = objects
         .iter()
         .filter_map(|object| match object {
@@ -45,7 +59,6 @@ pub async fn complete_backup(
     let summaries: Vec<_> = summaries.buffered(MANIFEST_READS).try_collect().await?;
     let manifest = ClusterManifest::from_partitions(summaries)
         .map_err(|detail| BackupError::Inconsistent { backup, detail })?;
-    write(store, &manifest, retry).await?;
     Ok(Some(manifest))
 }
 

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, TryStreamExt, stream};
 use skep_blob::{BlobStore, list_sorted};
 
+use crate::complete::gather;
 use crate::error::BackupError;
 use crate::ids::{BackupId, PartitionId};
 use crate::layout::{BACKUPS, BackupObject};
 use crate::limits::{BACKUP_OBJECTS_MAX, MANIFEST_READS};
 use crate::manifest::{ClusterManifest, PartitionManifest, PartitionSummary};
-use crate::marker::{read_failed, read_started};
+use crate::marker::{is_deleted, read_failed, read_started};
 use crate::retry::RetryPolicy;
 use crate::upload::backup_objects;
 
@@ -201,17 +202,25 @@ pub(crate) async fn all_backups(
     Ok(backups)
 }
 
-/// The manifests of a completed backup.
+/// The manifests of a completed backup. The cluster's is made up, not written, where all partitions have theirs and whoever
+/// wrote the last one has not come to it: the backup counts as completed by then.
 pub async fn read_backup(
     store: &dyn BlobStore,
     backup: BackupId,
     retry: &RetryPolicy,
 ) -> Result<(ClusterManifest, Vec<PartitionManifest>), BackupError> {
     let objects = backup_objects(store, backup, retry).await?;
-    let cluster = ClusterManifest::read(store, backup, retry).await?;
-    let Some((cluster, _)) = cluster.filter(|_| !objects.contains(&BackupObject::Deleted)) else {
+    let cluster = match ClusterManifest::read(store, backup, retry).await? {
+        Some((cluster, _)) => Some(cluster),
+        None => gather(store, backup, &objects, retry).await?,
+    };
+    // A deletion puts its marker first and removes the cluster manifest next, perhaps since the listing.
+    let Some(cluster) = cluster.filter(|_| !objects.contains(&BackupObject::Deleted)) else {
         return Err(BackupError::NotFound { backup });
     };
+    if !objects.contains(&BackupObject::Cluster) && is_deleted(store, backup, retry).await? {
+        return Err(BackupError::NotFound { backup });
+    }
     let partitions = stream::iter(cluster.partitions.clone()).map(|summary| async move {
         let partition = summary.identity.partition;
         let path = BackupObject::Manifest(partition).path(backup);

@@ -212,6 +212,21 @@ async fn a_backup_whose_last_writer_died_before_the_cluster_manifest_can_be_rest
 }
 
 #[tokio::test]
+async fn a_completed_backup_can_be_verified_before_its_cluster_manifest_is_there() {
+    let store = store();
+    complete_part(&store, 1, 1).await;
+    let once = never();
+    let verify = || verify_backup(&store, BackupId(1), Sample::ALL, 1, &once);
+    let e = verify().await.unwrap_err();
+    assert!(matches!(e, BackupError::NotFound { .. }), "{e}");
+    complete_part(&store, 1, 2).await;
+    let status = read_status(store.as_ref(), BackupId(1), 2, 2_000, &never()).await;
+    assert_eq!(status.unwrap().state, BackupState::Completed);
+    let report = verify().await.unwrap();
+    assert!(report.is_sound() && report.partitions == 2, "{report:?}");
+}
+
+#[tokio::test]
 async fn partitions_of_different_clusters_do_not_make_a_backup() {
     let store = store();
     complete_part(&store, 1, 1).await;

@@ -83,6 +83,8 @@ impl Place {
             "ZEEBE_BROKER_CLUSTER_PARTITIONSCOUNT",
             &partitions.to_string(),
         );
+        // Where builds run beside the tests, everything may stand still for longer than the default.
+        place.set("ZEEBE_BROKER_GATEWAY_CLUSTER_REQUESTTIMEOUT", "2m");
         place.set("ZEEBE_BROKER_NETWORK_HOST", "127.0.0.1");
         place.set("ZEEBE_BROKER_GATEWAY_NETWORK_PORT", &gateway.to_string());
         place.set("MANAGEMENT_SERVER_PORT", &management.to_string());

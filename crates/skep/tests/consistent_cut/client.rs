@@ -22,6 +22,8 @@ pub struct Job {
     pub key: i64,
     pub order: usize,
     pub instance: i64,
+    /// Until when it is its worker's, in epoch milliseconds.
+    pub deadline: i64,
     pub variables: Value,
 }
 
@@ -112,6 +114,7 @@ impl Client {
                     key: job.key,
                     order: variables["number"].as_u64().unwrap() as usize,
                     instance: job.process_instance_key,
+                    deadline: job.deadline,
                     variables,
                 }
             }));

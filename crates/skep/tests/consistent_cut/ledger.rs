@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::client::Job;
 
 /// Every so many orders one ends in a job that nobody takes while the load runs: in each later backup it waits there, with
 /// the whole of its history in its variables, so that it can be told from one that is missing.
@@ -108,7 +111,8 @@ pub fn is_kept(order: usize) -> bool {
 pub struct Ledger {
     clock: AtomicU64,
     orders: Mutex<Vec<Order>>,
-    jobs: Mutex<HashMap<i64, (usize, Step)>>,
+    /// Deadlines of the jobs that came to a worker, by key.
+    jobs: Mutex<HashMap<i64, i64>>,
     crossings: AtomicU64,
 }
 
@@ -156,13 +160,15 @@ impl Ledger {
         request(&mut self.orders()[order]).acknowledged = now;
     }
 
-    /// A job came to a worker; no other may stand for the same step of the order, nor may it come again.
-    pub fn job(&self, key: i64, order: usize, step: Step) {
-        let before = self.jobs.lock().unwrap().insert(key, (order, step));
-        assert_eq!(
-            before, None,
-            "job {key} comes twice: for {step:?} of {order}"
-        );
+    /// A job came to a worker: whether it is to be done. It may come again only when its time is over, as happens where this
+    /// process stood still, and whoever got it first does it nevertheless.
+    pub fn job(&self, job: &Job) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let Some(deadline) = self.jobs.lock().unwrap().insert(job.key, job.deadline) else {
+            return true;
+        };
+        assert!(now.as_millis() as i64 >= deadline, "{job:?} comes twice");
+        false
     }
 
     /// A message went to the partition of its key for an instance of another.

@@ -136,7 +136,9 @@ async fn work(shared: Arc<Shared>, step: Step) {
 
 async fn complete(shared: &Shared, step: Step, job: Job) {
     let order = job.order;
-    shared.ledger.job(job.key, order, step);
+    if !shared.ledger.job(&job) {
+        return;
+    }
     shared.ledger.sending(order, |order| order.step_mut(step));
     shared.client.complete(job.key, step, NAME).await;
     shared
