@@ -34,7 +34,8 @@ pub enum ConsensusEvent {
         /// Its bytes.
         entry: Bytes,
     },
-    /// A proposal was not taken into the log (no space, no leadership).
+    /// A proposal was not taken into the log (no space, no leadership). Told before anything that was proposed later is
+    /// committed.
     ProposalRefused {
         /// Why.
         reason: String,

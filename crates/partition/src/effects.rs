@@ -21,7 +21,7 @@ pub enum Refusal {
     NotLeader,
     /// Too many commands wait.
     Busy,
-    /// There is no room on the disk.
+    /// There is no room on the disk; the command has not been executed and will not be.
     DiskFull,
 }
 

@@ -173,22 +173,28 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         Ok(())
     }
 
-    /// Drops all that depended on the leadership.
+    /// Drops all that depended on the leadership. `refusal` is for requests that have not happened and will not: those that wait,
+    /// and those of the batch proposed last, which cannot be applied if it, or one before it, was refused. An earlier batch may
+    /// be in the log and be applied yet; its clients must not be told anything else.
     pub(crate) fn lose_leadership(&mut self, refusal: &Refusal) {
         let former = std::mem::replace(&mut self.leadership, Leadership::Follower);
         self.overlay.drop_pending();
         self.forget_evaluations();
-        if let Leadership::Leading(leading) = former {
+        if let Leadership::Leading(mut leading) = former {
+            let last = leading.in_flight.pop_back();
             for request in leading
                 .in_flight
                 .into_iter()
                 .flat_map(|batch| batch.requests)
             {
+                self.effects.refuse(request, Refusal::NotLeader);
+            }
+            for request in last.into_iter().flat_map(|batch| batch.requests) {
                 self.effects.refuse(request, refusal.clone());
             }
             self.effects
                 .role_changed(Role::Follower, self.applied.epoch());
         }
-        self.refuse_queue();
+        self.refuse_queue(refusal);
     }
 }

@@ -151,7 +151,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             self.resend_overdue()?;
             self.process()?;
         } else {
-            self.refuse_queue();
+            self.refuse_queue(&Refusal::NotLeader);
         }
         self.write_back_if_due();
         Ok(())
@@ -189,7 +189,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         self.queue.push_back(Input::Internal(command));
     }
 
-    pub(crate) fn refuse_queue(&mut self) {
+    pub(crate) fn refuse_queue(&mut self, refusal: &Refusal) {
         if !matches!(self.leadership, Leadership::Follower) {
             return;
         }
@@ -197,7 +197,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             if let Input::Client { request, .. } = input {
                 self.commands_taken += 1;
                 if let Some(request) = request {
-                    self.effects.refuse(request, Refusal::NotLeader);
+                    self.effects.refuse(request, refusal.clone());
                 }
             }
         }

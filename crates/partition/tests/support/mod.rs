@@ -132,7 +132,19 @@ impl Place {
         }
     }
 
-    pub fn ask(&mut self, command: Command) -> ResponseResult {
+    /// Runs once and commits nothing; gives what was proposed.
+    pub fn run(&mut self) -> Vec<Bytes> {
+        self.replica.run(self.clocks()).unwrap();
+        std::mem::take(&mut self.replica.consensus().proposed)
+    }
+
+    /// Takes entries that were proposed into the log.
+    pub fn commit_all(&mut self, proposed: Vec<Bytes>) {
+        proposed.into_iter().for_each(|entry| self.commit(entry));
+    }
+
+    /// Hands a command over without running.
+    pub fn submit(&mut self, command: Command) -> RequestId {
         self.requests += 1;
         let request = RequestId {
             gateway: 1,
@@ -142,6 +154,18 @@ impl Place {
             command,
             request: Some(request),
         });
+        request
+    }
+
+    /// Why that request was refused, if it was.
+    pub fn refusal(&self, request: RequestId) -> Option<Refusal> {
+        let refusals = self.kept.refusals.lock().unwrap();
+        let mut found = refusals.iter().filter(|(refused, _)| *refused == request);
+        found.next().map(|(_, refusal)| refusal.clone())
+    }
+
+    pub fn ask(&mut self, command: Command) -> ResponseResult {
+        let request = self.submit(command);
         self.settle();
         let responses = self.kept.responses.lock().unwrap();
         let mut answers = responses
@@ -171,6 +195,11 @@ impl Place {
 
     /// Creates an instance of process `p`.
     pub fn try_create(&mut self, variables: &str) -> ResponseResult {
+        self.ask(Place::creation(variables))
+    }
+
+    /// The command that creates an instance of process `p`.
+    pub fn creation(variables: &str) -> Command {
         let creation = values::ProcessInstanceCreation {
             bpmn_process_id: "p".to_owned(),
             version: -1,
@@ -178,7 +207,7 @@ impl Place {
             ..Default::default()
         };
         let intent = ProcessInstanceCreationIntent::Create;
-        self.ask(Command::new(Key::NONE, intent, creation))
+        Command::new(Key::NONE, intent, creation)
     }
 
     /// [`Place::try_create`], with the key of the instance.

@@ -1,0 +1,54 @@
+//! The log refuses a proposal, because the disk is full: who is told what about the commands that are under way.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use skep_partition::{ConsensusEvent, Event, Refusal};
+use support::Place;
+
+fn refuse(place: &mut Place) {
+    let reason = "there is no space".to_owned();
+    place.handle(Event::Consensus(ConsensusEvent::ProposalRefused { reason }));
+}
+
+#[test]
+fn only_commands_that_will_not_be_executed_are_refused_for_want_of_space() {
+    let mut place = Place::new(&[]);
+    place.lead();
+    place.deploy_task();
+    let taken = place.submit(Place::creation(""));
+    let taken_entries = place.run();
+    let refused = place.submit(Place::creation(""));
+    place.run();
+    let waiting = place.submit(Place::creation(""));
+    assert!(
+        place.run().is_empty(),
+        "no more than two batches are under way"
+    );
+    refuse(&mut place);
+    // The client may send these again: they have not happened and will not.
+    assert_eq!(place.refusal(refused), Some(Refusal::DiskFull));
+    assert_eq!(place.refusal(waiting), Some(Refusal::DiskFull));
+    // This one is in the log and is going to happen.
+    assert_eq!(place.refusal(taken), Some(Refusal::NotLeader));
+    place.commit_all(taken_entries);
+    place.settle();
+    assert!(place.replica.is_leading());
+    assert_eq!(place.activate().len(), 1);
+}
+
+#[test]
+fn a_command_whose_batch_alone_is_refused_has_not_happened() {
+    let mut place = Place::new(&[]);
+    place.lead();
+    place.deploy_task();
+    let refused = place.submit(Place::creation(""));
+    place.run();
+    refuse(&mut place);
+    assert_eq!(place.refusal(refused), Some(Refusal::DiskFull));
+    place.settle();
+    assert!(place.activate().is_empty());
+    place.create();
+    assert_eq!(place.activate().len(), 1);
+}
