@@ -198,10 +198,15 @@ impl PartitionBackups {
         };
         self.settings.runtime.spawn(async move {
             let result = upload.run().await;
+            let failure = result.clone().err();
+            // First the partition's state: a store that has just failed may take long to refuse the note, too.
             inbox.push(Event::BackupEnded {
                 checkpoint_id: id,
                 result,
             });
+            if let Some(failure) = failure {
+                upload.note_failure(&failure).await;
+            }
         });
     }
 
@@ -223,7 +228,7 @@ struct Upload {
 }
 
 impl Upload {
-    async fn run(self) -> Result<(), String> {
+    async fn run(&self) -> Result<(), String> {
         let partition = self.backup.partition.0;
         let running = self.settings.metrics.begin(partition, "take");
         let deadline = self.settings.limits.timeout + NOTE_PATIENCE;
@@ -237,15 +242,15 @@ impl Upload {
         Notes::lock(&self.notes)
             .since
             .remove(&self.backup.checkpoint_id);
-        let Err(failure) = result else { return Ok(()) };
-        warn!(
-            partition,
-            backup = self.backup.checkpoint_id.0,
-            failure,
-            "the backup failed"
-        );
-        self.note_failure(&failure).await;
-        Err(failure)
+        if let Err(failure) = &result {
+            warn!(
+                partition,
+                backup = self.backup.checkpoint_id.0,
+                failure,
+                "the backup failed"
+            );
+        }
+        result
     }
 
     /// Tells the store's readers that the backup failed, if the store takes the note.

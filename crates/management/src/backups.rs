@@ -92,7 +92,7 @@ pub async fn show(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> 
     let Some(id) = parse_id(&id) else {
         return no_id(&id);
     };
-    match status::of(&*shared.node, id).await {
+    match status::of(&*shared.node, id, shared.store_patience()).await {
         Ok(status) => json_response(StatusCode::OK, &shapes::either(&status)),
         Err(error) => json_response(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -109,7 +109,7 @@ pub async fn show_newer(State(shared): State<Arc<Shared>>, Path(id): Path<String
     let Some(id) = parse_id(&id) else {
         return no_id(&id);
     };
-    match status::of(&*shared.node, id).await {
+    match status::of(&*shared.node, id, shared.store_patience()).await {
         Ok(status) if status.state == BackupState::DoesNotExist => {
             message(404, format!("Backup with id {id} does not exist"))
         }

@@ -42,6 +42,13 @@ pub struct Shared {
     pub request_timeout: Duration,
 }
 
+impl Shared {
+    /// How long the backup store may take where there is something to say without it.
+    pub fn store_patience(&self) -> Duration {
+        self.request_timeout / 2
+    }
+}
+
 /// Serves until `shutdown` ends.
 pub async fn serve(
     listener: TcpListener,

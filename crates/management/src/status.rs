@@ -4,9 +4,11 @@
 //! reached.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::future::join_all;
 use skep_backup::{BackupId, BackupState, BackupStatus, PartitionId, PartitionStatus};
+use tokio::time::timeout;
 
 use crate::{KnownBackup, Node, RequestError};
 
@@ -31,16 +33,23 @@ pub(crate) async fn known(node: &dyn Node) -> BTreeMap<BackupId, BTreeMap<u32, K
     by_backup
 }
 
-/// Status of one backup.
-pub(crate) async fn of(node: &dyn Node, id: BackupId) -> Result<BackupStatus, RequestError> {
+/// Status of one backup. A store that cannot be reached, or does not answer within `patience`, is often why a backup has failed or
+/// is still in progress: then the partitions' word, if they know the backup, is worth more than an error.
+pub(crate) async fn of(
+    node: &dyn Node,
+    id: BackupId,
+    patience: Duration,
+) -> Result<BackupStatus, RequestError> {
     let known = known(node).await.remove(&id).unwrap_or_default();
-    match node.stored_backup(id).await {
-        Ok(stored) => Ok(merge(stored, &known)),
-        // The store cannot be reached, which is often why a backup failed: then the partitions' word is worth more than an error.
-        Err(RequestError::Failed(_)) if !known.is_empty() => {
+    if known.is_empty() {
+        return node.stored_backup(id).await;
+    }
+    match timeout(patience, node.stored_backup(id)).await {
+        Ok(Ok(stored)) => Ok(merge(stored, &known)),
+        Err(_) | Ok(Err(RequestError::Failed(_))) => {
             Ok(merge(nothing_stored(id, node.partition_count()), &known))
         }
-        Err(error) => Err(error),
+        Ok(Err(error)) => Err(error),
     }
 }
 

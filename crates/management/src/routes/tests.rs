@@ -18,6 +18,7 @@ struct Fake {
     known: Mutex<BTreeMap<u32, Vec<KnownBackup>>>,
     failure: Mutex<Option<RequestError>>,
     silent: bool,
+    store_hangs: bool,
 }
 
 impl Fake {
@@ -73,6 +74,9 @@ impl Node for Fake {
             .unwrap_or_default()))
     }
     fn stored_backup(&self, id: BackupId) -> BoxFuture<'_, Result<BackupStatus, RequestError>> {
+        if self.store_hangs {
+            return Box::pin(std::future::pending());
+        }
         let stored = self
             .stored
             .lock()
@@ -322,6 +326,31 @@ async fn partitions_know_what_the_store_does_not() {
         "a store that is down does not hide why the backup failed"
     );
     assert_eq!(call(&fake, "GET", "/actuator/backups", "").await.0, 500);
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_does_not_hide_what_the_partitions_know() {
+    let fake = Fake {
+        store_hangs: true,
+        ..Fake::default()
+    };
+    let known = KnownBackup {
+        id: BackupId(3),
+        created_at_ms: 5,
+        position: 8,
+        failure: None,
+    };
+    for partition in [1, 2] {
+        let mut all = fake.known.lock().unwrap();
+        all.insert(partition, vec![known.clone()]);
+    }
+    let fake = Arc::new(fake);
+    for path in ["/actuator/backups/3", "/actuator/backupRuntime/3"] {
+        let (status, body) = call(&fake, "GET", path, "").await;
+        assert_eq!((status, &body["state"]), (200, &json!("IN_PROGRESS")));
+    }
+    let unknown = call(&fake, "GET", "/actuator/backupRuntime/4", "").await;
+    assert_eq!(unknown.0, 504);
 }
 
 #[tokio::test]
