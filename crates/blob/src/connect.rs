@@ -8,6 +8,8 @@
 //! Trust: the system's certificates, or those named by `SSL_CERT_FILE` / `SSL_CERT_DIR`; where there are none
 //! (a minimal container), Mozilla's list as compiled in.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +84,8 @@ impl HttpService for Service {
                     HttpResponseBody::new(body.map_err(|e| http_error(kind_of(&e), e)))
                 }))
             }
+            // No attempt will make it trusted; this kind is not tried again.
+            Ok(Err(e)) if has_refused_certificate(&e) => Err(http_error(HttpErrorKind::Unknown, e)),
             Ok(Err(e)) if e.is_connect() => Err(http_error(HttpErrorKind::Connect, e)),
             Ok(Err(e)) => Err(http_error(kind_of_source(&e), e)),
             Err(elapsed) => Err(http_error(HttpErrorKind::Timeout, elapsed)),
@@ -89,16 +93,34 @@ impl HttpService for Service {
     }
 }
 
-fn http_error(
-    kind: HttpErrorKind,
-    source: impl std::error::Error + Send + Sync + 'static,
-) -> HttpError {
+fn http_error(kind: HttpErrorKind, source: impl Error + Send + Sync + 'static) -> HttpError {
     HttpError::new(kind, source)
 }
 
+/// What TLS has against the server's certificate, if this is that error. It comes wrapped in an error of I/O.
+pub(crate) fn refused_certificate(e: &(dyn Error + 'static)) -> Option<String> {
+    let inner = e.downcast_ref::<io::Error>()?.get_ref()?;
+    match inner.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(why)) => Some(why.to_string()),
+        Some(_) => None,
+        // Another error of I/O around it.
+        None => refused_certificate(inner),
+    }
+}
+
+fn has_refused_certificate(e: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(e);
+    while let Some(e) = next {
+        if refused_certificate(e).is_some() {
+            return true;
+        }
+        next = e.source();
+    }
+    false
+}
+
 fn kind_of_source(e: &hyper_util::client::legacy::Error) -> HttpErrorKind {
-    let source =
-        std::error::Error::source(e).and_then(|source| source.downcast_ref::<hyper::Error>());
+    let source = Error::source(e).and_then(|source| source.downcast_ref::<hyper::Error>());
     source.map_or(HttpErrorKind::Unknown, kind_of)
 }
 
@@ -116,7 +138,7 @@ fn kind_of(e: &hyper::Error) -> HttpErrorKind {
     }
 }
 
-fn tls_config() -> Result<ClientConfig, Box<dyn std::error::Error + Send + Sync>> {
+fn tls_config() -> Result<ClientConfig, Box<dyn Error + Send + Sync>> {
     let mut roots = RootCertStore::empty();
     // Errors about single files do not matter as long as something usable is found.
     let native = rustls_native_certs::load_native_certs();

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
@@ -22,7 +23,7 @@ use object_store::{
 };
 use tokio::sync::Semaphore;
 
-use crate::connect::Connector;
+use crate::connect::{Connector, refused_certificate};
 use crate::{
     BasePath, BlobError, BlobErrorKind, BlobMeta, BlobStore, InvalidPath, PutOutcome, Result,
     Version, path,
@@ -232,9 +233,19 @@ fn client(config: &S3Config) -> object_store::Result<AmazonS3> {
         .with_virtual_hosted_style_request(!config.path_style)
         .with_allow_http(true)
         .with_retry(RetryConfig {
-            backoff: BackoffConfig::default(),
+            // The last attempt, begun after the longest pause, still ends within the call's time: so what is reported is what
+            // the store says, and not that time was over.
+            backoff: BackoffConfig {
+                init_backoff: BackoffConfig::default()
+                    .init_backoff
+                    .min(config.api_call_timeout / 8),
+                max_backoff: BackoffConfig::default()
+                    .max_backoff
+                    .min(config.api_call_timeout / 8),
+                ..BackoffConfig::default()
+            },
             max_retries: RETRIES_MAX,
-            retry_timeout: config.api_call_timeout,
+            retry_timeout: config.api_call_timeout / 2,
         })
         .with_http_connector(Connector {
             // A third each, so that a connection gone silent leaves time for another attempt.
@@ -394,29 +405,44 @@ impl BlobStore for S3BlobStore {
 struct Answer {
     code: Option<String>,
     message: Option<String>,
+    status: Option<u16>,
     connection: bool,
+    /// There was no answer to the last attempt.
+    silence: bool,
+    /// The TLS library's words on a certificate that it does not accept.
+    certificate: Option<String>,
 }
 
 impl Answer {
     fn of(e: &object_store::Error) -> Self {
         let mut text = e.to_string();
         let mut source = std::error::Error::source(e);
-        let mut connection = false;
+        let (mut connection, mut silence) = (false, false);
+        let mut certificate = None;
         while let Some(inner) = source {
-            connection |= inner.is::<object_store::client::HttpError>();
+            certificate = certificate.or_else(|| refused_certificate(inner));
+            if let Some(http) = inner.downcast_ref::<HttpError>() {
+                connection = true;
+                silence |= http.kind() == HttpErrorKind::Timeout;
+            }
             text.push_str(&inner.to_string());
             source = inner.source();
         }
         Self {
             code: element(&text, "Code"),
             message: element(&text, "Message"),
+            status: status(e),
             connection,
+            silence,
+            certificate,
         }
     }
 
     fn kind(&self, e: &object_store::Error) -> BlobErrorKind {
         use object_store::Error as E;
         match (e, self.code.as_deref()) {
+            // It will not be trusted by trying again.
+            _ if self.certificate.is_some() => BlobErrorKind::Other,
             (_, Some("NoSuchBucket")) => BlobErrorKind::Other,
             (_, Some("NotImplemented"))
             | (E::NotSupported { .. } | E::NotImplemented { .. }, _) => BlobErrorKind::NotSupported,
@@ -429,7 +455,8 @@ impl Answer {
                 BlobErrorKind::Unauthorized
             }
             // See `connect`: this is how a 501 arrives here.
-            _ if status(e) == Some(405) => BlobErrorKind::NotSupported,
+            _ if self.status == Some(405) => BlobErrorKind::NotSupported,
+            _ if self.silence => BlobErrorKind::Timeout,
             _ if self.connection || is_server_error(e) => BlobErrorKind::Unreachable,
             _ => BlobErrorKind::Other,
         }
@@ -441,11 +468,20 @@ impl Answer {
             Some("RequestTimeTooSkewed") => ": set this machine's clock",
             _ => "",
         };
+        if let Some(certificate) = &self.certificate {
+            return format!(
+                "its certificate is not accepted: {certificate}; have SSL_CERT_FILE name a file with the certificate of the \
+                 store, or of the authority that issued it, or correct s3.endpoint"
+            );
+        }
         match (&self.code, &self.message) {
             (Some(code), Some(message)) => format!("{code}: {message}{advice}"),
             (Some(code), None) => format!("{code}{advice}"),
+            _ if self.silence => String::new(),
             _ if self.connection => "no connection, or it broke".to_owned(),
-            _ => String::new(),
+            _ => self
+                .status
+                .map_or_else(String::new, |status| format!("HTTP status {status}")),
         }
     }
 }
@@ -542,6 +578,25 @@ mod tests {
             BlobErrorKind::NotSupported
         );
         assert_eq!(kind("something else"), BlobErrorKind::Other);
+    }
+
+    #[test]
+    fn an_answer_without_a_document_is_told_by_its_status() {
+        let e = generic("Server returned non-2xx status code: 500 Internal Server Error: ");
+        assert_eq!(Answer::of(&e).text(), "HTTP status 500");
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_no_matter_of_trying_again() {
+        let why = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let io = std::io::Error::other(why);
+        let e = object_store::Error::Generic {
+            store: "S3",
+            source: Box::new(HttpError::new(HttpErrorKind::Connect, io)),
+        };
+        let answer = Answer::of(&e);
+        assert_eq!(answer.kind(&e), BlobErrorKind::Other);
+        assert!(answer.text().contains("SSL_CERT_FILE"), "{answer:?}");
     }
 
     #[test]

@@ -4,71 +4,10 @@
 
 mod common;
 
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
 
-use common::{Place, free_port, repository};
-
-const ACCESS: &str = "the-access-key";
-const SECRET: &str = "the-secret-key";
-
-/// versitygw over a directory whose subdirectories are the buckets.
-struct S3 {
-    child: Child,
-    port: u16,
-}
-
-impl S3 {
-    fn start(root: &Path) -> S3 {
-        let port = free_port();
-        std::fs::create_dir_all(root.join("backups")).unwrap();
-        S3::start_on(root, port)
-    }
-
-    fn start_on(root: &Path, port: u16) -> S3 {
-        let child = Command::new(repository().join(".tools/bin/versitygw"))
-            .args(["--access", ACCESS, "--secret", SECRET, "--quiet"])
-            .args(["--port", &format!("127.0.0.1:{port}"), "posix"])
-            .arg(root)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("./test installs versitygw");
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(
-                started.elapsed() < Duration::from_secs(60),
-                "versitygw does not listen"
-            );
-            std::thread::yield_now();
-        }
-        S3 { child, port }
-    }
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-fn place_for(s3: &S3, partitions: u32) -> Place {
-    let mut place = Place::without_store(partitions);
-    place.set("ZEEBE_BROKER_DATA_BACKUP_STORE", "S3");
-    place.set("ZEEBE_BROKER_DATA_BACKUP_S3_BUCKETNAME", "backups");
-    place.set("ZEEBE_BROKER_DATA_BACKUP_S3_BASEPATH", "clusters/one");
-    place.set(
-        "ZEEBE_BROKER_DATA_BACKUP_S3_ENDPOINT",
-        &format!("http://127.0.0.1:{}", s3.port),
-    );
-    place.set("ZEEBE_BROKER_DATA_BACKUP_S3_REGION", "us-east-1");
-    place.set("ZEEBE_BROKER_DATA_BACKUP_S3_APICALLTIMEOUT", "5s");
-    place.set("ZEEBE_BROKER_DATA_BACKUP_S3_ACCESSKEY", ACCESS);
-    place.set("ZEEBE_BROKER_DATA_BACKUP_S3_SECRETKEY", SECRET);
-    place
-}
+use common::s3::{Certificate, S3, place_for};
+use common::{Place, repository};
 
 fn deploy_and_start(place: &Place, count: u32) {
     place.skep(&[
@@ -83,7 +22,7 @@ fn deploy_and_start(place: &Place, count: u32) {
 fn a_backup_in_s3_is_taken_verified_restored_and_deleted() {
     let root = tempfile::tempdir().unwrap();
     let s3 = S3::start(root.path());
-    let place = place_for(&s3, 3);
+    let place = place_for(&s3.endpoint(), 3);
     let broker = place.start();
     deploy_and_start(&place, 30);
     place.skep(&["backup", "take", "1", "--wait"]);
@@ -109,7 +48,7 @@ fn a_backup_in_s3_is_taken_verified_restored_and_deleted() {
 fn wrong_keys_are_found_at_start_and_by_restore_and_never_printed() {
     let root = tempfile::tempdir().unwrap();
     let s3 = S3::start(root.path());
-    let mut place = place_for(&s3, 1);
+    let mut place = place_for(&s3.endpoint(), 1);
     place.set("ZEEBE_BROKER_DATA_BACKUP_S3_SECRETKEY", "another-secret");
     let (code, text) = place.fails(&["broker"]);
     assert_eq!(code, 3, "{text}");
@@ -124,7 +63,7 @@ fn wrong_keys_are_found_at_start_and_by_restore_and_never_printed() {
 fn a_bucket_that_is_not_there_is_found_at_start_and_by_restore() {
     let root = tempfile::tempdir().unwrap();
     let s3 = S3::start(root.path());
-    let mut place = place_for(&s3, 1);
+    let mut place = place_for(&s3.endpoint(), 1);
     place.set("ZEEBE_BROKER_DATA_BACKUP_S3_BUCKETNAME", "nowhere");
     let (code, text) = place.fails(&["broker"]);
     assert_eq!(code, 3, "{text}");
@@ -139,7 +78,7 @@ fn a_server_that_goes_away_disturbs_nobody_and_the_next_backup_succeeds_when_it_
     let root = tempfile::tempdir().unwrap();
     let s3 = S3::start(root.path());
     let port = s3.port;
-    let mut place = place_for(&s3, 1);
+    let mut place = place_for(&s3.endpoint(), 1);
     place.set("ZEEBE_BROKER_DATA_BACKUP_UPLOADTIMEOUT", "3s");
     let broker = place.start();
     deploy_and_start(&place, 5);
@@ -154,5 +93,58 @@ fn a_server_that_goes_away_disturbs_nobody_and_the_next_backup_succeeds_when_it_
     );
     let _s3 = S3::start_on(root.path(), port);
     place.skep(&["backup", "take", "2", "--wait"]);
+    assert_eq!(broker.stop(), Some(0));
+}
+
+/// A new certificate for 127.0.0.1 that nobody but its holder trusts, and its key, as files.
+fn certificate(directory: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let paths = (
+        directory.join(format!("{name}.pem")),
+        directory.join(format!("{name}.key")),
+    );
+    std::fs::write(&paths.0, made.cert.pem()).unwrap();
+    std::fs::write(&paths.1, made.signing_key.serialize_pem()).unwrap();
+    paths
+}
+
+#[test]
+#[ignore = "needs versitygw, which ./test installs"]
+fn over_https_a_backup_is_taken_verified_and_restored_if_the_certificate_is_trusted() {
+    let root = tempfile::tempdir().unwrap();
+    let keys = tempfile::tempdir().unwrap();
+    let (certificate_file, key) = certificate(keys.path(), "server");
+    let (other, _) = certificate(keys.path(), "other");
+    let tls = Certificate {
+        certificate: &certificate_file,
+        key: &key,
+    };
+    let s3 = S3::start_over_https(root.path(), &tls);
+    let mut place = place_for(&format!("https://127.0.0.1:{}", s3.port), 1);
+    place.set("SSL_CERT_FILE", certificate_file.to_str().unwrap());
+    let broker = place.start();
+    deploy_and_start(&place, 7);
+    place.skep(&["backup", "take", "1", "--wait"]);
+    broker.kill();
+    place.lose_data();
+    place.skep(&["backup", "verify", "1"]);
+
+    place.set("SSL_CERT_FILE", other.to_str().unwrap());
+    let (code, text) = place.fails(&["restore", "--backupId=1"]);
+    println!("{text}");
+    assert_eq!(code, 32, "{text}");
+    assert!(text.contains("certificate"), "{text}");
+    assert!(text.contains("SSL_CERT_FILE"), "{text}");
+    assert!(!place.data().exists());
+    let (code, text) = place.fails(&["broker"]);
+    println!("{text}");
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("SSL_CERT_FILE"), "{text}");
+
+    place.set("SSL_CERT_FILE", certificate_file.to_str().unwrap());
+    place.skep(&["restore", "--backupId=1"]);
+    let broker = place.start();
+    let worked = place.skep(&["work", "payment", "--idle", "2s"]);
+    assert!(worked.contains("Completed 7 jobs"), "{worked}");
     assert_eq!(broker.stop(), Some(0));
 }
