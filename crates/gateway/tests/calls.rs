@@ -545,3 +545,61 @@ fn messages_have_the_published_bytes() {
     };
     assert_eq!(cancel.encode_to_vec(), b"\x08\x01\x10\x00");
 }
+
+#[tokio::test]
+async fn a_modification_arrives_whole_at_the_partition_of_its_instance() {
+    let brokers = Fake::new(2, |_, command| {
+        event(
+            command.key.0,
+            ProcessInstanceModificationIntent::Modified,
+            command.value.clone(),
+        )
+    });
+    let mut served = start(brokers.clone()).await;
+    let request = ModifyProcessInstanceRequest {
+        process_instance_key: key(2, 7),
+        activate_instructions: vec![modify_process_instance_request::ActivateInstruction {
+            element_id: "task".to_owned(),
+            ancestor_element_instance_key: 8,
+            variable_instructions: vec![modify_process_instance_request::VariableInstruction {
+                variables: "{\"a\":1}".to_owned(),
+                scope_id: "task".to_owned(),
+            }],
+        }],
+        terminate_instructions: vec![modify_process_instance_request::TerminateInstruction {
+            element_instance_key: 9,
+        }],
+        operation_reference: None,
+    };
+    let mut broken = request.clone();
+    served
+        .client
+        .modify_process_instance(request)
+        .await
+        .unwrap();
+    let expected = values::ProcessInstanceModification {
+        process_instance_key: key(2, 7),
+        terminate_instructions: vec![values::TerminateInstruction {
+            element_instance_key: 9,
+        }],
+        activate_instructions: vec![values::ActivateInstruction {
+            element_id: "task".to_owned(),
+            ancestor_scope_key: 8,
+            variable_instructions: vec![values::VariableInstruction {
+                variables: "{\"a\":1}".to_owned(),
+                element_id: "task".to_owned(),
+            }],
+            ancestor_scope_keys: Vec::new(),
+        }],
+    };
+    let intent = ProcessInstanceModificationIntent::Modify;
+    let command = Command::new(Key(key(2, 7)), intent, expected);
+    assert_eq!(brokers.seen(), [(PartitionId(2), command)]);
+    broken.activate_instructions[0].variable_instructions[0].variables = "[]".to_owned();
+    let status = served
+        .client
+        .modify_process_instance(broken)
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+}

@@ -23,6 +23,7 @@ mod inclusive_joins;
 mod jobs;
 mod links;
 mod messages;
+mod modification;
 mod multi_instance;
 mod names;
 mod random;
