@@ -3,12 +3,13 @@
 //!
 //! A thread for each piece of work, instead of tokio's blocking pool: a thread may lower its priority but not raise it again. A
 //! piece is a chunk of a megabyte or a whole content, against which a thread costs nothing; how many run at once is the
-//! caller's to bound.
+//! caller's to bound. A thread of the pool waits for it meanwhile, so that tokio knows that something is under way: a clock that stands still
+//! in tests and in the simulator would otherwise jump to the next deadline.
 
 use std::io;
 use std::thread;
 
-use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 /// The lowest priority there is: where cores are idle a backup has them; of busy ones each of its threads gets a hundredth, and it
 /// has a dozen. With 10 in its place, the p99 of commands during a backup was still four times that without.
@@ -23,32 +24,30 @@ pub enum BackgroundError {
     /// It panicked; the log says why.
     #[error("it panicked")]
     Panicked,
+    /// The process is about to end.
+    #[error("it was not begun, as the process stops")]
+    Stopping,
 }
 
 /// A piece of work under way.
-pub(crate) struct Background<T> {
-    result: oneshot::Receiver<T>,
-}
+pub(crate) struct Background<T>(JoinHandle<Result<T, BackgroundError>>);
 
 impl<T: Send + 'static> Background<T> {
     /// Begins it. It goes on even if nobody waits for it.
-    pub(crate) fn begin(
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<Self, BackgroundError> {
-        let (sender, result) = oneshot::channel();
-        thread::Builder::new()
-            .name("backup".to_owned())
-            .spawn(move || {
+    pub(crate) fn begin(work: impl FnOnce() -> T + Send + 'static) -> Self {
+        Self(spawn_blocking(move || {
+            let thread = thread::Builder::new().name("backup".to_owned());
+            let thread = thread.spawn(move || {
                 lower_priority();
-                // The receiver is gone if nobody waits any more.
-                let _ = sender.send(work());
+                work()
             })?;
-        Ok(Self { result })
+            thread.join().map_err(|_| BackgroundError::Panicked)
+        }))
     }
 
     /// Waits for its result.
     pub(crate) async fn wait(self) -> Result<T, BackgroundError> {
-        self.result.await.map_err(|_| BackgroundError::Panicked)
+        self.0.await.unwrap_or(Err(BackgroundError::Stopping))
     }
 }
 
@@ -56,7 +55,7 @@ impl<T: Send + 'static> Background<T> {
 pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, BackgroundError> {
-    Background::begin(work)?.wait().await
+    Background::begin(work).wait().await
 }
 
 fn lower_priority() {
@@ -85,5 +84,12 @@ mod tests {
     async fn a_panic_is_an_error() {
         let died = run(|| panic!("on purpose")).await;
         assert!(matches!(died, Err(BackgroundError::Panicked)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_stands_still_does_not_jump_while_it_is_under_way() {
+        let work = run(|| blake3::hash(&vec![0; 1 << 20]));
+        let limit = std::time::Duration::from_secs(1);
+        assert!(tokio::time::timeout(limit, work).await.is_ok());
     }
 }

@@ -26,6 +26,10 @@
 //! All times are the store's; only durations are measured locally. `tests/collector_model.rs` checks the argument by
 //! going through all interleavings of a small model, and shows that it finds the fault if one of the rules is dropped.
 //!
+//! A name stands for one object: a chunk that is stored whole, or a patch. A manifest with a patched chunk refers to two
+//! names, that of the patch and that of its base, and to each the argument applies by itself: an upload makes a patch
+//! only of a base that it might as well have used as a chunk.
+//!
 //! # What stops a run
 //! A manifest that cannot be read: what it refers to is not known, so nothing is deleted until somebody has looked.
 
@@ -37,6 +41,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use skep_blob::BlobStore;
 
 use crate::cancel::Cancel;
+use crate::chunk::StoredChunk;
 use crate::delete::delete_objects;
 use crate::error::BackupError;
 use crate::ids::BackupId;
@@ -180,7 +185,8 @@ impl Run<'_> {
                 let chunks = read
                     .map(|(manifest, _)| manifest.chunks)
                     .unwrap_or_default();
-                referenced.extend(chunks.iter().map(|chunk| chunk.name()));
+                let objects = chunks.iter().flat_map(StoredChunk::objects);
+                referenced.extend(objects.map(|object| object.name()));
             }
         }
         Ok(referenced)

@@ -8,7 +8,8 @@
 //! The content of a partition at a checkpoint, in key order, is cut into chunks at places that depend on the content
 //! alone ([`chunk`]). A chunk is named by its hash and stored once, whoever uploads it. A backup of a partition is a
 //! manifest that lists chunks; a backup of the cluster is a manifest that lists those. What has not changed since an
-//! earlier backup is neither read ([`DirtyChunks`]) nor uploaded again.
+//! earlier backup is neither read ([`DirtyChunks`]) nor uploaded again; where little of a chunk has changed, no more than
+//! that is uploaded ([`chunk::Patch`]).
 //!
 //! # Invariants
 //! - A manifest is written after everything that it refers to, by one conditional put, and is never changed.
@@ -29,10 +30,13 @@ mod complete;
 mod content;
 pub mod data_dir;
 mod delete;
+mod dirty;
 mod document;
 mod error;
+mod fetch;
 mod ids;
 mod index;
+mod keys;
 mod layout;
 mod lease;
 mod limits;
@@ -51,15 +55,17 @@ mod verify;
 
 pub use background::BackgroundError;
 pub use cancel::Cancel;
-pub use chunk::{ChunkHash, ChunkInfo, RootHash, StoredChunk};
+pub use chunk::{ChunkHash, ChunkInfo, PatchRef, RootHash, Stored, StoredChunk, StoredObject};
 pub use collect::{CollectOptions, CollectReport, collect};
 pub use complete::complete_backup;
 pub use content::{Content, ContentError, Visit};
 pub use data_dir::{DataDirState, Incarnation, RestoreMarker, RestoreTarget, inspect_data_dir};
 pub use delete::delete_backup;
+pub use dirty::DirtyChunks;
 pub use error::BackupError;
+pub use fetch::DamageKind;
 pub use ids::{BackupId, PartitionId};
-pub use index::{ChunkIndex, DirtyChunks};
+pub use index::ChunkIndex;
 pub use manifest::{ClusterManifest, PartitionIdentity, PartitionManifest, PartitionSummary};
 pub use marker::mark_failed;
 pub use plan::{PlanStats, PlannedChunk, PlannedContent, plan_chunks, root_hash};
@@ -75,4 +81,4 @@ pub use status::{
 pub use upload::{
     BaseBackup, UploadDraft, UploadOptions, UploadRequest, UploadStats, publish, upload_chunks,
 };
-pub use verify::{Damage, DamageKind, Sample, VerifyReport, verify_backup};
+pub use verify::{Damage, Sample, VerifyReport, verify_backup};

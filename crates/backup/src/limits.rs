@@ -19,6 +19,20 @@ pub(crate) const PAIR_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest canonical encoding that a reader accepts: one longest pair and its lengths.
 pub(crate) const RAW_BYTES_MAX: usize = PAIR_BYTES_MAX + 1024;
 
+/// A patch may have at most this share (one part of so many) of the chunk that it makes. Patches grow from backup to backup until
+/// the chunk is stored whole again; storing a quarter in vain is what a restore's second object costs anyway.
+pub(crate) const PATCH_SHARE_MAX: u64 = 4;
+
+/// Memory for the changed keys of one chunk. With keys of some 20 bytes that is a thousand of them, more than a
+/// patch of a chunk with pairs of more than 256 bytes can hold.
+pub(crate) const CHUNK_CHANGED_KEYS_MAX: usize = 64 * 1024;
+
+/// Memory for the changed keys of one partition since one backup: 240,000 keys. There are notes like that for each upload under way, too.
+pub(crate) const CHANGED_KEYS_MAX: usize = 16 * 1024 * 1024;
+
+/// What a noted key takes besides its bytes.
+pub(crate) const CHANGED_KEY_OVERHEAD: usize = 48;
+
 /// Longest manifest that a reader accepts. 256 MiB is over a million chunks, or a terabyte per partition.
 pub(crate) const MANIFEST_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -59,4 +73,5 @@ const _: () =
 const _: () = assert!(CHUNK_BYTES_MIN < CHUNK_BYTES_MAX);
 const _: () = assert!(CHUNK_BYTES_MIN + CHUNK_BYTES_SPREAD < CHUNK_BYTES_MAX);
 const _: () = assert!(CHUNK_BYTES_MAX < PAIR_BYTES_MAX as u64);
+const _: () = assert!(CHUNK_CHANGED_KEYS_MAX < CHANGED_KEYS_MAX);
 const _: () = assert!(RAW_BYTES_MAX < u32::MAX as usize);

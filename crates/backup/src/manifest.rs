@@ -83,7 +83,7 @@ pub struct PartitionSummary {
     pub chunks: u64,
     /// Length of their canonical encodings.
     pub raw_bytes: u64,
-    /// Length of their objects.
+    /// Length of the objects that it takes to read them.
     pub stored_bytes: u64,
 }
 
@@ -165,7 +165,7 @@ impl PartitionManifest {
             manifest_checksum: document::checksum(bytes),
             chunks: self.chunks.len() as u64,
             raw_bytes: self.chunks.iter().map(|chunk| chunk.info.raw_bytes).sum(),
-            stored_bytes: self.chunks.iter().map(|chunk| chunk.stored_bytes).sum(),
+            stored_bytes: self.chunks.iter().map(StoredChunk::stored_bytes).sum(),
         }
     }
 }

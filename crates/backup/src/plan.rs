@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::chunk::{ChunkBuilder, ChunkInfo, Cutter, EncodedChunk, RootHash, RootHasher};
 use crate::content::{Content, ContentError, Visit};
-use crate::index::DirtyChunks;
+use crate::dirty::DirtyChunks;
 use crate::limits::PAIR_BYTES_MAX;
 
 /// A chunk of the content.
@@ -19,6 +19,8 @@ pub struct PlannedChunk {
     pub info: ChunkInfo,
     /// Where its bytes are.
     pub content: PlannedContent,
+    /// The slot of the index that has the same range of keys: the same chunk, earlier.
+    pub slot: Option<usize>,
 }
 
 /// Whether the chunk was read.
@@ -59,12 +61,13 @@ pub fn plan_chunks(
             read.visit
         } else {
             stats.chunks_unchanged += 1;
-            let info = dirty.index().chunks()[slot].clone();
-            slot += 1;
-            emit(PlannedChunk {
-                info,
+            let unchanged = PlannedChunk {
+                info: dirty.index().chunks()[slot].clone(),
                 content: PlannedContent::Unchanged,
-            })
+                slot: Some(slot),
+            };
+            slot += 1;
+            emit(unchanged)
         };
         if visit == Visit::Stop {
             return Ok(stats);
@@ -101,14 +104,17 @@ pub(crate) fn read_chunk(content: &dyn Content, info: &ChunkInfo) -> Result<Byte
     })?;
     match builder.finish() {
         Some(chunk) if chunk.info == *info => Ok(chunk.encoding),
-        _ => {
-            let detail = format!(
-                "the chunk that begins at key {:x?} was taken as unchanged but has changed: writes were not noted",
-                info.first_key
-            );
-            Err(ContentError { detail })
-        }
+        _ => Err(unnoted(info)),
     }
+}
+
+/// A chunk has changed though nothing says so: better no backup than a wrong one.
+pub(crate) fn unnoted(info: &ChunkInfo) -> ContentError {
+    let detail = format!(
+        "the chunk that begins at key {:x?} was taken as unchanged but has changed: writes were not noted",
+        info.first_key
+    );
+    ContentError { detail }
 }
 
 struct ReadRun {
@@ -125,10 +131,7 @@ fn read_run(
     stats: &mut PlanStats,
 ) -> Result<ReadRun, ContentError> {
     let slots = dirty.map_or(0, |(dirty, _)| dirty.index().chunks().len());
-    let from = match dirty {
-        Some((dirty, slot)) if slot > 0 => dirty.index().first_key(slot),
-        _ => &[],
-    };
+    let from = dirty.map_or(&[][..], |(dirty, slot)| dirty.index().begin(slot));
     let mut candidate = dirty.map_or(0, |(_, slot)| slot + 1);
     let (mut cutter, mut builder) = (Cutter::default(), ChunkBuilder::default());
     let mut run = ReadRun {
@@ -142,18 +145,16 @@ fn read_run(
             return Visit::Stop;
         }
         if cutter.begins_chunk(key, value) {
-            run.visit = emit_read(&mut builder, emit, stats);
+            run.visit = emit_read(&mut builder, dirty, Some(key), emit, stats);
             if run.visit == Visit::Stop {
                 return Visit::Stop;
             }
             if let Some((dirty, _)) = dirty {
-                while candidate < slots && dirty.index().first_key(candidate) < key {
+                let first_key = |slot| dirty.index().first_key(slot);
+                while first_key(candidate).is_some_and(|first| first < key) {
                     candidate += 1;
                 }
-                if candidate < slots
-                    && dirty.index().first_key(candidate) == key
-                    && !dirty.is_dirty(candidate)
-                {
+                if first_key(candidate) == Some(key) && !dirty.is_dirty(candidate) {
                     run.next_slot = candidate;
                     return Visit::Stop;
                 }
@@ -166,13 +167,16 @@ fn read_run(
         return Err(e);
     }
     if run.visit == Visit::Continue {
-        run.visit = emit_read(&mut builder, emit, stats);
+        run.visit = emit_read(&mut builder, dirty, None, emit, stats);
     }
     Ok(run)
 }
 
+/// The chunk that is complete; `next` is the first key of the one after.
 fn emit_read(
     builder: &mut ChunkBuilder,
+    dirty: Option<(&DirtyChunks, usize)>,
+    next: Option<&[u8]>,
     emit: &mut dyn FnMut(PlannedChunk) -> Visit,
     stats: &mut PlanStats,
 ) -> Visit {
@@ -181,9 +185,11 @@ fn emit_read(
     };
     stats.chunks_read += 1;
     stats.bytes_read += info.raw_bytes;
+    let slot = dirty.and_then(|(dirty, _)| dirty.index().slot_spanning(&info.first_key, next));
     emit(PlannedChunk {
         info,
         content: PlannedContent::Read(encoding),
+        slot,
     })
 }
 

@@ -10,12 +10,12 @@ use tokio::sync::mpsc;
 use crate::cancel::Cancel;
 use crate::chunk::PairRun;
 use crate::document;
+use crate::fetch::{FetchError, fetch_chunk};
 use crate::ids::{BackupId, PartitionId};
 use crate::manifest::{ClusterManifest, PartitionManifest};
 use crate::restore_error::RestoreError;
 use crate::retry::RetryPolicy;
 use crate::status::{BackupState, read_backup, read_status};
-use crate::verify::{FetchError, fetch_chunk};
 
 /// Chunks checked but not yet taken by the sink.
 const CHUNKS_AHEAD: usize = 2;
@@ -48,7 +48,7 @@ pub trait Progress: Send + Sync {
 /// How to restore.
 #[derive(Clone, Debug)]
 pub struct RestoreOptions {
-    /// Chunks of a partition read at once. Each takes up to 13 MiB of memory.
+    /// Chunks of a partition read at once. Each takes up to 13 MiB of memory, twice that if it is patched.
     pub parallelism: usize,
     /// For each call to the store.
     pub retry: RetryPolicy,
@@ -222,10 +222,9 @@ async fn feed(
         let pairs = match fetched {
             Ok(pairs) => pairs,
             Err(FetchError::Other(e)) => return Err(e.into()),
-            Err(FetchError::Damage(kind)) => {
-                let (partition, path) = (manifest.identity.partition, chunk.name().path());
+            Err(FetchError::Damage { path, kind }) => {
                 return Err(RestoreError::ChunkDamaged {
-                    partition,
+                    partition: manifest.identity.partition,
                     path,
                     kind,
                 });

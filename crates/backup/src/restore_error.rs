@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use skep_blob::{BlobError, BlobErrorKind};
 
 use crate::error::BackupError;
+use crate::fetch::DamageKind;
 use crate::ids::{BackupId, PartitionId};
-use crate::verify::DamageKind;
 
 /// Why a restore failed, and what to do.
 #[derive(Debug, thiserror::Error)]

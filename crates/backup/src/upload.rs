@@ -16,12 +16,13 @@ use skep_blob::{BlobErrorKind, BlobRef, BlobStore, PutOutcome, list_sorted};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::ChunkIndex;
 use crate::background::Background;
 use crate::cancel::Cancel;
 use crate::content::{Content, Visit};
+use crate::dirty::DirtyChunks;
 use crate::error::BackupError;
 use crate::ids::BackupId;
-use crate::index::DirtyChunks;
 use crate::layout::{BackupObject, backup_dir};
 use crate::limits::{PARTITIONS_MAX, UPLOAD_DEADLINE_MAX};
 use crate::manifest::{PartitionIdentity, PartitionManifest};
@@ -29,8 +30,7 @@ use crate::marker::{Started, is_deleted, mark_started};
 use crate::pace::Pace;
 use crate::plan::{PlanStats, PlannedChunk, plan_chunks, root_hash};
 use crate::retry::RetryPolicy;
-use crate::store_chunk::{ChunkStore, Known, Stored};
-use crate::{ChunkIndex, chunk::StoredChunk};
+use crate::store_chunk::{ChunkStore, How, Kept, Known};
 
 /// Chunks read but not yet taken by an upload; bounds memory.
 const CHUNKS_AHEAD: usize = 2;
@@ -93,6 +93,8 @@ pub struct UploadStats {
     pub plan: PlanStats,
     /// Chunks sent to the store.
     pub chunks_uploaded: u64,
+    /// Those of them that were sent as patches.
+    pub patches_uploaded: u64,
     /// Their objects' bytes.
     pub bytes_uploaded: u64,
 }
@@ -106,6 +108,7 @@ pub struct UploadDraft {
     pub stats: UploadStats,
     /// The store had this partition's backup already; `manifest` is what it has.
     pub already_published: bool,
+    index: ChunkIndex,
     expires: Instant,
     limit: Duration,
 }
@@ -113,7 +116,7 @@ pub struct UploadDraft {
 impl UploadDraft {
     /// The index for the next backup.
     pub fn index(&self) -> ChunkIndex {
-        ChunkIndex::of_stored(&self.manifest.chunks)
+        self.index.clone()
     }
 }
 
@@ -173,6 +176,7 @@ async fn upload_within(
     if let Some((manifest, _)) = existing {
         let stats = UploadStats::default();
         return Ok(UploadDraft {
+            index: ChunkIndex::of_stored(&manifest.chunks),
             manifest,
             stats,
             already_published: true,
@@ -195,12 +199,17 @@ async fn upload_within(
     let chunk_store = ChunkStore {
         store: Arc::clone(store),
         content: Arc::clone(&request.content),
+        dirty: request.base.as_ref().map(|base| Arc::clone(&base.dirty)),
         known: Arc::new(known),
         pace: Arc::new(Pace::new(options.bytes_per_second)),
         retry: *retry,
         level: options.compression_level,
     };
-    let (chunks, stats) = store_all(chunk_store, request, options.parallelism).await?;
+    let (kept, stats) = store_all(chunk_store, request, options.parallelism).await?;
+    let (chunks, entries): (Vec<_>, Vec<_>) = kept
+        .into_iter()
+        .map(|kept| (kept.chunk.clone(), (kept.chunk.info, kept.derived)))
+        .unzip();
     let manifest = PartitionManifest {
         identity: identity.clone(),
         created_at_ms,
@@ -212,6 +221,7 @@ async fn upload_within(
         manifest,
         stats,
         already_published: false,
+        index: ChunkIndex::with(entries),
         expires,
         limit,
     })
@@ -222,7 +232,7 @@ async fn store_all(
     chunk_store: ChunkStore,
     request: &UploadRequest,
     parallelism: usize,
-) -> Result<(Vec<StoredChunk>, UploadStats), BackupError> {
+) -> Result<(Vec<Kept>, UploadStats), BackupError> {
     let (sender, receiver) = mpsc::channel::<PlannedChunk>(CHUNKS_AHEAD);
     let content = Arc::clone(&request.content);
     let dirty = request.base.as_ref().map(|base| Arc::clone(&base.dirty));
@@ -233,7 +243,7 @@ async fn store_all(
             let taken = !cancel.is_cancelled() && sender.blocking_send(planned).is_ok();
             if taken { Visit::Continue } else { Visit::Stop }
         })
-    })?;
+    });
     let planned = stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|planned| (planned, receiver))
     });
@@ -257,12 +267,12 @@ async fn store_all(
         plan,
         ..UploadStats::default()
     };
-    let uploaded = stored.iter().filter(|(_, how)| *how == Stored::Uploaded);
-    for (chunk, _) in uploaded {
+    for kept in stored.iter().filter(|kept| kept.how == How::Uploaded) {
         stats.chunks_uploaded += 1;
-        stats.bytes_uploaded += chunk.stored_bytes;
+        stats.patches_uploaded += u64::from(kept.chunk.patch.is_some());
+        stats.bytes_uploaded += kept.chunk.stored.stored_bytes;
     }
-    Ok((stored.into_iter().map(|(chunk, _)| chunk).collect(), stats))
+    Ok((stored, stats))
 }
 
 /// Make the partition's backup exist. If the same backup exists already, that one is returned.

@@ -1,19 +1,19 @@
 //! Reading a backup back and checking everything without restoring it.
 //!
 //! Checked: the cluster manifest and that it refers to the partition manifests there are; each partition manifest's own
-//! checksum, order and root hash; of every chunk (or of a sample) that the object is there, whole, has the hash that is its
-//! name, decodes into ascending pairs, and agrees with what the manifest says about it.
-
-use std::sync::Arc;
+//! checksum, order and root hash; of every chunk (or of a sample) that what it is stored in (its object, or its patch and the
+//! base of that) is there, whole, has the hash that is its name, decodes into ascending pairs, and agrees with what the
+//! manifest says about it.
 
 use futures::{StreamExt, stream};
-use skep_blob::{BlobErrorKind, BlobRef};
+use skep_blob::BlobRef;
 
-use crate::background;
-use crate::chunk::{ChunkError, PairRun, StoredChunk, StoredHeader, decode_pairs, decompress};
+use crate::chunk::StoredChunk;
 use crate::error::BackupError;
+use crate::fetch::{DamageKind, FetchError, fetch_chunk};
 use crate::ids::{BackupId, PartitionId};
 use crate::manifest::PartitionManifest;
+use crate::restore::Progress;
 use crate::retry::RetryPolicy;
 use crate::status::read_backup;
 
@@ -36,20 +36,12 @@ impl Sample {
     fn takes(self, chunk: usize) -> bool {
         chunk as u64 % self.of == self.part - 1
     }
-}
 
-/// What is wrong with something.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DamageKind {
-    /// The object is not there.
-    #[error("missing")]
-    Missing,
-    /// Its bytes are not what they were.
-    #[error("damaged: {0}")]
-    Chunk(#[from] ChunkError),
-    /// It is sound in itself but is not what the manifest describes.
-    #[error("differs from the manifest: {0}")]
-    Differs(&'static str),
+    /// The manifest's chunks that belong to it, with their numbers.
+    fn of(self, manifest: &PartitionManifest) -> impl Iterator<Item = (usize, &StoredChunk)> {
+        let chunks = manifest.chunks.iter().enumerate();
+        chunks.filter(move |(number, _)| self.takes(*number))
+    }
 }
 
 /// One thing that is wrong, and where.
@@ -92,6 +84,7 @@ pub async fn verify_backup(
     store: &BlobRef,
     backup: BackupId,
     sample: Sample,
+    progress: &dyn Progress,
     parallelism: usize,
     retry: &RetryPolicy,
 ) -> Result<VerifyReport, BackupError> {
@@ -100,126 +93,75 @@ pub async fn verify_backup(
         "verification reads at least one chunk at a time"
     );
     let (_, partitions) = read_backup(store.as_ref(), backup, retry).await?;
+    // All at first, so that it is known how much there is to do.
+    for manifest in &partitions {
+        let chosen = sample.of(manifest);
+        let sizes = chosen.map(|(_, chunk)| chunk.info.raw_bytes);
+        let (chunks, bytes) = sizes.fold((0, 0), |(n, sum), bytes| (n + 1, sum + bytes));
+        progress.begin(manifest.identity.partition, chunks, bytes);
+    }
+    let reads = Reads {
+        store,
+        sample,
+        progress,
+        parallelism,
+        retry,
+    };
     let mut report = VerifyReport::default();
     for manifest in &partitions {
-        verify_partition(store, manifest, sample, parallelism, retry, &mut report).await?;
+        reads.verify(manifest, &mut report).await?;
         report.partitions += 1;
     }
     Ok(report)
 }
 
-async fn verify_partition(
-    store: &BlobRef,
-    manifest: &PartitionManifest,
+/// How chunks are read.
+struct Reads<'a> {
+    store: &'a BlobRef,
     sample: Sample,
+    progress: &'a dyn Progress,
     parallelism: usize,
-    retry: &RetryPolicy,
-    report: &mut VerifyReport,
-) -> Result<(), BackupError> {
-    let chosen = manifest
-        .chunks
-        .iter()
-        .enumerate()
-        .filter(|(number, _)| sample.takes(*number));
-    let checks = stream::iter(chosen).map(|(number, chunk)| async move {
-        let next = manifest
-            .chunks
-            .get(number + 1)
-            .map(|next| next.info.first_key.clone());
-        (number, chunk, fetch_chunk(store, chunk, next, retry).await)
-    });
-    let mut checks = std::pin::pin!(checks.buffered(parallelism));
-    let mut checked = 0;
-    while let Some((number, chunk, result)) = checks.next().await {
-        checked += 1;
-        let kind = match result {
-            Ok(_) => {
-                report.bytes_read += chunk.stored_bytes;
-                continue;
-            }
-            Err(FetchError::Damage(kind)) => kind,
-            Err(FetchError::Other(e)) => return Err(e),
-        };
-        let (partition, path) = (manifest.identity.partition, chunk.name().path());
-        report.damages.push(Damage {
-            partition,
-            chunk: number,
-            path,
-            kind,
+    retry: &'a RetryPolicy,
+}
+
+impl Reads<'_> {
+    async fn verify(
+        &self,
+        manifest: &PartitionManifest,
+        report: &mut VerifyReport,
+    ) -> Result<(), BackupError> {
+        let partition = manifest.identity.partition;
+        let checks = stream::iter(self.sample.of(manifest)).map(|(number, chunk)| async move {
+            let next = manifest
+                .chunks
+                .get(number + 1)
+                .map(|next| next.info.first_key.clone());
+            (
+                number,
+                chunk,
+                fetch_chunk(self.store, chunk, next, self.retry).await,
+            )
         });
-    }
-    report.chunks_checked += checked;
-    report.chunks_skipped += manifest.chunks.len() as u64 - checked;
-    Ok(())
-}
-
-/// A chunk cannot be had.
-#[derive(Debug)]
-pub(crate) enum FetchError {
-    Damage(DamageKind),
-    Other(BackupError),
-}
-
-impl From<ChunkError> for FetchError {
-    fn from(e: ChunkError) -> Self {
-        Self::Damage(e.into())
-    }
-}
-
-/// Read a chunk and check all that is known of it; `next` is the first key of the following chunk.
-pub(crate) async fn fetch_chunk(
-    store: &BlobRef,
-    chunk: &StoredChunk,
-    next: Option<Vec<u8>>,
-    retry: &RetryPolicy,
-) -> Result<PairRun, FetchError> {
-    let path = chunk.name().path();
-    // One byte more than expected shows an object that is too long, and nothing makes us read more.
-    let range = 0..chunk.stored_bytes + 1;
-    let stored = match retry.run(|| store.get_range(&path, range.clone())).await {
-        Ok(stored) => stored,
-        Err(e) if e.kind() == BlobErrorKind::NotFound => {
-            return Err(FetchError::Damage(DamageKind::Missing));
+        let mut checks = std::pin::pin!(checks.buffered(self.parallelism));
+        let mut checked = 0;
+        while let Some((number, chunk, result)) = checks.next().await {
+            checked += 1;
+            self.progress.advance(partition, 1, chunk.info.raw_bytes);
+            match result {
+                Ok(_) => {
+                    report.bytes_read += chunk.stored_bytes();
+                }
+                Err(FetchError::Damage { path, kind }) => report.damages.push(Damage {
+                    partition,
+                    chunk: number,
+                    path,
+                    kind,
+                }),
+                Err(FetchError::Other(e)) => return Err(e),
+            }
         }
-        Err(e) => return Err(FetchError::Other(e.into())),
-    };
-    let chunk = Arc::new(chunk.clone());
-    let check = move || check_chunk(&stored, &chunk, next.as_deref());
-    background::run(check)
-        .await
-        .map_err(|e| FetchError::Other(e.into()))?
-}
-
-fn check_chunk(
-    stored: &[u8],
-    chunk: &StoredChunk,
-    next: Option<&[u8]>,
-) -> Result<PairRun, FetchError> {
-    let differs = |what| Err(FetchError::Damage(DamageKind::Differs(what)));
-    let header = StoredHeader::decode(stored)?;
-    if u64::from(header.raw_bytes) != chunk.info.raw_bytes {
-        return differs("length of the content");
+        report.chunks_checked += checked;
+        report.chunks_skipped += manifest.chunks.len() as u64 - checked;
+        Ok(())
     }
-    if stored.len() as u64 != chunk.stored_bytes || header.stored_bytes() != chunk.stored_bytes {
-        return differs("length of the object");
-    }
-    if header.payload_checksum != chunk.stored_checksum {
-        return differs("checksum of the object");
-    }
-    let pairs = decode_pairs(decompress(stored, chunk.info.hash)?)?;
-    if pairs.len() as u64 != chunk.info.pairs {
-        return differs("number of pairs");
-    }
-    let (mut first, mut last) = (None, None);
-    for (key, _) in pairs.iter() {
-        first = first.or(Some(key));
-        last = Some(key);
-    }
-    if first != Some(chunk.info.first_key.as_slice()) {
-        return differs("first key");
-    }
-    if next.is_some_and(|next| last >= Some(next)) {
-        return differs("it runs into the next chunk");
-    }
-    Ok(pairs)
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use skep_backup::*;
@@ -302,6 +302,23 @@ async fn verify_and_restore_find_each_damage_where_it_is() {
     assert!(verify(&store, 1).await.unwrap().is_sound());
 }
 
+/// Chunks that progress was told of.
+#[derive(Default)]
+struct Counted {
+    begun: Mutex<u64>,
+    advanced: Mutex<u64>,
+}
+
+impl Progress for Counted {
+    fn begin(&self, _: PartitionId, chunks: u64, _: u64) {
+        *self.begun.lock().unwrap() += chunks;
+    }
+
+    fn advance(&self, _: PartitionId, chunks: u64, _: u64) {
+        *self.advanced.lock().unwrap() += chunks;
+    }
+}
+
 #[tokio::test]
 async fn all_parts_of_a_sample_together_read_every_chunk_once() {
     let (_, store) = memory();
@@ -311,9 +328,12 @@ async fn all_parts_of_a_sample_together_read_every_chunk_once() {
     let mut sum = 0;
     for part in 1..=3 {
         let sample = Sample::new(part, 3).unwrap();
-        let report = verify_backup(&store, BackupId(1), sample, 2, &RetryPolicy::never())
+        let (progress, retry) = (Counted::default(), RetryPolicy::never());
+        let report = verify_backup(&store, BackupId(1), sample, &progress, 2, &retry)
             .await
             .unwrap();
+        assert_eq!(*progress.begun.lock().unwrap(), report.chunks_checked);
+        assert_eq!(*progress.advanced.lock().unwrap(), report.chunks_checked);
         assert_eq!(report.chunks_checked + report.chunks_skipped, all);
         sum += report.chunks_checked;
     }

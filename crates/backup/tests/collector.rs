@@ -115,7 +115,7 @@ async fn an_upload_that_begins_after_the_mark_stores_the_chunk_under_another_nam
     let renamed = manifest
         .chunks
         .iter()
-        .filter(|chunk| chunk.generation == 1)
+        .filter(|chunk| chunk.stored.generation == 1)
         .count() as u64;
     assert_eq!(renamed, condemned);
     memory.advance(10 * HOUR);

@@ -216,7 +216,7 @@ async fn a_completed_backup_can_be_verified_before_its_cluster_manifest_is_there
     let store = store();
     complete_part(&store, 1, 1).await;
     let once = never();
-    let verify = || verify_backup(&store, BackupId(1), Sample::ALL, 1, &once);
+    let verify = || verify_backup(&store, BackupId(1), Sample::ALL, &Silent, 1, &once);
     let e = verify().await.unwrap_err();
     assert!(matches!(e, BackupError::NotFound { .. }), "{e}");
     complete_part(&store, 1, 2).await;

@@ -28,6 +28,9 @@ const STAGING: &str = ".staging";
 /// A temporary file older than this belongs to a writer that has crashed: no single write takes a day.
 const STAGING_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Never created by itself: what is missing may be a mount, and backups would then fill the disk below it.
+const GONE: &str = "the directory has vanished; mount it again, or create it anew and take another backup, or correct filesystem.basePath";
+
 /// Objects as files below a directory.
 #[derive(Clone, Debug)]
 pub struct LocalBlobStore {
@@ -91,6 +94,8 @@ impl Inner {
 
     fn error(&self, path: &str, e: &io::Error) -> BlobError {
         let (kind, advice) = match e.kind() {
+            // Not an object that is not there: nothing is. A mount may come back, so it is worth trying again.
+            io::ErrorKind::NotFound if !self.base.is_dir() => (BlobErrorKind::Unreachable, GONE),
             io::ErrorKind::NotFound => (BlobErrorKind::NotFound, ""),
             io::ErrorKind::AlreadyExists => (BlobErrorKind::AlreadyExists, ""),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => (
@@ -138,6 +143,11 @@ impl Inner {
                 .join(format!("{}-{number}", std::process::id()));
             let mut file = match File::create_new(&staged) {
                 Ok(file) => file,
+                // The directory was emptied, or is another one than at start.
+                Err(e) if e.kind() == io::ErrorKind::NotFound && self.base.is_dir() => {
+                    create_dirs(&self.base.join(STAGING))?;
+                    File::create_new(&staged)?
+                }
                 // Another machine with our process id, or an earlier life of this one.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(e) => return Err(e),
@@ -190,7 +200,8 @@ impl Inner {
                 parents.extend(file.parent().map(Path::to_owned));
                 Ok(())
             }
-            deleted => ignore_absent(deleted),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && self.base.is_dir() => Ok(()),
+            deleted => deleted,
         }
     }
 
@@ -198,7 +209,9 @@ impl Inner {
     fn read_dir(&self, dir: &str) -> io::Result<(Vec<BlobMeta>, Vec<String>)> {
         let (mut metas, mut dirs) = (Vec::new(), Vec::new());
         let entries = match fs::read_dir(self.base.join(dir)) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound && !dir.is_empty() => {
+            Err(e)
+                if e.kind() == io::ErrorKind::NotFound && !dir.is_empty() && self.base.is_dir() =>
+            {
                 return Ok((metas, dirs));
             }
             entries => entries?,

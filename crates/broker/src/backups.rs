@@ -14,7 +14,7 @@ use skep_blob::BlobRef;
 use skep_config::UploadLimits;
 use skep_partition::{BOOKKEEPING_PREFIXES, Event, FrozenBackup, Inbox};
 use skep_protocol::CheckpointId;
-use skep_state::{KeyRange, Read, View};
+use skep_state::{FlushTicket, KeyRange, LocalMeta, Read, View};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -25,10 +25,9 @@ use crate::{VERSION, now_ms};
 /// How long the store may take to note that a backup failed.
 const NOTE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Keys kept while a first backup is under way; with more, the second reads everything again.
-const WRITTEN_KEYS_BYTES_MAX: usize = 32 << 20;
-/// What a key costs in memory beside its bytes.
-const KEY_OVERHEAD: usize = 32;
+/// Memory for the keys noted of all partitions since a backup: a million keys of 16 bytes. There are as many notes as backups under way,
+/// and one more.
+const NOTED_KEYS_BYTES_MAX: usize = 64 << 20;
 
 /// What all uploads of a node share.
 #[derive(Clone)]
@@ -54,6 +53,8 @@ pub struct PartitionBackups {
     settings: BackupSettings,
     running: BTreeMap<CheckpointId, Cancel>,
     notes: Arc<Mutex<Notes>>,
+    /// Where the log was when keys were last written back.
+    written_at: LocalMeta,
 }
 
 /// What was written since which backup, so that only changed chunks are read again.
@@ -61,64 +62,16 @@ pub struct PartitionBackups {
 struct Notes {
     /// The last completed backup, and what was written since its checkpoint.
     base: Option<(BackupId, DirtyChunks)>,
-    /// Checkpoints being uploaded, and what was written since each.
-    since: BTreeMap<CheckpointId, Since>,
+    /// Checkpoints being uploaded, and what was written since each, in terms of the base (or of nothing, if there is none).
+    since: BTreeMap<CheckpointId, DirtyChunks>,
 }
 
-/// What was written since the checkpoint of an upload under way.
-enum Since {
-    /// In terms of the base.
-    Chunks(DirtyChunks),
-    /// There is no base yet: the keys themselves.
-    Keys(WrittenKeys),
-}
-
-/// Keys that were written while there was no index to note them in.
-#[derive(Default)]
-struct WrittenKeys {
-    keys: Vec<Box<[u8]>>,
-    bytes: usize,
-    /// More were written than are worth keeping.
-    too_many: bool,
-}
-
-impl WrittenKeys {
-    fn add(&mut self, keys: &[&[u8]]) {
-        let added: usize = keys.iter().map(|key| key.len() + KEY_OVERHEAD).sum();
-        self.too_many |= self.bytes + added > WRITTEN_KEYS_BYTES_MAX;
-        if self.too_many {
-            self.keys = Vec::new();
-            return;
-        }
-        self.bytes += added;
-        self.keys.extend(keys.iter().map(|key| Box::from(*key)));
-    }
-
-    fn against(self, index: Arc<ChunkIndex>) -> DirtyChunks {
-        if self.too_many {
-            return DirtyChunks::all(index);
-        }
-        let mut dirty = DirtyChunks::clean(index);
-        dirty.mark_sorted(self.keys.iter().map(|key| &**key));
-        dirty
-    }
-}
-
-impl Since {
-    fn add(&mut self, keys: &[&[u8]]) {
-        match self {
-            Since::Chunks(dirty) => dirty.mark_sorted(keys.iter().copied()),
-            Since::Keys(written) => written.add(keys),
-        }
-    }
-
-    /// In terms of the index of the backup whose checkpoint it was.
-    fn against(self, index: Arc<ChunkIndex>) -> DirtyChunks {
-        match self {
-            Since::Chunks(dirty) => dirty.rebase(index),
-            Since::Keys(written) => written.against(index),
-        }
-    }
+/// Whether everything that was written since a checkpoint will have been noted.
+#[derive(Clone, Copy, Debug)]
+enum Noted {
+    All,
+    /// The upload begins later than its checkpoint, as with one that a former leader made.
+    NotAll,
 }
 
 impl Notes {
@@ -127,11 +80,36 @@ impl Notes {
         notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The upload of a checkpoint begins. Gives what it may build on.
+    fn begin(&mut self, id: CheckpointId, noted: Noted, bytes_max: usize) -> Option<BaseBackup> {
+        let base = self.base.as_ref().map(|(backup_id, dirty)| BaseBackup {
+            backup_id: *backup_id,
+            dirty: Arc::new(dirty.clone()),
+        });
+        // Without a base all keys are noted as they are, in terms of an index without chunks.
+        let index = base.as_ref().map(|base| Arc::clone(base.dirty.index()));
+        let index = index.unwrap_or_default();
+        let since = match noted {
+            Noted::All => DirtyChunks::clean(index).bounded(bytes_max),
+            Noted::NotAll => DirtyChunks::all(index),
+        };
+        self.since.insert(id, since);
+        base
+    }
+
+    /// Keys were written, in order.
+    fn written(&mut self, keys: &[&[u8]]) {
+        let base = self.base.iter_mut().map(|(_, dirty)| dirty);
+        for dirty in base.chain(self.since.values_mut()) {
+            dirty.mark_sorted(keys.iter().copied());
+        }
+    }
+
     /// A backup is complete: it is the base from now on.
     fn completed(&mut self, id: CheckpointId, backup: BackupId, index: ChunkIndex) {
         let index = Arc::new(index);
         let dirty = match self.since.remove(&id) {
-            Some(since) => since.against(index),
+            Some(since) => since.rebase(index),
             // Another backup was complete first, in whose terms nothing was noted.
             None => DirtyChunks::all(index),
         };
@@ -148,22 +126,17 @@ impl PartitionBackups {
             settings,
             running: BTreeMap::new(),
             notes: Arc::default(),
+            written_at: LocalMeta::default(),
         }
     }
 
-    /// Keys were written, in order.
-    pub fn written<'a>(&mut self, keys: impl Iterator<Item = &'a [u8]>) {
+    /// Keys are written back.
+    pub fn written(&mut self, ticket: &FlushTicket) {
+        self.written_at = ticket.meta().clone();
         let mut notes = Notes::lock(&self.notes);
-        let Notes { base, since } = &mut *notes;
-        if base.is_none() && since.is_empty() {
-            return;
-        }
-        let content: Vec<&[u8]> = keys.filter(|key| !is_bookkeeping(key)).collect();
-        if let Some((_, dirty)) = base {
-            dirty.mark_sorted(content.iter().copied());
-        }
-        for since in since.values_mut() {
-            since.add(&content);
+        if notes.base.is_some() || !notes.since.is_empty() {
+            let content: Vec<&[u8]> = ticket.keys().filter(|key| !is_bookkeeping(key)).collect();
+            notes.written(&content);
         }
     }
 
@@ -173,19 +146,13 @@ impl PartitionBackups {
         if self.running.contains_key(&id) {
             return;
         }
-        let base = {
-            let mut notes = Notes::lock(&self.notes);
-            let base = notes.base.as_ref().map(|(backup_id, dirty)| BaseBackup {
-                backup_id: *backup_id,
-                dirty: Arc::new(dirty.clone()),
-            });
-            let since = match &base {
-                Some(base) => Since::Chunks(DirtyChunks::clean(Arc::clone(base.dirty.index()))),
-                None => Since::Keys(WrittenKeys::default()),
-            };
-            notes.since.insert(id, since);
-            base
+        let noted = if self.written_at == backup.written_at() {
+            Noted::All
+        } else {
+            Noted::NotAll
         };
+        let partitions = self.settings.partition_count.max(1) as usize;
+        let base = Notes::lock(&self.notes).begin(id, noted, NOTED_KEYS_BYTES_MAX / partitions);
         let cancel = Cancel::new();
         self.running.retain(|_, cancel| !cancel.is_cancelled());
         self.running.insert(id, cancel.clone());
@@ -410,9 +377,8 @@ mod tests {
     #[test]
     fn what_is_written_during_the_first_backup_is_all_that_the_second_reads() {
         let mut notes = Notes::default();
-        let mut since = Since::Keys(WrittenKeys::default());
-        since.add(&[b"d", b"e"]);
-        notes.since.insert(CheckpointId(1), since);
+        assert!(notes.begin(CheckpointId(1), Noted::All, 1_000).is_none());
+        notes.written(&[b"d", b"e"]);
         notes.completed(CheckpointId(1), BackupId(1), index(&["a", "c", "m"]));
         assert_eq!(dirty(&notes), [1]);
     }
@@ -420,12 +386,22 @@ mod tests {
     #[test]
     fn too_many_keys_during_the_first_backup_make_everything_be_read_again() {
         let mut notes = Notes::default();
-        let mut since = Since::Keys(WrittenKeys::default());
-        let long = vec![b'd'; WRITTEN_KEYS_BYTES_MAX];
-        since.add(&[&long]);
-        since.add(&[b"d"]);
-        notes.since.insert(CheckpointId(1), since);
+        notes.begin(CheckpointId(1), Noted::All, 100);
+        notes.written(&[&[b'd'; 100]]);
         notes.completed(CheckpointId(1), BackupId(1), index(&["a", "c", "m"]));
         assert_eq!(dirty(&notes), [0, 1, 2]);
+    }
+
+    #[test]
+    fn after_a_checkpoint_whose_upload_begins_late_everything_is_read_again() {
+        let mut notes = Notes::default();
+        notes.base = Some((
+            BackupId(1),
+            DirtyChunks::clean(Arc::new(index(&["a", "m"]))),
+        ));
+        let base = notes.begin(CheckpointId(2), Noted::NotAll, 1_000).unwrap();
+        assert_eq!(base.dirty.dirty_count(), 0, "of itself all is known");
+        notes.completed(CheckpointId(2), BackupId(2), index(&["a", "m"]));
+        assert_eq!(dirty(&notes), [0, 1]);
     }
 }

@@ -58,7 +58,7 @@ impl Effects for NodeEffects {
 
     fn flush(&mut self, ticket: FlushTicket) {
         if let Some(backups) = &mut self.backups {
-            backups.written(ticket.keys());
+            backups.written(&ticket);
         }
         let Some(partition) = self.partitions.get(self.partition) else {
             return;

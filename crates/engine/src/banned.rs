@@ -53,7 +53,6 @@ pub(crate) fn process_instance_of(command: &Command) -> Option<Key> {
         }
         RecordValue::ProcessInstance(value) => value.process_instance_key,
         RecordValue::ProcessInstanceBatch(value) => value.process_instance_key,
-        RecordValue::ProcessInstanceModification(value) => value.process_instance_key,
         RecordValue::Timer(value) => value.process_instance_key,
         RecordValue::Job(value) => value.process_instance_key,
         RecordValue::ProcessMessageSubscription(value) => value.process_instance_key,

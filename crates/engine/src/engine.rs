@@ -375,9 +375,6 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
         RecordValue::ProcessInstanceBatch(_) => {
             processors::process_instance_batch::process(p, command)
         }
-        RecordValue::ProcessInstanceModification(_) => {
-            processors::process_instance_modification::process(p, command)
-        }
         RecordValue::DecisionEvaluation(_) => processors::decision_evaluation::process(p, command),
         RecordValue::Signal(_) => processors::signal::process(p, command),
         RecordValue::Checkpoint(_) => processors::checkpoint::process(p, command),
@@ -391,7 +388,6 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
         | RecordValue::Process(_)
         | RecordValue::ProcessEvent(_)
         | RecordValue::Decision(_)
-        | RecordValue::ProcessInstanceMigration(_)
         | RecordValue::DecisionRequirements(_) => {
             let reason = format!("{} is not a command", command.intent.name());
             p.reject(command, Rejection::invalid_argument(reason));

@@ -66,8 +66,6 @@ pub(crate) struct ElementInstance {
     pub listeners_done: u32,
     /// Of a compensation handler: the subscription of what it undoes.
     pub compensation_key: Key,
-    /// Whether it is terminated, and not completed, once nothing is left in it.
-    pub terminates_when_empty: bool,
 }
 
 impl ElementInstance {
@@ -121,7 +119,6 @@ impl ElementInstance {
             repetition: Repetition::default(),
             listeners_done: 0,
             compensation_key: Key::NONE,
-            terminates_when_empty: false,
         }
     }
 
@@ -270,7 +267,6 @@ impl ElementInstance {
             repetition: stored.repetition.unwrap_or_default(),
             listeners_done: stored.listeners_done,
             compensation_key: key_or_none(stored.compensation_key),
-            terminates_when_empty: stored.terminates_when_empty,
         })
     }
 
@@ -309,7 +305,6 @@ impl ElementInstance {
             compensation_key: self.compensation_key.0.max(0),
             repetition: (self.repetition != Repetition::default()).then_some(self.repetition),
             listeners_done: self.listeners_done,
-            terminates_when_empty: self.terminates_when_empty,
         }
     }
 }

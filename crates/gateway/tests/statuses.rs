@@ -370,6 +370,13 @@ async fn calls_that_are_not_there_yet_say_so() {
     let mut client = start(Fake::new(1, |_, command| echo(command))).await.client;
     let statuses = [
         (
+            "ModifyProcessInstance",
+            client
+                .modify_process_instance(ModifyProcessInstanceRequest::default())
+                .await
+                .unwrap_err(),
+        ),
+        (
             "MigrateProcessInstance",
             client
                 .migrate_process_instance(MigrateProcessInstanceRequest::default())

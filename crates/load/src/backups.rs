@@ -1,18 +1,21 @@
 //! Backups of a large state under load: first, unchanged, after 1 % has changed; then its loss and its restore.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
 use crate::BackupArguments;
 use crate::broker::Place;
 use crate::clients::Clients;
-use crate::content::{TASK, WAITING};
+use crate::content::{TASK, WAITING, document};
 use crate::failure::Failure;
-use crate::fill::{AT_ONCE, fill, joined};
 use crate::open_loop::OpenLoop;
 use crate::report::Report;
 
+/// Variables of each instance that waits.
+const DOCUMENT_BYTES: usize = 2_000;
+/// Instances that are started or changed at once.
+const AT_ONCE: usize = 64;
 /// How long latencies are taken without a backup, before and after.
 const WITHOUT: Duration = Duration::from_secs(15);
 /// Phases of the open loop.
@@ -28,7 +31,8 @@ pub async fn measure(arguments: &BackupArguments) -> Result<Report, Failure> {
     for process in [TASK, WAITING] {
         clients.deploy(process, arguments.broker.partitions).await?;
     }
-    let instances = fill(&clients, arguments.gigabytes, &mut report).await?;
+    let count = (arguments.gigabytes * 1e9 / DOCUMENT_BYTES as f64) as u64;
+    let instances = fill(&clients, count, &mut report).await?;
     report.add("data directory", place.data_bytes()? as f64 / 1e6, "MB");
 
     let running = OpenLoop::begin(&clients, arguments.rate, 2);
@@ -79,6 +83,58 @@ pub async fn measure(arguments: &BackupArguments) -> Result<Report, Failure> {
     }
     broker.kill()?;
     Ok(report)
+}
+
+/// Starts the instances that wait, and gives their keys in the order in which they were started.
+async fn fill(clients: &Clients, count: u64, report: &mut Report) -> Result<Vec<i64>, Failure> {
+    let begun = Instant::now();
+    let mut shown = begun;
+    let mut calls = JoinSet::new();
+    let mut keys = Vec::with_capacity(count as usize);
+    for number in 0..count {
+        if calls.len() == AT_ONCE {
+            keys.extend(joined(calls.join_next().await)?);
+        }
+        let clients = clients.clone();
+        calls.spawn(async move { start(clients, number).await });
+        if shown.elapsed() > Duration::from_secs(5) {
+            eprintln!("  {number} of {count} instances wait");
+            shown = Instant::now();
+        }
+    }
+    while let Some(call) = calls.join_next().await {
+        keys.extend(joined(Some(call))?);
+    }
+    keys.sort_unstable();
+    report.add("instances that wait", count as f64, "instances");
+    report.add(
+        "started",
+        count as f64 / begun.elapsed().as_secs_f64(),
+        "instances/s",
+    );
+    Ok(keys)
+}
+
+async fn start(clients: Clients, number: u64) -> Result<i64, Failure> {
+    loop {
+        let variables = document(number, DOCUMENT_BYTES);
+        match clients.start(number, WAITING, variables).await {
+            Err(status) if status.code() == tonic::Code::ResourceExhausted => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            answer => return answer.map_err(Failure::call("CreateProcessInstance")),
+        }
+    }
+}
+
+fn joined<T>(
+    call: Option<Result<Result<T, Failure>, tokio::task::JoinError>>,
+) -> Result<Option<T>, Failure> {
+    match call {
+        None => Ok(None),
+        Some(Ok(answer)) => answer.map(Some),
+        Some(Err(_)) => Err(Failure::Program("a client panicked".to_owned())),
+    }
 }
 
 /// Changes a variable of each instance.

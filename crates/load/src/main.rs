@@ -12,7 +12,6 @@ mod clients;
 mod content;
 mod directory;
 mod failure;
-mod fill;
 mod open_loop;
 mod report;
 mod startup;
@@ -40,7 +39,6 @@ Examples:
   skep-load throughput                         instances per second, latencies at half of it, memory, log bytes
   skep-load backup --gigabytes 1               backup and restore of 1 GB of state under load
   skep-load startup                            time from start to ready, memory of an idle broker
-  skep-load startup --gigabytes 1              the same, and the start of a broker killed while it wrote 1 GB
 
 Every command starts brokers of its own in a temporary directory below --directory. Nothing else should run meanwhile.
 Exit codes: 0 measured, 1 the broker or a client failed, 2 wrong arguments.";
@@ -51,8 +49,8 @@ enum Command {
     Throughput(ThroughputArguments),
     /// Backups of a large state under load: first, unchanged, after 1 % has changed; then its loss and its restore.
     Backup(BackupArguments),
-    /// Time from start to ready and memory, without load; with a large state after a kill.
-    Startup(StartupArguments),
+    /// Time from start to ready and memory, without load.
+    Startup(BrokerArguments),
 }
 
 /// Which broker, and where.
@@ -99,15 +97,6 @@ struct BackupArguments {
     rate: u32,
 }
 
-#[derive(Debug, Clone, Args)]
-struct StartupArguments {
-    #[command(flatten)]
-    broker: BrokerArguments,
-    /// Size of a state with which a killed broker is started as well, in GB of variables
-    #[arg(long, default_value_t = 0.0)]
-    gigabytes: f64,
-}
-
 impl ThroughputArguments {
     fn time(&self) -> Duration {
         Duration::from_secs(self.seconds)
@@ -119,7 +108,7 @@ fn main() -> ExitCode {
     let json = match &cli.command {
         Command::Throughput(arguments) => arguments.broker.json,
         Command::Backup(arguments) => arguments.broker.json,
-        Command::Startup(arguments) => arguments.broker.json,
+        Command::Startup(arguments) => arguments.json,
     };
     match run(cli.command) {
         Ok(report) => {

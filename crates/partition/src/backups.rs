@@ -1,11 +1,12 @@
 //! Frozen views of checkpoints, and what becomes of their backups.
 
+use prost::Message as _;
 use skep_engine::tables::backups::{self, BackupStatus};
 use skep_engine::tables::checkpoint;
 use skep_protocol::{
     CheckpointId, CheckpointIntent, Command, Epoch, Key, PartitionId, Position, values,
 };
-use skep_state::View;
+use skep_state::{LocalMeta, View};
 use tracing::{info, warn};
 
 use crate::limits::FROZEN_VIEWS_MAX;
@@ -31,6 +32,13 @@ pub struct FrozenBackup {
     pub state_version: u32,
     /// The content.
     pub view: View,
+}
+
+impl FrozenBackup {
+    /// The meta of the layer that was frozen for it: as long as no other follows, nothing was written since.
+    pub fn written_at(&self) -> LocalMeta {
+        self.log_id.encode_to_vec().into()
+    }
 }
 
 impl std::fmt::Debug for FrozenBackup {

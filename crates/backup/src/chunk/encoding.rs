@@ -96,6 +96,11 @@ impl ChunkBuilder {
         self.pairs += 1;
     }
 
+    /// Length of the encoding so far.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        self.encoding.len()
+    }
+
     /// The chunk so far; the builder is empty afterwards. None if there was no pair.
     pub(crate) fn finish(&mut self) -> Option<EncodedChunk> {
         if self.is_empty() {
@@ -151,6 +156,18 @@ impl PairRun {
             key_start = key_end as usize;
             (key, &self.raw[start as usize..end as usize])
         })
+    }
+
+    /// The first key and the last.
+    pub(crate) fn ends(&self) -> (Option<&[u8]>, Option<&[u8]>) {
+        let key = |number: usize| {
+            let begin = number
+                .checked_sub(1)
+                .map_or(0, |before| self.spans[before].0);
+            &self.keys[begin as usize..self.spans[number].0 as usize]
+        };
+        let last = self.spans.len().checked_sub(1);
+        (last.map(|_| key(0)), last.map(key))
     }
 
     /// Marks the end of a content; no chunk is empty.

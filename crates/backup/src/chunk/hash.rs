@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ChunkInfo;
 
-/// BLAKE3 of a chunk's canonical encoding.
+/// BLAKE3 of a chunk's canonical encoding, or of a patch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChunkHash([u8; 32]);
 
@@ -39,6 +39,10 @@ impl ChunkHash {
     /// The name of this encoding.
     pub fn of(encoding: &[u8]) -> Self {
         Self(*blake3::hash(encoding).as_bytes())
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 }
 

@@ -179,6 +179,7 @@ pub async fn verify(store: &BlobRef, backup: u64) -> Result<VerifyReport, Backup
         store,
         BackupId(backup),
         Sample::ALL,
+        &Silent,
         4,
         &RetryPolicy::never(),
     )

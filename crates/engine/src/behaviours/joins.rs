@@ -9,16 +9,13 @@
 
 use std::collections::BTreeSet;
 
-use skep_bpmn::model::{CatchEvent, Element, ElementIndex, ElementKind, Flow, ThrowEvent, Trigger};
+use skep_bpmn::model::{Element, ElementIndex, ElementKind, ThrowEvent};
 use skep_protocol::{Command, Key, ProcessInstanceIntent, RecordValue};
 
 use crate::definitions::Definition;
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
 use crate::tables::{element_instances, taken_sequence_flows as taken};
-
-/// Children of a scope that are read at once.
-const CHILDREN_READ_AT_ONCE: usize = 64;
 
 /// Whether tokens wait for others at an element.
 pub(crate) fn is_join(element: &Element) -> bool {
@@ -117,78 +114,55 @@ fn is_ready(
         // On their way to another element; what that is will be seen when they are there.
         return Ok(false);
     }
-    let origins = origins(&scope.process, join, &by);
-    let waits_at = |(at, _, _): &(String, String, u32)| {
-        let gateway = scope.process.element_by_id(at);
-        gateway.is_some_and(|gateway| origins.contains(&gateway.index))
-    };
-    if waiting.iter().any(waits_at) {
-        return Ok(false);
-    }
-    Ok(!is_any_active(p, scope.key, &origins)?)
+    let elsewhere = elsewhere(p, &scope_now, join, waiting)?;
+    Ok(!can_come(&scope.process, elsewhere, join, &by))
 }
 
-/// The elements from which a token could come to the join by another flow than those. It would not come by way of the join itself.
-fn origins(process: &Definition, join: &Element, by: &BTreeSet<&str>) -> BTreeSet<ElementIndex> {
-    let missing = |flow: &&Flow| !by.contains(&*flow.id);
-    let into_join = join.incoming.iter().map(|&flow| process.flow(flow));
-    let mut to_visit: Vec<ElementIndex> = into_join.filter(missing).map(|f| f.source).collect();
-    let mut found = BTreeSet::new();
-    while let Some(index) = to_visit.pop() {
-        if index == join.index || !found.insert(index) {
-            continue;
-        }
-        let element = process.element(index);
-        to_visit.extend(
-            element
-                .incoming
-                .iter()
-                .map(|&flow| process.flow(flow).source),
-        );
-        match &element.kind {
-            ElementKind::BoundaryEvent(boundary) => to_visit.push(boundary.attached_to),
-            ElementKind::IntermediateCatchEvent(CatchEvent {
-                trigger: Trigger::Link(_),
-                ..
-            }) => to_visit.extend(throws_to(process, element)),
-            _ => {}
-        }
-    }
-    found
-}
-
-/// The link events that go on at a link catch event.
-fn throws_to<'a>(
-    process: &'a Definition,
-    catch: &'a Element,
-) -> impl Iterator<Item = ElementIndex> + 'a {
-    let throws = process.elements.iter().filter(|element| {
-        matches!(element.kind, ElementKind::IntermediateThrowEvent(ThrowEvent::Link(target)) if target == catch.index)
-    });
-    throws.map(|throw| throw.index)
-}
-
-/// Whether any of those elements is active in a scope. Looks no further than to the first.
-fn is_any_active(
+/// The other elements of a scope that are active or have tokens waiting at them.
+fn elsewhere(
     p: &mut Processing,
-    scope: Key,
-    elements: &BTreeSet<ElementIndex>,
-) -> Result<bool> {
-    if elements.is_empty() {
-        return Ok(false);
-    }
+    scope: &ElementInstance,
+    join: &Element,
+    waiting: &Waiting,
+) -> Result<BTreeSet<ElementIndex>> {
     p.instances.flush(p.txn);
-    let mut after = Key(0);
-    loop {
-        let children = element_instances::children(p.txn, scope, after, CHILDREN_READ_AT_ONCE)?;
-        let Some(&last) = children.last() else {
-            return Ok(false);
-        };
-        for child in children {
-            if elements.contains(&p.existing_instance(child)?.element) {
-                return Ok(true);
+    let mut found = BTreeSet::new();
+    for child in element_instances::children(p.txn, scope.key, Key(0), usize::MAX)? {
+        found.insert(p.existing_instance(child)?.element);
+    }
+    let gateways = waiting.iter().filter(|(at, _, _)| *at != *join.id);
+    found.extend(
+        gateways
+            .filter_map(|(at, _, _)| scope.process.element_by_id(at))
+            .map(|gateway| gateway.index),
+    );
+    Ok(found)
+}
+
+/// Whether a token at one of those elements could come to the join by another flow than those.
+fn can_come(
+    process: &Definition,
+    from: BTreeSet<ElementIndex>,
+    join: &Element,
+    by: &BTreeSet<&str>,
+) -> bool {
+    let mut to_visit: Vec<ElementIndex> = from.iter().copied().collect();
+    let mut seen = from;
+    while let Some(index) = to_visit.pop() {
+        let element = process.element(index);
+        let mut next = element.boundary_events.clone();
+        if let ElementKind::IntermediateThrowEvent(ThrowEvent::Link(catch)) = element.kind {
+            next.push(catch);
+        }
+        for &flow in &element.outgoing {
+            let flow = process.flow(flow);
+            if flow.target != join.index {
+                next.push(flow.target);
+            } else if !by.contains(&*flow.id) {
+                return true;
             }
         }
-        after = last;
+        to_visit.extend(next.into_iter().filter(|&index| seen.insert(index)));
     }
+    false
 }

@@ -112,20 +112,6 @@ pub(crate) fn enter_as(
     instance
 }
 
-/// A new element instance in a scope, whatever led to it. It can be given variables before its activation is scheduled.
-pub(crate) fn create(
-    p: &mut Processing,
-    scope: &ElementInstance,
-    element: ElementIndex,
-) -> Result<ElementInstance> {
-    let key = p.next_key()?;
-    let mut instance = ElementInstance::new(key, scope, element);
-    instance.state = ElementState::Created;
-    p.instances.change(scope.key, |scope| scope.children += 1);
-    p.instances.add(instance.clone());
-    Ok(instance)
-}
-
 /// ELEMENT_ACTIVATED.
 pub(crate) fn activated(p: &mut Processing, instance: &ElementInstance) {
     transition(
@@ -222,14 +208,11 @@ pub(crate) fn flow_taken(
     Ok(())
 }
 
-/// Something in a scope came to an end. If nothing else is left in it, it ends as well.
+/// Something in a scope came to an end. If nothing else is left in it, it completes.
 pub(crate) fn path_ended(p: &mut Processing, scope: Key) -> Result<()> {
     let scope = p.existing_instance(scope)?;
     if scope.is_idle() && scope.state == ElementState::Activated {
-        match scope.terminates_when_empty {
-            true => schedule_termination(p, &scope),
-            false => schedule_completion(p, &scope),
-        }
+        schedule_completion(p, &scope);
         return Ok(());
     }
     joins::look_again(p, scope.key)

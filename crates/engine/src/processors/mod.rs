@@ -12,7 +12,6 @@ pub(crate) mod message_subscription;
 pub(crate) mod process_instance;
 pub(crate) mod process_instance_batch;
 pub(crate) mod process_instance_creation;
-pub(crate) mod process_instance_modification;
 pub(crate) mod process_message_subscription;
 pub(crate) mod signal;
 pub(crate) mod timer;

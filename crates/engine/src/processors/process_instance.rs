@@ -66,9 +66,6 @@ fn activate(p: &mut Processing, command: &Command, value: &values::ProcessInstan
     let instance = match p.instance(command.key)? {
         Some(instance) => match instance.state {
             ElementState::Created => {
-                if refuse_in_closed_scope(p, command, &instance)? {
-                    return Ok(());
-                }
                 elements::process::activating(p, &instance);
                 instance
             }
@@ -118,14 +115,6 @@ fn enter(
         p.reject(command, Rejection::not_found(reason));
         return Ok(None);
     };
-    if scope.tokens == 0 {
-        let reason = format!(
-            "Expected a token that leads to element '{}', but there is none",
-            element.id
-        );
-        p.reject(command, Rejection::invalid_state(reason));
-        return Ok(None);
-    }
     let tokens = match joins::is_join(element) {
         true => joins::consume(p, &scope, element)?,
         false => Some(1),

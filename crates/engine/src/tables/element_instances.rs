@@ -19,7 +19,7 @@ use super::{delete as delete_value, insert, prefix, put, read};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
 #[repr(i32)]
 pub enum ElementState {
-    /// It is there to hold variables, and its activation is scheduled: a process instance, or what a modification activates.
+    /// It is there to hold variables, and its activation is scheduled: only a process instance.
     Created = 0,
     /// Its inputs, subscriptions and the like are being made ready.
     Activating = 1,
@@ -113,9 +113,6 @@ pub struct StoredElementInstance {
     /// Of a compensation handler: the subscription of what it undoes; 0 when it is none.
     #[prost(int64, tag = "22")]
     pub compensation_key: i64,
-    /// Whether it is terminated, and not completed, once nothing is left in it.
-    #[prost(bool, tag = "23")]
-    pub terminates_when_empty: bool,
 }
 
 /// How far a multi-instance body has come, or which of its repetitions an element instance is.

@@ -23,7 +23,6 @@ mod inclusive_joins;
 mod jobs;
 mod links;
 mod messages;
-mod modification;
 mod multi_instance;
 mod names;
 mod random;

@@ -4,7 +4,6 @@ mod activate_jobs;
 mod decisions;
 mod incidents;
 mod instances;
-mod interventions;
 mod jobs;
 mod messages;
 mod resources;
@@ -167,7 +166,6 @@ calls! {
     create_process_instance_with_result(CreateProcessInstanceWithResultRequest) -> CreateProcessInstanceWithResultResponse
         = instances::create_with_result;
     cancel_process_instance(CancelProcessInstanceRequest) -> CancelProcessInstanceResponse = instances::cancel;
-    modify_process_instance(ModifyProcessInstanceRequest) -> ModifyProcessInstanceResponse = interventions::modify;
     set_variables(SetVariablesRequest) -> SetVariablesResponse = variables::set;
     resolve_incident(ResolveIncidentRequest) -> ResolveIncidentResponse = incidents::resolve;
     publish_message(PublishMessageRequest) -> PublishMessageResponse = messages::publish;
@@ -178,6 +176,7 @@ calls! {
     topology(TopologyRequest) -> TopologyResponse = topology::topology;
     }
     unsupported {
+    modify_process_instance(ModifyProcessInstanceRequest) -> ModifyProcessInstanceResponse = "ModifyProcessInstance";
     migrate_process_instance(MigrateProcessInstanceRequest) -> MigrateProcessInstanceResponse = "MigrateProcessInstance";
     delete_resource(DeleteResourceRequest) -> DeleteResourceResponse = "DeleteResource";
     update_job_timeout(UpdateJobTimeoutRequest) -> UpdateJobTimeoutResponse = "UpdateJobTimeout";

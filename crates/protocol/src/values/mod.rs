@@ -6,7 +6,6 @@ mod decision;
 mod deployment;
 mod event;
 mod incident;
-mod intervention;
 mod job;
 mod message;
 mod operations;
@@ -17,7 +16,6 @@ pub use decision::*;
 pub use deployment::*;
 pub use event::*;
 pub use incident::*;
-pub use intervention::*;
 pub use job::*;
 pub use message::*;
 pub use operations::*;
@@ -75,5 +73,4 @@ record_values! {
     Escalation(Escalation), Signal(Signal), CompensationSubscription(CompensationSubscription), SignalSubscription(SignalSubscription),
     ProcessInstanceBatch(ProcessInstanceBatch), Checkpoint(Checkpoint),
     Decision(Decision), DecisionRequirements(DecisionRequirements), DecisionEvaluation(DecisionEvaluation),
-    ProcessInstanceModification(ProcessInstanceModification), ProcessInstanceMigration(ProcessInstanceMigration),
 }

@@ -1,6 +1,7 @@
 //! `skep backup`: over the management API of a broker, or straight on the store.
 
 mod api;
+mod progress;
 mod report;
 mod store;
 mod wait;

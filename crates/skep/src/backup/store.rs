@@ -1,10 +1,8 @@
 //! Backups straight on the store that the broker's configuration names; no broker is needed.
 
-use std::io::IsTerminal;
 use std::path::Path;
-use std::time::Duration;
 
-use indicatif::{HumanBytes, ProgressBar};
+use indicatif::HumanBytes;
 use skep_backup::{
     BackupError, BackupId, RetryPolicy, Sample, VerifyReport, delete_backup, list_backups,
     read_status, verify_backup,
@@ -12,6 +10,7 @@ use skep_backup::{
 use skep_blob::BlobRef;
 use skep_broker::{now_ms, open_blob_store};
 
+use crate::backup::progress;
 use crate::backup::report::Report;
 use crate::configuration;
 use crate::failure::{Code, Failure};
@@ -65,14 +64,10 @@ impl Store {
 
     /// Reads a backup back and says what is wrong with it.
     pub async fn verify(&self, id: BackupId, sample: Sample, json: bool) -> Result<(), Failure> {
-        let spinner = ProgressBar::new_spinner();
-        if std::io::stderr().is_terminal() {
-            spinner.set_message(format!("reading backup {id} back"));
-            spinner.enable_steady_tick(Duration::from_millis(100));
-        }
         let retry = RetryPolicy::default();
-        let report = verify_backup(&self.blobs, id, sample, READS, &retry).await;
-        spinner.finish_and_clear();
+        let progress = progress::shown();
+        let report = verify_backup(&self.blobs, id, sample, &*progress, READS, &retry).await;
+        drop(progress);
         let report = report.map_err(failure)?;
         print!("{}", verified(id, &report, json));
         if report.is_sound() {
