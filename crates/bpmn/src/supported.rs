@@ -146,6 +146,8 @@ impl Supported {
             Feature::FeelScriptTask,
             Feature::DecisionTask,
             Feature::JobBusinessRuleTask,
+            Feature::JobUserTask,
+            Feature::NativeUserTask,
             Feature::ReceiveTask,
             Feature::ManualTask,
             Feature::UndefinedTask,

@@ -377,6 +377,7 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
         }
         RecordValue::DecisionEvaluation(_) => processors::decision_evaluation::process(p, command),
         RecordValue::Signal(_) => processors::signal::process(p, command),
+        RecordValue::UserTask(_) => processors::user_task::process(p, command),
         RecordValue::Checkpoint(_) => processors::checkpoint::process(p, command),
         RecordValue::MessageStartEventSubscription(_)
         | RecordValue::Variable(_)
@@ -386,6 +387,7 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
         | RecordValue::Error(_)
         | RecordValue::ProcessInstanceResult(_)
         | RecordValue::Process(_)
+        | RecordValue::Form(_)
         | RecordValue::ProcessEvent(_)
         | RecordValue::Decision(_)
         | RecordValue::DecisionRequirements(_) => {

@@ -42,6 +42,8 @@ pub(crate) struct ElementInstance {
     pub tokens: u32,
     /// Its job.
     pub job_key: Key,
+    /// Its user task, if the engine keeps that.
+    pub user_task_key: Key,
     /// The event that interrupts it.
     pub interrupted_by: Option<ElementIndex>,
     /// Last child that was told to terminate.
@@ -107,6 +109,7 @@ impl ElementInstance {
             children: 0,
             tokens: 0,
             job_key: Key::NONE,
+            user_task_key: Key::NONE,
             interrupted_by: None,
             terminated_up_to: Key(0),
             has_variables: false,
@@ -255,6 +258,7 @@ impl ElementInstance {
             children: stored.children,
             tokens: stored.tokens,
             job_key: key_or_none(stored.job_key),
+            user_task_key: key_or_none(stored.user_task_key),
             interrupted_by,
             terminated_up_to: Key(stored.terminated_up_to),
             has_variables: stored.has_variables,
@@ -294,6 +298,7 @@ impl ElementInstance {
             children: self.children,
             tokens: self.tokens,
             job_key: self.job_key.0.max(0),
+            user_task_key: self.user_task_key.0.max(0),
             interrupted_by: interrupted_by.unwrap_or_default(),
             terminated_up_to: self.terminated_up_to.0,
             has_variables: self.has_variables,

@@ -5,7 +5,7 @@ use skep_state::Read;
 
 use crate::banned::process_instance_of;
 use crate::processing::Result;
-use crate::tables::{element_instances, incidents, jobs};
+use crate::tables::{element_instances, incidents, jobs, user_tasks};
 
 /// An evaluation: the command that it began with, and the process instance that it has come to.
 ///
@@ -95,6 +95,9 @@ impl Subject {
             Intent::Job(_) => jobs::get(state, self.key)?.map(|job| job.job.process_instance_key),
             Intent::Incident(_) => {
                 incidents::get(state, self.key)?.map(|incident| incident.process_instance_key)
+            }
+            Intent::UserTask(_) => {
+                user_tasks::get(state, self.key)?.map(|task| task.process_instance_key)
             }
             Intent::VariableDocument(_) => {
                 element_instances::get(state, self.key)?.map(|scope| scope.process_instance_key)

@@ -186,6 +186,12 @@ async fn commands_about_jobs_carry_what_the_worker_says() {
         })
         .await
         .unwrap();
+    let update = UpdateJobTimeoutRequest {
+        job_key,
+        timeout: 40,
+        operation_reference: None,
+    };
+    client.update_job_timeout(update).await.unwrap();
     let job = values::Job {
         deadline: -1,
         recurring_time: -1,
@@ -218,7 +224,8 @@ async fn commands_about_jobs_carry_what_the_worker_says() {
                 ..job.clone()
             },
         ),
-        (JobIntent::UpdateRetries, job),
+        (JobIntent::UpdateRetries, job.clone()),
+        (JobIntent::UpdateTimeout, values::Job { timeout: 40, ..job }),
     ]
     .map(|(intent, job)| (PartitionId(1), Command::new(Key(job_key), intent, job)));
     assert_eq!(brokers.seen(), expected);

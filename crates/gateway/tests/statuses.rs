@@ -391,13 +391,6 @@ async fn calls_that_are_not_there_yet_say_so() {
                 .unwrap_err(),
         ),
         (
-            "UpdateJobTimeout",
-            client
-                .update_job_timeout(UpdateJobTimeoutRequest::default())
-                .await
-                .unwrap_err(),
-        ),
-        (
             "StreamActivatedJobs",
             client
                 .stream_activated_jobs(StreamActivatedJobsRequest::default())

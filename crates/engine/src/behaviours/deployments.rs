@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use skep_protocol::{DecisionIntent, DecisionRequirementsIntent, Key, ProcessIntent, values};
+use skep_protocol::{
+    DecisionIntent, DecisionRequirementsIntent, FormIntent, Key, ProcessIntent, values,
+};
 use skep_state::{Read, StateError};
 
-use crate::behaviours::{message_starts, signals, timer_starts};
+use crate::behaviours::{forms as form_behaviour, message_starts, signals, timer_starts};
 use crate::processing::{Processing, Result};
-use crate::tables::{decisions, processes};
+use crate::tables::{decisions, forms, processes};
 
 /// The part of a deployment that is new: without what was deployed before, and the resources of only that.
 pub(crate) fn new_part(deployment: &values::Deployment) -> values::Deployment {
@@ -15,6 +17,7 @@ pub(crate) fn new_part(deployment: &values::Deployment) -> values::Deployment {
     new.processes.retain(|process| !process.duplicate);
     new.decisions.retain(|decision| !decision.duplicate);
     new.decision_requirements.retain(|graph| !graph.duplicate);
+    new.forms.retain(|form| !form.duplicate);
     let mut used: BTreeSet<&str> = BTreeSet::new();
     used.extend(new.processes.iter().map(|it| &*it.resource_name));
     used.extend(
@@ -22,6 +25,7 @@ pub(crate) fn new_part(deployment: &values::Deployment) -> values::Deployment {
             .iter()
             .map(|it| &*it.resource_name),
     );
+    used.extend(new.forms.iter().map(|it| &*it.resource_name));
     new.resources
         .retain(|resource| used.contains(&*resource.resource_name));
     new
@@ -29,7 +33,7 @@ pub(crate) fn new_part(deployment: &values::Deployment) -> values::Deployment {
 
 /// Whether a deployment brings nothing.
 pub(crate) fn is_empty(new: &values::Deployment) -> bool {
-    new.processes.is_empty() && new.decision_requirements.is_empty()
+    new.processes.is_empty() && new.decision_requirements.is_empty() && new.forms.is_empty()
 }
 
 /// Whether what a deployment brings is here already, or is nothing.
@@ -40,6 +44,9 @@ pub(crate) fn is_known(p: &Processing, new: &values::Deployment) -> Result<bool>
     if let Some(graph) = new.decision_requirements.first() {
         let key = Key(graph.decision_requirements_key);
         return Ok(decisions::requirements(p.txn, key)?.is_some());
+    }
+    if let Some(form) = new.forms.first() {
+        return Ok(forms::get(p.txn, Key(form.form_key))?.is_some());
     }
     Ok(true)
 }
@@ -71,6 +78,9 @@ pub(crate) fn keep(
     }
     for decision in &new.decisions {
         keep_decision(p, key, decision, announce)?;
+    }
+    for metadata in &new.forms {
+        keep_form(p, key, new, metadata, announce)?;
     }
     Ok(())
 }
@@ -154,6 +164,22 @@ fn keep_decision(
     if announce == Announce::Yes {
         let key = Key(metadata.decision_key);
         p.event(key, DecisionIntent::Created, decision);
+    }
+    Ok(())
+}
+
+fn keep_form(
+    p: &mut Processing,
+    deployment: Key,
+    new: &values::Deployment,
+    metadata: &values::FormMetadata,
+    announce: Announce,
+) -> Result<()> {
+    let mut form = form_behaviour::of_metadata(deployment, metadata);
+    forms::insert(p.txn, &form)?;
+    if announce == Announce::Yes {
+        form.resource = content(new, &metadata.resource_name).to_vec();
+        p.event(Key(metadata.form_key), FormIntent::Created, form);
     }
     Ok(())
 }

@@ -54,12 +54,23 @@ fn prepare_from(
 ) -> Step<values::Job> {
     let job_type = expressions::name(p, instance.key, "job type", job_type)?;
     let retries = expressions::number(p, instance.key, retries)?;
-    Ok(values::Job {
-        job_type: job_type.to_string(),
+    let headers = headers_document(headers);
+    Ok(of_element(instance, job_type.to_string(), retries, headers))
+}
+
+/// A job that an element instance waits for.
+pub(crate) fn of_element(
+    instance: &ElementInstance,
+    job_type: String,
+    retries: i32,
+    custom_headers: String,
+) -> values::Job {
+    values::Job {
+        job_type,
         retries,
         deadline: -1,
         recurring_time: -1,
-        custom_headers: headers_document(headers),
+        custom_headers,
         element_id: instance.element().id.to_string(),
         element_instance_key: instance.key.0,
         process_instance_key: instance.process_instance_key.0,
@@ -67,7 +78,7 @@ fn prepare_from(
         process_definition_version: instance.process.version,
         process_definition_key: instance.process.key.0,
         ..values::Job::default()
-    })
+    }
 }
 
 /// JOB CREATED.
@@ -89,7 +100,8 @@ pub(crate) fn create(
     Ok(())
 }
 
-fn headers_document(headers: &[Header]) -> String {
+/// Headers as a JSON object.
+pub(crate) fn headers_document(headers: &[Header]) -> String {
     if headers.is_empty() {
         return String::new();
     }

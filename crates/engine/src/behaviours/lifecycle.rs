@@ -14,7 +14,7 @@ use skep_protocol::{Command, Key, ProcessInstanceIntent};
 use crate::behaviours::incidents::Step;
 use crate::behaviours::{
     calls, compensation, event_sub_processes, events, incidents, jobs, joins, message_starts,
-    repetitions, subscriptions,
+    repetitions, subscriptions, user_tasks,
 };
 use crate::instances::ElementInstance;
 use crate::limits;
@@ -270,6 +270,7 @@ pub(crate) fn terminate(p: &mut Processing, instance: &ElementInstance) -> Resul
         ProcessInstanceIntent::ElementTerminating,
     );
     jobs::cancel_of(p, instance)?;
+    user_tasks::cancel_of(p, instance)?;
     subscriptions::close(p, instance)?;
     incidents::resolve_of(p, instance.key)?;
     if instance.children > 0 {

@@ -29,6 +29,7 @@ mod signal_event;
 mod start_event;
 pub(crate) mod sub_process;
 mod terminate_end_event;
+mod user_task;
 
 use skep_bpmn::model::{
     BusinessRuleTask, ElementKind, EndEvent, ListenerEvent, ScriptTask, ThrowEvent,
@@ -81,6 +82,7 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<(
         ElementKind::ScriptTask(ScriptTask::Script(script)) => {
             script_task::activate(p, instance, script)
         }
+        ElementKind::UserTask(task) => user_task::activate(p, instance, task),
         ElementKind::ManualTask | ElementKind::Task => pass_through::activate(p, instance),
         ElementKind::CallActivity(call) => call_activity::activate(p, instance, call),
         ElementKind::ExclusiveGateway(gateway) => exclusive_gateway::activate(p, instance, gateway),

@@ -1,4 +1,4 @@
-//! DEPLOYMENT and DEPLOYMENT_DISTRIBUTION: from resources to processes and decisions on all partitions.
+//! DEPLOYMENT and DEPLOYMENT_DISTRIBUTION: from resources to processes, decisions and forms on all partitions.
 //!
 //! The deployment partition checks the resources, gives keys and versions, and sends what is new to the others. The client is
 //! answered before they have it. Channels are in order, so that what is sent to a partition later finds the definitions there.

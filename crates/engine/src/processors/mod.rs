@@ -15,4 +15,5 @@ pub(crate) mod process_instance_creation;
 pub(crate) mod process_message_subscription;
 pub(crate) mod signal;
 pub(crate) mod timer;
+pub(crate) mod user_task;
 pub(crate) mod variable_document;

@@ -113,6 +113,9 @@ pub struct StoredElementInstance {
     /// Of a compensation handler: the subscription of what it undoes; 0 when it is none.
     #[prost(int64, tag = "22")]
     pub compensation_key: i64,
+    /// Its user task, if the engine keeps that; 0 when it has none.
+    #[prost(int64, tag = "30")]
+    pub user_task_key: i64,
 }
 
 /// How far a multi-instance body has come, or which of its repetitions an element instance is.

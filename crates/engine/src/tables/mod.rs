@@ -14,6 +14,7 @@ pub(crate) mod decisions;
 pub(crate) mod deployments;
 pub mod element_instances;
 pub mod event_triggers;
+pub(crate) mod forms;
 pub mod incidents;
 pub mod jobs;
 pub mod keys;
@@ -25,7 +26,9 @@ pub(crate) mod processes;
 pub(crate) mod signal_subscriptions;
 pub mod taken_sequence_flows;
 pub mod timers;
+pub mod user_tasks;
 pub mod variables;
+pub(crate) mod versions;
 
 use prost::Message;
 use skep_protocol::names::NAME_BYTES_MAX;
@@ -75,6 +78,8 @@ pub mod prefix {
     pub const COMPENSATION_SUBSCRIPTIONS: u8 = 27;
     /// Completed activities that can be compensated: (scope, key).
     pub const COMPENSATION_SUBSCRIPTIONS_BY_SCOPE: u8 = 28;
+    /// User tasks kept by the engine, by key.
+    pub const USER_TASKS: u8 = 35;
 
     /// Process definitions by key.
     pub const PROCESSES: u8 = 40;
@@ -132,6 +137,13 @@ pub mod prefix {
     pub const LATEST_DECISION_REQUIREMENTS: u8 = 71;
     /// Key of (decision requirements graph's id, version).
     pub const DECISION_REQUIREMENTS_VERSIONS: u8 = 72;
+
+    /// Forms by key.
+    pub const FORMS: u8 = 73;
+    /// Latest version of a form id.
+    pub const LATEST_FORMS: u8 = 74;
+    /// Key of (form id, version).
+    pub const FORM_VERSIONS: u8 = 75;
 
     /// Numbers of the channels to and from other partitions.
     pub const CHANNELS: u8 = 80;

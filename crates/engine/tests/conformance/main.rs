@@ -35,4 +35,5 @@ mod terminate;
 mod timer_starts;
 mod timers;
 mod tokens;
+mod user_tasks;
 mod variables;

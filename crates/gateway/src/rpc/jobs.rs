@@ -7,7 +7,8 @@ use tonic::{Request, Status};
 use super::{Gateway, variables_of};
 use crate::proto::{
     CompleteJobRequest, CompleteJobResponse, FailJobRequest, FailJobResponse, ThrowErrorRequest,
-    ThrowErrorResponse, UpdateJobRetriesRequest, UpdateJobRetriesResponse,
+    ThrowErrorResponse, UpdateJobRetriesRequest, UpdateJobRetriesResponse, UpdateJobTimeoutRequest,
+    UpdateJobTimeoutResponse,
 };
 
 /// A job of a command, which says nothing about times.
@@ -86,4 +87,20 @@ pub async fn update_retries(
         .on_key(request.job_key, JobIntent::UpdateRetries, job, deadline)
         .await?;
     Ok(UpdateJobRetriesResponse {})
+}
+
+pub async fn update_timeout(
+    gateway: &Gateway,
+    request: Request<UpdateJobTimeoutRequest>,
+) -> Result<UpdateJobTimeoutResponse, Status> {
+    let deadline = gateway.deadline(&request);
+    let request = request.into_inner();
+    let job = Job {
+        timeout: request.timeout,
+        ..job()
+    };
+    gateway
+        .on_key(request.job_key, JobIntent::UpdateTimeout, job, deadline)
+        .await?;
+    Ok(UpdateJobTimeoutResponse {})
 }

@@ -162,6 +162,7 @@ calls! {
     fail_job(FailJobRequest) -> FailJobResponse = jobs::fail;
     throw_error(ThrowErrorRequest) -> ThrowErrorResponse = jobs::throw_error;
     update_job_retries(UpdateJobRetriesRequest) -> UpdateJobRetriesResponse = jobs::update_retries;
+    update_job_timeout(UpdateJobTimeoutRequest) -> UpdateJobTimeoutResponse = jobs::update_timeout;
     create_process_instance(CreateProcessInstanceRequest) -> CreateProcessInstanceResponse = instances::create;
     create_process_instance_with_result(CreateProcessInstanceWithResultRequest) -> CreateProcessInstanceWithResultResponse
         = instances::create_with_result;
@@ -179,6 +180,5 @@ calls! {
     modify_process_instance(ModifyProcessInstanceRequest) -> ModifyProcessInstanceResponse = "ModifyProcessInstance";
     migrate_process_instance(MigrateProcessInstanceRequest) -> MigrateProcessInstanceResponse = "MigrateProcessInstance";
     delete_resource(DeleteResourceRequest) -> DeleteResourceResponse = "DeleteResource";
-    update_job_timeout(UpdateJobTimeoutRequest) -> UpdateJobTimeoutResponse = "UpdateJobTimeout";
     }
 }

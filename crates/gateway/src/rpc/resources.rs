@@ -9,7 +9,8 @@ use tonic::{Request, Status};
 use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, unexpected_answer};
 use crate::proto::{
     DecisionMetadata, DecisionRequirementsMetadata, DeployProcessRequest, DeployProcessResponse,
-    DeployResourceRequest, DeployResourceResponse, Deployment, ProcessMetadata, deployment,
+    DeployResourceRequest, DeployResourceResponse, Deployment, FormMetadata, ProcessMetadata,
+    deployment,
 };
 
 pub async fn deploy(
@@ -35,15 +36,17 @@ pub async fn deploy(
     })
 }
 
-/// What came of the resources: processes, then decisions, then their requirements.
+/// What came of the resources: processes, then decisions, then their requirements, then forms.
 fn deployments(created: values::Deployment) -> Vec<Deployment> {
     let processes = created.processes.into_iter().map(metadata);
     let decisions = created.decisions.into_iter().map(decision);
     let graphs = created.decision_requirements.into_iter().map(requirements);
+    let forms = created.forms.into_iter().map(form);
     processes
         .map(deployment::Metadata::Process)
         .chain(decisions.map(deployment::Metadata::Decision))
         .chain(graphs.map(deployment::Metadata::DecisionRequirements))
+        .chain(forms.map(deployment::Metadata::Form))
         .map(|metadata| Deployment {
             metadata: Some(metadata),
         })
@@ -122,6 +125,16 @@ fn requirements(graph: values::DecisionRequirementsMetadata) -> DecisionRequirem
         version: graph.version,
         decision_requirements_key: graph.decision_requirements_key,
         resource_name: graph.resource_name,
+        tenant_id: DEFAULT_TENANT.to_owned(),
+    }
+}
+
+fn form(form: values::FormMetadata) -> FormMetadata {
+    FormMetadata {
+        form_id: form.form_id,
+        version: form.version,
+        form_key: form.form_key,
+        resource_name: form.resource_name,
         tenant_id: DEFAULT_TENANT.to_owned(),
     }
 }

@@ -15,6 +15,9 @@ pub struct Deployment {
     /// The decision requirements graphs found in them.
     #[prost(message, repeated, tag = "4")]
     pub decision_requirements: Vec<super::DecisionRequirementsMetadata>,
+    /// The forms found in them.
+    #[prost(message, repeated, tag = "5")]
+    pub forms: Vec<super::FormMetadata>,
 }
 
 /// One resource.

@@ -5,21 +5,25 @@
 mod decision;
 mod deployment;
 mod event;
+mod form;
 mod incident;
 mod job;
 mod message;
 mod operations;
 mod process_instance;
+mod user_task;
 mod variable;
 
 pub use decision::*;
 pub use deployment::*;
 pub use event::*;
+pub use form::*;
 pub use incident::*;
 pub use job::*;
 pub use message::*;
 pub use operations::*;
 pub use process_instance::*;
+pub use user_task::*;
 pub use variable::*;
 
 use prost::Message as _;
@@ -73,4 +77,5 @@ record_values! {
     Escalation(Escalation), Signal(Signal), CompensationSubscription(CompensationSubscription), SignalSubscription(SignalSubscription),
     ProcessInstanceBatch(ProcessInstanceBatch), Checkpoint(Checkpoint),
     Decision(Decision), DecisionRequirements(DecisionRequirements), DecisionEvaluation(DecisionEvaluation),
+    Form(Form), UserTask(UserTask),
 }

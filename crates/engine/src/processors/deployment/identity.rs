@@ -1,10 +1,11 @@
-//! Which key and version each process, graph and decision gets: those of the latest version if that is the same, else new ones.
+//! Which key and version each process, graph, decision and form gets: those of the latest version if that is the same, else new ones.
 
 use skep_protocol::{Key, values};
 
 use super::resources::{Content, Parsed};
+use crate::behaviours::forms::FormHead;
 use crate::processing::{Processing, Result};
-use crate::tables::{decisions, processes};
+use crate::tables::{decisions, forms, processes};
 
 /// Bytes of the hash by which an unchanged resource is recognised.
 const CHECKSUM_BYTES: usize = 16;
@@ -36,6 +37,10 @@ pub(super) fn identify(
                     identified.decisions.push(metadata);
                 }
                 identified.decision_requirements.push(graph);
+            }
+            Content::Form(form) => {
+                let metadata = identify_form(p, resource, form, checksum)?;
+                identified.forms.push(metadata);
             }
         }
     }
@@ -130,5 +135,35 @@ fn identify_decision(
         metadata.version = latest.version + 1;
     }
     metadata.decision_key = p.next_key()?.0;
+    Ok(metadata)
+}
+
+fn identify_form(
+    p: &mut Processing,
+    resource: &values::DeploymentResource,
+    form: &FormHead,
+    checksum: &[u8],
+) -> Result<values::FormMetadata> {
+    let mut metadata = values::FormMetadata {
+        form_id: form.id().to_owned(),
+        version: 0,
+        form_key: Key::NONE.0,
+        resource_name: resource.resource_name.clone(),
+        checksum: checksum.to_vec(),
+        duplicate: false,
+        version_tag: form.version_tag.clone().unwrap_or_default(),
+    };
+    if let Some(latest) = forms::latest(p.txn, form.id())?
+        && let Some(deployed) = forms::get(p.txn, latest.key())?
+        && deployed.checksum == checksum
+        && deployed.resource_name == resource.resource_name
+    {
+        metadata.version = latest.version;
+        metadata.form_key = latest.key().0;
+        metadata.duplicate = true;
+    } else {
+        metadata.version = forms::next_version(p.txn, form.id())?;
+        metadata.form_key = p.next_key()?.0;
+    }
     Ok(metadata)
 }

@@ -7,6 +7,7 @@ use skep_dmn::{Dialect, Model};
 use skep_feel::Environment;
 use skep_protocol::{Rejection, RejectionType, names, routing::DEPLOYMENT_PARTITION, values};
 
+use crate::behaviours::forms::FormHead;
 use crate::behaviours::{message_starts, signals, timer_starts};
 use crate::limits;
 use crate::processing::Processing;
@@ -17,6 +18,8 @@ pub(super) enum Content {
     Processes(Vec<model::Process>),
     /// A decision requirements graph.
     Decisions(Box<Model>),
+    /// A form.
+    Form(FormHead),
 }
 
 /// The content of each resource.
@@ -65,12 +68,12 @@ pub(super) fn check(
     Ok(parsed)
 }
 
-/// The content is in the command, in the state, and in an event of each process or graph.
+/// The content is in the command, in the state, and in an event of each process, graph or form.
 fn written_bytes(resources: &[values::DeploymentResource], parsed: &Parsed) -> usize {
     let of = |(resource, content): (&values::DeploymentResource, &Content)| {
         let events = match content {
             Content::Processes(processes) => processes.len(),
-            Content::Decisions(_) => 1,
+            Content::Decisions(_) | Content::Form(_) => 1,
         };
         resource.resource.len() * (2 + events)
     };
@@ -102,7 +105,9 @@ fn read(
         return read_decisions(resource);
     }
     if name.ends_with(".form") {
-        return Err(format!("'{name}': forms are not supported yet"));
+        return FormHead::parse(&resource.resource)
+            .map(Content::Form)
+            .map_err(|problem| format!("'{name}': {problem}"));
     }
     if !name.ends_with(".bpmn") && !name.ends_with(".xml") {
         return Err(format!("'{name}': unknown resource type"));
@@ -207,6 +212,7 @@ fn ids(content: &Content) -> Vec<(&'static str, &str)> {
             .map(|decision| ("decision", decision.id()))
             .chain([("DRG", model.id())])
             .collect(),
+        Content::Form(form) => vec![("form", form.id())],
     }
 }
 
