@@ -65,6 +65,14 @@ impl<T> Compiled<T> {
         compiled
     }
 
+    /// Drops what is kept under that key, if it is.
+    pub fn forget(&mut self, key: Key) {
+        if let Some(entry) = self.entries.remove(&key) {
+            self.resource_bytes -= entry.resource_bytes;
+            self.queue.retain(|other| *other != key);
+        }
+    }
+
     /// Drops what has not been used lately, until there is room for one more. Ends, since each round either drops an entry
     /// or clears its mark.
     fn make_room(&mut self, resource_bytes: usize) {

@@ -24,6 +24,8 @@ pub(crate) struct Definition {
     pub version: i32,
     /// Whether anything in it can be compensated.
     pub has_compensation: bool,
+    /// Whether it is deleted as soon as its last instance has ended.
+    pub is_deleting: bool,
     process: model::Process,
 }
 
@@ -97,6 +99,12 @@ impl Definitions {
         Ok(Some(self.decisions.keep(key, definition, resource_bytes)))
     }
 
+    /// Drops what is known of a definition that has changed or is gone.
+    pub fn forget(&mut self, key: Key) {
+        self.processes.forget(key);
+        self.decisions.forget(key);
+    }
+
     /// The latest version of a process id.
     pub fn latest(
         &mut self,
@@ -147,6 +155,7 @@ fn compile(state: &dyn Read, stored: &values::Process) -> Result<(Definition, us
             key,
             version: stored.version,
             has_compensation: has_compensation(&process),
+            is_deleting: stored.is_deleting,
             process,
         },
         resource.len(),

@@ -378,6 +378,13 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
         RecordValue::DecisionEvaluation(_) => processors::decision_evaluation::process(p, command),
         RecordValue::Signal(_) => processors::signal::process(p, command),
         RecordValue::UserTask(_) => processors::user_task::process(p, command),
+        RecordValue::ResourceDeletion(_) => processors::resource_deletion::process(p, command),
+        RecordValue::ProcessInstanceModification(_) => {
+            processors::process_instance_modification::process(p, command)
+        }
+        RecordValue::ProcessInstanceMigration(_) => {
+            processors::process_instance_migration::process(p, command)
+        }
         RecordValue::Checkpoint(_) => processors::checkpoint::process(p, command),
         RecordValue::MessageStartEventSubscription(_)
         | RecordValue::Variable(_)

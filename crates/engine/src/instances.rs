@@ -400,6 +400,8 @@ struct Slot {
     /// `None` once it is removed.
     instance: Option<ElementInstance>,
     flow_scope_key: Key,
+    /// The definition, as the transaction has it.
+    definition: Key,
     origin: Origin,
 }
 
@@ -435,12 +437,13 @@ impl Instances {
             .ok_or_else(|| corrupt("its process definition is missing"))?;
         let instance = ElementInstance::from_stored(key, process, &stored)
             .ok_or_else(|| corrupt("its process definition does not have its element"))?;
-        let flow_scope_key = instance.flow_scope_key;
+        let (flow_scope_key, definition) = (instance.flow_scope_key, instance.process.key);
         self.slots.insert(
             key,
             Slot {
                 instance: Some(instance.clone()),
                 flow_scope_key,
+                definition,
                 origin: Origin::Same,
             },
         );
@@ -450,11 +453,13 @@ impl Instances {
     /// A new element instance.
     pub fn add(&mut self, instance: ElementInstance) {
         let (key, flow_scope_key) = (instance.key, instance.flow_scope_key);
+        let definition = instance.process.key;
         let before = self.slots.insert(
             key,
             Slot {
                 instance: Some(instance),
                 flow_scope_key,
+                definition,
                 origin: Origin::New,
             },
         );
@@ -500,10 +505,11 @@ impl Instances {
                     element_instances::create(txn, key, &instance.to_stored())
                 }
                 (Some(instance), Origin::Changed) => {
-                    element_instances::update(txn, key, &instance.to_stored())
+                    element_instances::update(txn, key, &instance.to_stored(), slot.definition);
+                    slot.definition = instance.process.key;
                 }
                 (None, Origin::Changed | Origin::Same) => {
-                    element_instances::delete(txn, key, slot.flow_scope_key)
+                    element_instances::delete(txn, key, slot.flow_scope_key, slot.definition)
                 }
                 (None, Origin::New) | (Some(_), Origin::Same) => {}
             }

@@ -15,6 +15,7 @@ mod brokers;
 mod config;
 mod documents;
 mod health;
+mod job_streams;
 mod limits;
 mod long_polling;
 pub mod proto;

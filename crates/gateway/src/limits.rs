@@ -44,6 +44,16 @@ pub const HAND_BACK_PARALLEL_MAX: usize = 64;
 /// Pause before a job that does not fit into any message is handed out again; without it the poll would spin on that job.
 pub const OVERSIZE_JOB_PAUSE: Duration = Duration::from_secs(10);
 
+/// Jobs that wait in the gateway for one client of a stream: enough that it does not starve between two batches, few enough that
+/// those who poll get what it has no time for.
+pub const STREAM_JOBS_BUFFERED_MAX: usize = 32;
+
+/// Jobs that are asked for at once for the streams of one registration.
+pub const STREAM_BATCH_JOBS_MAX: usize = 256;
+
+/// Pause before a partition is asked again that has news but did not answer.
+pub const STREAM_RETRY_PAUSE: Duration = Duration::from_millis(500);
+
 /// How long calls and polls may take to end after the order to stop.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 

@@ -26,6 +26,7 @@ use tracing::{info, warn};
 use crate::brokers::{Brokers, JobsAvailable};
 use crate::config::GatewayConfig;
 use crate::health::HealthCalls;
+use crate::job_streams::JobStreams;
 use crate::limits::{
     CONNECTION_WINDOW_BYTES, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, PENDING_RESETS_MAX,
     SHUTDOWN_GRACE, STREAM_WINDOW_BYTES, STREAMS_PER_CONNECTION_MAX,
@@ -57,6 +58,7 @@ pub async fn serve(
     let gateway = Arc::new(Gateway {
         polls: LongPolling::new(config.long_polling.clone()),
         creations: RoundRobin::default(),
+        streams: JobStreams::default(),
         brokers,
         config,
         stopped: stopped.clone(),

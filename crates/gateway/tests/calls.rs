@@ -552,3 +552,89 @@ fn messages_have_the_published_bytes() {
     };
     assert_eq!(cancel.encode_to_vec(), b"\x08\x01\x10\x00");
 }
+
+#[tokio::test]
+async fn modifications_migrations_and_deletions_arrive_whole() {
+    let brokers = Fake::new(1, |_, command| echo(command));
+    let mut client = start(brokers.clone()).await.client;
+    let process_instance_key = key(1, 7);
+    let variables = modify_process_instance_request::VariableInstruction {
+        variables: String::new(),
+        scope_id: "scope".to_owned(),
+    };
+    let activate = modify_process_instance_request::ActivateInstruction {
+        element_id: "task".to_owned(),
+        ancestor_element_instance_key: 3,
+        variable_instructions: vec![variables],
+    };
+    let terminate = modify_process_instance_request::TerminateInstruction {
+        element_instance_key: 4,
+    };
+    let modify = ModifyProcessInstanceRequest {
+        process_instance_key,
+        activate_instructions: vec![activate],
+        terminate_instructions: vec![terminate],
+        operation_reference: None,
+    };
+    client.modify_process_instance(modify).await.unwrap();
+    let mapping = migrate_process_instance_request::MappingInstruction {
+        source_element_id: "a".to_owned(),
+        target_element_id: "b".to_owned(),
+    };
+    let plan = migrate_process_instance_request::MigrationPlan {
+        target_process_definition_key: 5,
+        mapping_instructions: vec![mapping],
+    };
+    let migrate = MigrateProcessInstanceRequest {
+        process_instance_key,
+        migration_plan: Some(plan),
+        operation_reference: None,
+    };
+    client.migrate_process_instance(migrate).await.unwrap();
+    let delete = DeleteResourceRequest {
+        resource_key: key(1, 8),
+        operation_reference: None,
+    };
+    client.delete_resource(delete).await.unwrap();
+    let modification = values::ProcessInstanceModification {
+        process_instance_key,
+        terminate_instructions: vec![values::TerminateInstruction {
+            element_instance_key: 4,
+        }],
+        activate_instructions: vec![values::ActivateInstruction {
+            element_id: "task".to_owned(),
+            ancestor_scope_key: 3,
+            variable_instructions: vec![values::VariableInstruction {
+                element_id: "scope".to_owned(),
+                variables: String::new(),
+            }],
+            ancestor_scope_keys: Vec::new(),
+        }],
+    };
+    let migration = values::ProcessInstanceMigration {
+        process_instance_key,
+        target_process_definition_key: 5,
+        mapping_instructions: vec![values::MappingInstruction {
+            source_element_id: "a".to_owned(),
+            target_element_id: "b".to_owned(),
+        }],
+    };
+    let deletion = values::ResourceDeletion {
+        resource_key: key(1, 8),
+        is_distributed: false,
+    };
+    let instance = Key(process_instance_key);
+    let expected = [
+        Command::new(
+            instance,
+            ProcessInstanceModificationIntent::Modify,
+            modification,
+        ),
+        Command::new(instance, ProcessInstanceMigrationIntent::Migrate, migration),
+        Command::new(Key(key(1, 8)), ResourceDeletionIntent::Delete, deletion),
+    ];
+    assert_eq!(
+        brokers.seen(),
+        expected.map(|command| (PartitionId(1), command))
+    );
+}

@@ -366,45 +366,6 @@ async fn a_request_beyond_the_message_size_is_resource_exhausted() {
 }
 
 #[tokio::test]
-async fn calls_that_are_not_there_yet_say_so() {
-    let mut client = start(Fake::new(1, |_, command| echo(command))).await.client;
-    let statuses = [
-        (
-            "ModifyProcessInstance",
-            client
-                .modify_process_instance(ModifyProcessInstanceRequest::default())
-                .await
-                .unwrap_err(),
-        ),
-        (
-            "MigrateProcessInstance",
-            client
-                .migrate_process_instance(MigrateProcessInstanceRequest::default())
-                .await
-                .unwrap_err(),
-        ),
-        (
-            "DeleteResource",
-            client
-                .delete_resource(DeleteResourceRequest::default())
-                .await
-                .unwrap_err(),
-        ),
-        (
-            "StreamActivatedJobs",
-            client
-                .stream_activated_jobs(StreamActivatedJobsRequest::default())
-                .await
-                .unwrap_err(),
-        ),
-    ];
-    for (rpc, status) in statuses {
-        assert_eq!(status.code(), Code::Unimplemented);
-        assert!(status.message().contains(rpc));
-    }
-}
-
-#[tokio::test]
 async fn an_answer_of_the_wrong_kind_is_internal_and_not_unknown() {
     let mut served = start(Fake::new(1, |_, _| batch(Vec::new()))).await;
     let status = served

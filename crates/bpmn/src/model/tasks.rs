@@ -119,6 +119,17 @@ pub enum UserTaskImplementation {
     Native,
 }
 
+impl UserTaskImplementation {
+    /// The name in texts for users.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            UserTaskImplementation::JobWorker => "job worker",
+            UserTaskImplementation::Native => "zeebe user task",
+        }
+    }
+}
+
 /// The form of a user task.
 #[derive(Debug)]
 pub struct Form {

@@ -7,9 +7,9 @@ use skep_protocol::{
 };
 use skep_state::{Read, StateError};
 
-use crate::behaviours::{forms as form_behaviour, message_starts, signals, timer_starts};
+use crate::behaviours::{forms as form_behaviour, message_starts, signals, timer_starts, timers};
 use crate::processing::{Processing, Result};
-use crate::tables::{decisions, forms, processes};
+use crate::tables::{decisions, deployments as pending, forms, processes};
 
 /// The part of a deployment that is new: without what was deployed before, and the resources of only that.
 pub(crate) fn new_part(deployment: &values::Deployment) -> values::Deployment {
@@ -68,7 +68,9 @@ pub(crate) fn keep(
     announce: Announce,
 ) -> Result<()> {
     for resource in &new.resources {
-        processes::insert_resource(p.txn, key, &resource.resource_name, &resource.resource);
+        let name = &resource.resource_name;
+        let definitions = definitions_in(new, name);
+        processes::insert_resource(p.txn, key, name, &resource.resource, definitions);
     }
     for process in &new.processes {
         keep_process(p, key, new, process, announce)?;
@@ -83,6 +85,15 @@ pub(crate) fn keep(
         keep_form(p, key, new, metadata, announce)?;
     }
     Ok(())
+}
+
+/// How many definitions come in a resource.
+fn definitions_in(new: &values::Deployment, resource_name: &str) -> u32 {
+    let processes = new.processes.iter().map(|it| &it.resource_name);
+    let graphs = new.decision_requirements.iter().map(|it| &it.resource_name);
+    let forms = new.forms.iter().map(|it| &it.resource_name);
+    let names = processes.chain(graphs).chain(forms);
+    names.filter(|name| *name == resource_name).count() as u32
 }
 
 fn content<'d>(new: &'d values::Deployment, resource_name: &str) -> &'d [u8] {
@@ -108,6 +119,7 @@ fn keep_process(
         checksum: process.checksum.clone(),
         resource: Vec::new(),
         deployment_key: deployment.0,
+        is_deleting: false,
     };
     processes::insert(p.txn, &definition)?;
     if announce == Announce::Yes {
@@ -187,12 +199,23 @@ fn keep_form(
 /// Opens what waits for an instance to be started.
 pub(crate) fn open_starts(p: &mut Processing, new: &values::Deployment) -> Result<()> {
     for process in &new.processes {
-        let key = Key(process.process_definition_key);
-        message_starts::definition_deployed(p, key)?;
-        timer_starts::definition_deployed(p, key)?;
-        signals::definition_deployed(p, key)?;
+        open_starts_of(p, Key(process.process_definition_key))?;
     }
     Ok(())
+}
+
+/// Opens what waits for an instance of a process definition to be started, in place of that of the version before.
+pub(crate) fn open_starts_of(p: &mut Processing, definition: Key) -> Result<()> {
+    message_starts::definition_deployed(p, definition)?;
+    timer_starts::definition_deployed(p, definition)?;
+    signals::definition_deployed(p, definition)
+}
+
+/// Closes what waits for an instance of a process definition to be started.
+pub(crate) fn close_starts_of(p: &mut Processing, definition: Key) -> Result<()> {
+    message_starts::close(p, definition)?;
+    timers::cancel_where(p, definition, &|_| true)?;
+    signals::close_where(p, definition, &|_| true)
 }
 
 /// Removes the content of the resources, and keeps their names.
@@ -209,12 +232,18 @@ pub(crate) fn fill_content(
     deployment: &mut values::Deployment,
 ) -> Result<()> {
     for resource in &mut deployment.resources {
-        let content = processes::resource(state, key, &resource.resource_name)?;
-        resource.resource = content.ok_or_else(|| StateError::Corrupt {
-            place: format!("resource '{}' of deployment {key}", resource.resource_name),
-            reason: "it is missing".to_owned(),
-            mend: "Restore the partition from a backup".to_owned(),
-        })?;
+        match processes::resource(state, key, &resource.resource_name)? {
+            Some(content) => resource.resource = content,
+            // It was deleted since all have it; only the channel does not know yet that they do.
+            None if pending::pending(state, key)?.is_empty() => {}
+            None => {
+                return Err(StateError::Corrupt {
+                    place: format!("resource '{}' of deployment {key}", resource.resource_name),
+                    reason: "it is missing".to_owned(),
+                    mend: "Restore the partition from a backup".to_owned(),
+                });
+            }
+        }
     }
     Ok(())
 }

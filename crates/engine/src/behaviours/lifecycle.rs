@@ -13,8 +13,8 @@ use skep_protocol::{Command, Key, ProcessInstanceIntent};
 
 use crate::behaviours::incidents::Step;
 use crate::behaviours::{
-    calls, compensation, event_sub_processes, events, incidents, jobs, joins, message_starts,
-    repetitions, subscriptions, user_tasks,
+    calls, compensation, deletions, event_sub_processes, events, incidents, jobs, joins,
+    message_starts, repetitions, subscriptions, user_tasks,
 };
 use crate::instances::ElementInstance;
 use crate::limits;
@@ -342,6 +342,10 @@ fn terminated_in_living_scope(
     if scope.admits(instance.element) {
         compensation::handler_ended(p, instance)?;
     }
+    if scope.is_body() {
+        p.instances
+            .change(scope.key, |body| body.repetition.terminated += 1);
+    }
     match (interrupted_by, variables) {
         (Some(event), Some(variables)) => {
             events::activate_boundary_event(p, scope.key, event, variables)
@@ -373,10 +377,6 @@ pub(crate) fn finish_early(p: &mut Processing, scope: Key) -> Result<()> {
 /// Something that was left in a scope whose work is done has been terminated.
 fn finish_early_next(p: &mut Processing, scope: Key) -> Result<()> {
     let now = p.existing_instance(scope)?;
-    if now.is_body() {
-        p.instances
-            .change(scope, |body| body.repetition.terminated += 1);
-    }
     if now.children > 0 {
         return terminate_children(p, scope, 1);
     }
@@ -394,5 +394,6 @@ pub(crate) fn instance_ended(
         crate::tables::awaited_results::delete(p.txn, instance.key);
     }
     message_starts::instance_ended(p, instance.key)?;
+    deletions::instance_ended(p, instance)?;
     calls::ended(p, instance, variables)
 }

@@ -43,11 +43,8 @@ pub(crate) fn definition_deployed(p: &mut Processing, definition: Key) -> Result
     let Some(definition) = p.definitions.process(p.txn, definition)? else {
         return Ok(());
     };
-    if let Some(before) = processes::version(p.txn, &definition.id, definition.version - 1)? {
-        for (key, subscription) in start_events::of_process(p.txn, before.key())? {
-            start_events::delete(p.txn, &subscription);
-            p.event(key, Intent::Deleted, subscription);
-        }
+    if let Some(before) = processes::version_below(p.txn, &definition.id, definition.version)? {
+        close(p, before.key())?;
     }
     let environment = Environment::at_epoch_millis(p.now(), p.context.seed);
     for (start, name) in message_names(&definition, &environment) {
@@ -59,6 +56,15 @@ pub(crate) fn definition_deployed(p: &mut Processing, definition: Key) -> Result
         let subscription = subscription(&definition, start, message_name);
         start_events::insert(p.txn, key, &subscription);
         p.event(key, Intent::Created, subscription);
+    }
+    Ok(())
+}
+
+/// Closes the message start events of a process definition.
+pub(crate) fn close(p: &mut Processing, definition: Key) -> Result<()> {
+    for (key, subscription) in start_events::of_process(p.txn, definition)? {
+        start_events::delete(p.txn, &subscription);
+        p.event(key, Intent::Deleted, subscription);
     }
     Ok(())
 }

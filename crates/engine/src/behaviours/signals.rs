@@ -40,7 +40,7 @@ pub(crate) fn definition_deployed(p: &mut Processing, definition: Key) -> Result
     let Some(definition) = p.definitions.process(p.txn, definition)? else {
         return Ok(());
     };
-    if let Some(before) = processes::version(p.txn, &definition.id, definition.version - 1)? {
+    if let Some(before) = processes::version_below(p.txn, &definition.id, definition.version)? {
         close_where(p, before.key(), &|_| true)?;
     }
     let environment = Environment::at_epoch_millis(p.now(), p.context.seed);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use skep_bpmn::model::{Element, ElementKind, Trigger};
+use skep_bpmn::model::{Element, ElementKind, EventType, Trigger};
 use skep_protocol::Key;
 
 use crate::behaviours::incidents::Step;
@@ -75,10 +75,37 @@ fn awaited(instance: &ElementInstance) -> Vec<Awaited<'_>> {
     found
 }
 
+/// Whether an element instance waits for an event of that kind.
+pub(crate) fn waits_for(instance: &ElementInstance, event_id: &str, kind: EventType) -> bool {
+    awaited(instance)
+        .iter()
+        .any(|awaited| *awaited.event.id == *event_id && awaited.event.event_type() == Some(kind))
+}
+
+/// Whether an event that an element instance waits for interrupts it.
+pub(crate) fn interrupts(instance: &ElementInstance, event_id: &str) -> bool {
+    let found = awaited(instance);
+    found
+        .iter()
+        .any(|awaited| *awaited.event.id == *event_id && awaited.interrupting)
+}
+
 /// Opens all subscriptions of an element instance.
 pub(crate) fn open(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+    open_where(p, instance, &|_| true)
+}
+
+/// Opens the subscriptions of an element instance to those events.
+pub(crate) fn open_where(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    is_meant: &dyn Fn(&Element) -> bool,
+) -> Step<()> {
     let mut prepared = Vec::new();
     for awaited in awaited(instance) {
+        if !is_meant(awaited.event) {
+            continue;
+        }
         prepare(
             p,
             awaited.scope,

@@ -4,8 +4,9 @@ use skep_bpmn::model::{ElementIndex, Scope};
 use skep_protocol::Key;
 
 use crate::behaviours::incidents::Step;
-use crate::behaviours::{incidents, lifecycle, subscriptions};
+use crate::behaviours::{incidents, lifecycle, subscriptions, variables};
 use crate::instances::ElementInstance;
+use crate::json::Document;
 use crate::processing::{Processing, Result};
 
 pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &Scope) -> Step<()> {
@@ -20,9 +21,22 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &S
 
 /// ACTIVATING and ACTIVATED without its start event, for an instance that begins inside. Gives the key.
 pub(crate) fn enter(p: &mut Processing, scope: Key, element: ElementIndex) -> Result<Key> {
+    enter_with(p, scope, element, Vec::new())
+}
+
+/// [`enter`], with variables of its own.
+pub(crate) fn enter_with(
+    p: &mut Processing,
+    scope: Key,
+    element: ElementIndex,
+    documents: Vec<Document>,
+) -> Result<Key> {
     let scope = p.existing_instance(scope)?;
     let key = p.next_key()?;
     let instance = lifecycle::enter(p, key, &scope, element, 0);
+    for document in documents {
+        variables::merge_local(p, key, document)?;
+    }
     let opened = subscriptions::open(p, &instance);
     incidents::raise_if_stopped(p, &instance, opened)?;
     lifecycle::activated(p, &instance);

@@ -16,7 +16,7 @@ use skep_protocol::{
 use crate::behaviours::channel;
 use crate::behaviours::deployments::{self, Announce};
 use crate::processing::{Processing, Result};
-use crate::tables::deployments as pending;
+use crate::tables::{deployments as pending, processes};
 
 /// Evaluates a DEPLOYMENT or DEPLOYMENT_DISTRIBUTION command.
 pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
@@ -88,7 +88,7 @@ fn send_to_others(
         p.event(key, DeploymentIntent::FullyDistributed, created);
         return Ok(());
     }
-    pending::set_pending(p.txn, key, &others);
+    pending::begin(p.txn, key, &others);
     for target in others {
         let distribution = values::DeploymentDistribution {
             partition_id: target.0,
@@ -134,7 +134,7 @@ fn complete(
 ) -> Result<()> {
     let key = command.key;
     let done = PartitionId(distribution.partition_id);
-    let mut waiting = pending::pending(p.txn, key)?;
+    let waiting = pending::pending(p.txn, key)?;
     if !waiting.contains(&done) {
         let reason = format!(
             "Expected to complete the distribution of deployment '{key}' to partition {done}, but it is not pending"
@@ -142,14 +142,16 @@ fn complete(
         p.reject(command, Rejection::not_found(reason));
         return Ok(());
     }
-    waiting.retain(|partition| *partition != done);
-    pending::set_pending(p.txn, key, &waiting);
+    let finished = pending::acknowledged(p.txn, key, done)?;
     p.event(
         key,
         DeploymentDistributionIntent::Completed,
         distribution.clone(),
     );
-    if waiting.is_empty() {
+    if let Some(released) = finished {
+        for resource_name in released {
+            processes::delete_resource(p.txn, key, &resource_name);
+        }
         p.event(
             key,
             DeploymentIntent::FullyDistributed,

@@ -24,6 +24,7 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
         Intent::Job(JobIntent::ThrowError) => throw_error(p, command, value),
         Intent::Job(JobIntent::UpdateRetries) => update_retries(p, command, value),
         Intent::Job(JobIntent::UpdateTimeout) => update_timeout(p, command, value),
+        Intent::Job(JobIntent::Yield) => give_back(p, command),
         Intent::Job(JobIntent::TimeOut) => time_out(p, command),
         Intent::Job(JobIntent::RecurAfterBackoff) => recur(p, command),
         intent => {
@@ -251,6 +252,32 @@ fn update_timeout(p: &mut Processing, command: &Command, value: &values::Job) ->
     behaviour::change(p, command.key, &before, &after);
     p.event(command.key, JobIntent::TimeoutUpdated, after.job.clone());
     p.respond(command.key, JobIntent::TimeoutUpdated, after.job);
+    Ok(())
+}
+
+/// The worker that a job was pushed to did not take it: another one may have it.
+fn give_back(p: &mut Processing, command: &Command) -> Result<()> {
+    let lead = format!("Expected to yield job with key '{}'", command.key);
+    let Some(before) = jobs::get(p.txn, command.key)? else {
+        let reason = format!("{lead}, but no such job was found");
+        p.reject(command, Rejection::not_found(reason));
+        return Ok(());
+    };
+    if banned::refuses(p, command, before.job.process_instance_key)? {
+        return Ok(());
+    }
+    if before.state() != JobState::Activated {
+        let reason = format!("{lead}, but it is in state '{}'", before.state().name());
+        p.reject(command, Rejection::invalid_state(reason));
+        return Ok(());
+    }
+    let mut after = before.clone();
+    after.state = JobState::Activatable.into();
+    after.job.deadline = -1;
+    after.job.worker = String::new();
+    p.event(command.key, JobIntent::Yielded, before.job.clone());
+    behaviour::change(p, command.key, &before, &after);
+    p.respond(command.key, JobIntent::Yielded, after.job);
     Ok(())
 }
 

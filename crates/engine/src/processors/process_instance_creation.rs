@@ -101,7 +101,11 @@ fn find(
         )
     } else if value.process_definition_key >= 0 {
         let key = Key(value.process_definition_key);
-        (p.definitions.process(p.txn, key)?, format!("key '{key}'"))
+        let found = p.definitions.process(p.txn, key)?;
+        (
+            found.filter(|process| !process.is_deleting),
+            format!("key '{key}'"),
+        )
     } else {
         let reason = "Expected at least a bpmnProcessId or a key greater than -1, but none given";
         return Ok(Err(Rejection::invalid_argument(reason)));

@@ -150,6 +150,23 @@ pub fn get(state: &dyn Read, key: Key) -> Result<Option<StoredElementInstance>, 
     read(state, &by_key(key))
 }
 
+fn by_definition(definition: i64, key: Key) -> TableKey {
+    TableKey::new(prefix::PROCESS_INSTANCES_BY_DEFINITION)
+        .i64(definition)
+        .i64(key.0)
+}
+
+/// Whether there are instances of a process definition.
+pub(crate) fn any_of(state: &dyn Read, definition: Key) -> Result<bool, StateError> {
+    let prefix = TableKey::new(prefix::PROCESS_INSTANCES_BY_DEFINITION).i64(definition.0);
+    let mut any = false;
+    super::scan(state, &prefix, |_, _| {
+        any = true;
+        Ok(Visit::Stop)
+    })?;
+    Ok(any)
+}
+
 /// Writes a new element instance down, as a child of its flow scope.
 pub(crate) fn create(txn: &mut dyn Txn, key: Key, instance: &StoredElementInstance) {
     insert(txn, &by_key(key), instance);
@@ -158,19 +175,34 @@ pub(crate) fn create(txn: &mut dyn Txn, key: Key, instance: &StoredElementInstan
             child_key(Key(instance.flow_scope_key), key).as_bytes(),
             Vec::new(),
         );
+    } else {
+        let by_definition = by_definition(instance.process_definition_key, key);
+        txn.insert(by_definition.as_bytes(), Vec::new());
     }
 }
 
-/// Writes down how an element instance has changed.
-pub(crate) fn update(txn: &mut dyn Txn, key: Key, instance: &StoredElementInstance) {
+/// Writes down how an element instance has changed, which was of that definition.
+pub(crate) fn update(
+    txn: &mut dyn Txn,
+    key: Key,
+    instance: &StoredElementInstance,
+    definition: Key,
+) {
     put(txn, &by_key(key), instance);
+    if instance.flow_scope_key < 0 && instance.process_definition_key != definition.0 {
+        delete_value(txn, &by_definition(definition.0, key));
+        let by_definition = by_definition(instance.process_definition_key, key);
+        txn.insert(by_definition.as_bytes(), Vec::new());
+    }
 }
 
 /// Forgets an element instance.
-pub(crate) fn delete(txn: &mut dyn Txn, key: Key, flow_scope_key: Key) {
+pub(crate) fn delete(txn: &mut dyn Txn, key: Key, flow_scope_key: Key, definition: Key) {
     delete_value(txn, &by_key(key));
     if flow_scope_key.is_some() {
         delete_value(txn, &child_key(flow_scope_key, key));
+    } else {
+        delete_value(txn, &by_definition(definition.0, key));
     }
 }
 

@@ -6,7 +6,7 @@ use skep_protocol::{Key, values};
 use skep_state::{Read, StateError, TableKey, Txn};
 
 use super::versions::{Version, Versions};
-use super::{insert as insert_value, prefix, read};
+use super::{delete as delete_value, insert as insert_value, prefix, read};
 
 /// Versions of form ids.
 const VERSIONS: Versions = Versions::new(prefix::LATEST_FORMS, prefix::FORM_VERSIONS);
@@ -56,4 +56,11 @@ pub(crate) fn insert(txn: &mut dyn Txn, form: &values::Form) -> Result<(), State
     );
     insert_value(txn, &by_key(Key(form.form_key)), form);
     VERSIONS.insert(txn, &form.form_id, form.version, Key(form.form_key))
+}
+
+/// Forgets a form.
+pub(crate) fn delete(txn: &mut dyn Txn, form: &values::Form) -> Result<(), StateError> {
+    delete_value(txn, &by_key(Key(form.form_key)));
+    VERSIONS.remove(txn, &form.form_id, form.version)?;
+    Ok(())
 }

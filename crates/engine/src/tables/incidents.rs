@@ -7,7 +7,7 @@ use prost::Message;
 use skep_protocol::{Key, values};
 use skep_state::{Read, StateError, TableKey, Txn};
 
-use super::{delete as delete_value, insert, prefix, read};
+use super::{delete as delete_value, insert, prefix, put, read};
 
 #[derive(Clone, Copy, PartialEq, Message)]
 struct Reference {
@@ -51,6 +51,11 @@ pub(crate) fn create(txn: &mut dyn Txn, key: Key, incident: &values::Incident) {
         &by_owner(owner(incident)),
         &Reference { incident: key.0 },
     );
+}
+
+/// Writes down how an incident has changed, other than what it belongs to.
+pub(crate) fn update(txn: &mut dyn Txn, key: Key, incident: &values::Incident) {
+    put(txn, &by_key(key), incident);
 }
 
 /// Forgets an incident.

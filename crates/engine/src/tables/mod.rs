@@ -78,6 +78,8 @@ pub mod prefix {
     pub const COMPENSATION_SUBSCRIPTIONS: u8 = 27;
     /// Completed activities that can be compensated: (scope, key).
     pub const COMPENSATION_SUBSCRIPTIONS_BY_SCOPE: u8 = 28;
+    /// Process instances of a definition: (definition, process instance).
+    pub const PROCESS_INSTANCES_BY_DEFINITION: u8 = 36;
     /// User tasks kept by the engine, by key.
     pub const USER_TASKS: u8 = 35;
 

@@ -1,51 +1,32 @@
-//! Deployed process definitions: by key, latest by process id, by process id and version; and the resources they came in.
+//! Deployed process definitions: by key, latest by process id, by process id and version; and the resources of all definitions.
 //!
 //! **Invariants**
-//! - Definitions and resources never change and keep the keys that the deployment partition gave them, on every partition.
+//! - Definitions and resources keep the keys that the deployment partition gave them, on every partition, and never change until
+//!   they are deleted.
+//! - A definition that is being deleted is among no versions: nothing begins with it any more.
 //! - A resource is kept once per deployment, whatever the number of processes in it; the definition's own `resource` is empty.
-//! - Versions of a process id are 1, 2, 3 …; the latest is the highest.
 
 use prost::Message;
 use skep_protocol::{Key, values};
 use skep_state::{Read, StateError, TableKey, Txn};
 
-use super::{insert as insert_value, prefix, put, read};
+use super::versions::{Version, Versions};
+use super::{delete as delete_value, insert as insert_value, prefix, put, read};
 
-/// A version of a process id.
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub(crate) struct ProcessVersion {
-    /// Number of the version, from 1.
-    #[prost(int32, tag = "1")]
-    pub version: i32,
-    #[prost(int64, tag = "2")]
-    definition_key: i64,
-}
-
-impl ProcessVersion {
-    /// The definition's key.
-    pub fn key(&self) -> Key {
-        Key(self.definition_key)
-    }
-}
+/// Versions of process ids.
+const VERSIONS: Versions = Versions::new(prefix::LATEST_PROCESSES, prefix::PROCESS_VERSIONS);
 
 #[derive(Clone, PartialEq, Message)]
 struct Resource {
     #[prost(bytes = "vec", tag = "1")]
     content: Vec<u8>,
+    /// How many definitions have come in it and are still there.
+    #[prost(uint32, tag = "2")]
+    definitions: u32,
 }
 
 fn by_key(key: Key) -> TableKey {
     TableKey::new(prefix::PROCESSES).i64(key.0)
-}
-
-fn latest_key(bpmn_process_id: &str) -> TableKey {
-    TableKey::new(prefix::LATEST_PROCESSES).text(bpmn_process_id)
-}
-
-fn version_key(bpmn_process_id: &str, version: i32) -> TableKey {
-    TableKey::new(prefix::PROCESS_VERSIONS)
-        .text(bpmn_process_id)
-        .i64(i64::from(version))
 }
 
 fn resource_key(deployment: Key, resource_name: &str) -> TableKey {
@@ -63,8 +44,13 @@ pub(crate) fn get(state: &dyn Read, key: Key) -> Result<Option<values::Process>,
 pub(crate) fn latest(
     state: &dyn Read,
     bpmn_process_id: &str,
-) -> Result<Option<ProcessVersion>, StateError> {
-    read(state, &latest_key(bpmn_process_id))
+) -> Result<Option<Version>, StateError> {
+    VERSIONS.latest(state, bpmn_process_id)
+}
+
+/// The number that the next version of a process id gets.
+pub(crate) fn next_version(state: &dyn Read, bpmn_process_id: &str) -> Result<i32, StateError> {
+    VERSIONS.next(state, bpmn_process_id)
 }
 
 /// A certain version of a process id.
@@ -72,8 +58,17 @@ pub(crate) fn version(
     state: &dyn Read,
     bpmn_process_id: &str,
     version: i32,
-) -> Result<Option<ProcessVersion>, StateError> {
-    read(state, &version_key(bpmn_process_id, version))
+) -> Result<Option<Version>, StateError> {
+    VERSIONS.get(state, bpmn_process_id, version)
+}
+
+/// The highest version of a process id below a number.
+pub(crate) fn version_below(
+    state: &dyn Read,
+    bpmn_process_id: &str,
+    version: i32,
+) -> Result<Option<Version>, StateError> {
+    VERSIONS.below(state, bpmn_process_id, version)
 }
 
 /// Adds a definition, which becomes the latest of its process id if its version is the highest.
@@ -82,17 +77,32 @@ pub(crate) fn insert(txn: &mut dyn Txn, definition: &values::Process) -> Result<
         definition.resource.is_empty(),
         "resources have a table of their own"
     );
-    let id = &definition.bpmn_process_id;
-    let version = ProcessVersion {
-        version: definition.version,
-        definition_key: definition.process_definition_key,
+    let key = Key(definition.process_definition_key);
+    insert_value(txn, &by_key(key), definition);
+    VERSIONS.insert(txn, &definition.bpmn_process_id, definition.version, key)
+}
+
+/// Takes a definition out of the versions of its process id, though it is still there. Tells whether it was the latest.
+pub(crate) fn unlist(txn: &mut dyn Txn, definition: &values::Process) -> Result<bool, StateError> {
+    VERSIONS.remove(txn, &definition.bpmn_process_id, definition.version)
+}
+
+/// Marks a definition that is to be deleted once its last instance has ended.
+pub(crate) fn mark_deleting(txn: &mut dyn Txn, definition: &values::Process) {
+    let deleting = values::Process {
+        is_deleting: true,
+        ..definition.clone()
     };
-    insert_value(txn, &by_key(version.key()), definition);
-    insert_value(txn, &version_key(id, version.version), &version);
-    if latest(txn, id)?.is_none_or(|latest| latest.version < version.version) {
-        put(txn, &latest_key(id), &version);
-    }
-    Ok(())
+    put(
+        txn,
+        &by_key(Key(definition.process_definition_key)),
+        &deleting,
+    );
+}
+
+/// Forgets a definition.
+pub(crate) fn delete(txn: &mut dyn Txn, key: Key) {
+    delete_value(txn, &by_key(key));
 }
 
 /// The content of a resource of a deployment.
@@ -105,15 +115,37 @@ pub(crate) fn resource(
     Ok(resource.map(|resource| resource.content))
 }
 
-/// Keeps a resource of a deployment.
+/// Keeps a resource of a deployment, in which so many definitions have come.
 pub(crate) fn insert_resource(
     txn: &mut dyn Txn,
     deployment: Key,
     resource_name: &str,
     content: &[u8],
+    definitions: u32,
 ) {
     let resource = Resource {
         content: content.to_vec(),
+        definitions,
     };
     insert_value(txn, &resource_key(deployment, resource_name), &resource);
+}
+
+/// A definition that came in a resource is deleted. Tells whether it was the last of them.
+pub(crate) fn release_resource(
+    txn: &mut dyn Txn,
+    deployment: Key,
+    resource_name: &str,
+) -> Result<bool, StateError> {
+    let key = resource_key(deployment, resource_name);
+    let Some(mut resource) = read::<Resource>(txn, &key)? else {
+        return Ok(true);
+    };
+    resource.definitions = resource.definitions.saturating_sub(1);
+    put(txn, &key, &resource);
+    Ok(resource.definitions == 0)
+}
+
+/// Forgets a resource.
+pub(crate) fn delete_resource(txn: &mut dyn Txn, deployment: Key, resource_name: &str) {
+    delete_value(txn, &resource_key(deployment, resource_name));
 }

@@ -130,4 +130,23 @@ impl Versions {
         }
         Ok(())
     }
+
+    /// Removes a version. If it was the latest, the one before becomes that. Tells whether it was.
+    pub fn remove(self, txn: &mut dyn Txn, id: &str, version: i32) -> Result<bool, StateError> {
+        delete(txn, &self.numbered_key(id, version));
+        let given = self.next(txn, id)? - 1;
+        let was_latest = self
+            .latest(txn, id)?
+            .is_some_and(|latest| latest.version == version);
+        if was_latest {
+            let before = self.below(txn, id, version)?;
+            let latest = Latest {
+                version: before.map_or(0, |before| before.version),
+                key: before.map_or(0, |before| before.key),
+                given,
+            };
+            put(txn, &self.latest_key(id), &latest);
+        }
+        Ok(was_latest)
+    }
 }

@@ -16,6 +16,7 @@ fn deployed(content: &mut Content, key: i64, bytes: usize) {
         Key(key),
         "p.bpmn",
         format!("{xml}<!--{padding}-->").as_bytes(),
+        1,
     );
     let definition = values::Process {
         bpmn_process_id: format!("p{key}"),

@@ -160,7 +160,7 @@ fn a_bad_resource_refuses_all_and_every_problem_is_named() {
             &[("d.dmn", ""), ("f.form", "{}"), ("bad.bpmn", "no xml")],
             &[
                 "'d.dmn': the XML cannot be parsed",
-                "'f.form': forms are not supported yet",
+                "'f.form': Expected the form id to be present",
                 "'bad.bpmn': ",
             ],
         ),

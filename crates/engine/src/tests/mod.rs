@@ -6,6 +6,7 @@ mod checkpoint_model;
 mod content;
 mod correlation;
 mod definitions;
+mod deletion;
 mod deployment;
 mod evaluate;
 mod messages;

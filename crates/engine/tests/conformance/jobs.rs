@@ -403,3 +403,103 @@ fn whoever_waits_for_jobs_is_told_when_there_are_some() {
     });
     assert_eq!(outcome.jobs_available, ["work"]);
 }
+
+#[test]
+fn a_job_that_was_not_taken_is_given_back_as_it_was() {
+    let mut harness = running(1);
+    let job = harness.job("work");
+    let outcome = harness.process(skep_engine::Input::Client {
+        command: Command::new(job, JobIntent::Yield, values::Job::default()),
+        request: None,
+    });
+    assert_eq!(outcome.jobs_available, ["work"]);
+    assert_eq!(harness.events(JobIntent::Yielded).len(), 1);
+    assert_eq!(harness.job_state(job), Some(JobState::Activatable));
+    let answer = harness.report(job, JobIntent::Yield, values::Job::default());
+    assert_eq!(
+        answer.unwrap_err().rejection_type,
+        RejectionType::InvalidState
+    );
+    let again = harness.activate("work", 1);
+    assert_eq!((again[0].0, again[0].1.retries), (job, 3));
+    let unknown = harness.report(Key(99), JobIntent::Yield, values::Job::default());
+    assert_eq!(unknown.unwrap_err().rejection_type, RejectionType::NotFound);
+}
+
+#[test]
+fn a_job_is_announced_whenever_it_can_be_activated() {
+    let mut harness = Harness::with(&one_task());
+    let creation = values::ProcessInstanceCreation {
+        bpmn_process_id: "p".to_owned(),
+        version: -1,
+        ..Default::default()
+    };
+    let intent = skep_protocol::ProcessInstanceCreationIntent::Create;
+    let mut announced = |command: Command| {
+        let input = skep_engine::Input::Client {
+            command,
+            request: None,
+        };
+        let outcome = harness.process(input);
+        let jobs = harness.events(JobIntent::Created);
+        (outcome.jobs_available, jobs[0].key, harness.time)
+    };
+    let (types, job, _) = announced(Command::new(Key::NONE, intent, creation));
+    assert_eq!(types, ["work"], "created");
+    let activate = |timeout| values::JobBatch {
+        job_type: "work".to_owned(),
+        timeout,
+        max_jobs_to_activate: 1,
+        ..Default::default()
+    };
+    announced(Command::new(
+        Key::NONE,
+        JobBatchIntent::Activate,
+        activate(1),
+    ));
+    let (types, ..) = announced(Command::new(job, JobIntent::Fail, failure(1, 0, "")));
+    assert_eq!(types, ["work"], "failed with retries left");
+    announced(Command::new(
+        Key::NONE,
+        JobBatchIntent::Activate,
+        activate(1),
+    ));
+    let (types, ..) = announced(Command::new(job, JobIntent::Fail, failure(1, 5, "")));
+    assert!(types.is_empty(), "waits for its back-off");
+    harness.time += 5;
+    for (intent, what) in [
+        (JobIntent::RecurAfterBackoff, "back-off ended"),
+        (JobIntent::TimeOut, "timed out"),
+    ] {
+        let due = harness.due().commands;
+        assert_eq!(due[0].intent, intent.into());
+        let outcome = harness.process(skep_engine::Input::Internal(due[0].clone()));
+        assert_eq!(outcome.jobs_available, ["work"], "{what}");
+        let command = Command::new(Key::NONE, JobBatchIntent::Activate, activate(1));
+        harness.process(skep_engine::Input::Client {
+            command,
+            request: None,
+        });
+        harness.time += 5;
+    }
+    let fail = Command::new(job, JobIntent::Fail, failure(0, 0, ""));
+    harness.ask(fail).unwrap();
+    let retries = values::Job {
+        retries: 1,
+        ..Default::default()
+    };
+    harness
+        .report(job, JobIntent::UpdateRetries, retries)
+        .unwrap();
+    let incident = harness.incidents()[0].0;
+    let resolve = Command::new(
+        incident,
+        skep_protocol::IncidentIntent::Resolve,
+        values::Incident::default(),
+    );
+    let outcome = harness.process(skep_engine::Input::Client {
+        command: resolve,
+        request: None,
+    });
+    assert_eq!(outcome.jobs_available, ["work"], "incident resolved");
+}

@@ -104,7 +104,7 @@ struct Poll {
 
 /// A job that must go back to its partition.
 #[derive(Debug, Clone, Copy)]
-struct Undelivered {
+pub struct Undelivered {
     key: i64,
     retries: i32,
 }
@@ -266,7 +266,7 @@ impl Poll {
                 "The job with its variables and headers does not fit into a message of {bytes_max} bytes; ask for fewer \
                  variables with fetchVariable, or raise the message size of gateway and clients"
             );
-            self.hand_back(oversize, &reason, OVERSIZE_JOB_PAUSE).await;
+            hand_back(&self.gateway, oversize, &reason, OVERSIZE_JOB_PAUSE).await;
         }
         let mut delivered = 0;
         let mut messages = messages.into_iter();
@@ -279,7 +279,7 @@ impl Poll {
                     .into_iter()
                     .chain(rest.map(|job| Undelivered::from(&job)));
                 let reason = "The client that asked for the job did not take it";
-                self.hand_back(jobs.collect(), reason, Duration::ZERO).await;
+                hand_back(&self.gateway, jobs.collect(), reason, Duration::ZERO).await;
                 return Err(Broken::ClientGone);
             }
             delivered += count;
@@ -294,28 +294,6 @@ impl Poll {
         self.out.send(Ok(delivery)).await.is_ok() && was_taken.await.is_ok()
     }
 
-    /// Makes jobs activatable again, with as many retries as before.
-    async fn hand_back(&self, jobs: Vec<Undelivered>, reason: &str, pause: Duration) {
-        let hand_back = |undelivered: Undelivered| async move {
-            let job = Job {
-                retries: undelivered.retries,
-                error_message: reason.to_owned(),
-                retry_back_off: pause.as_millis() as i64,
-                ..jobs::job()
-            };
-            let deadline = Instant::now() + self.gateway.config.request_timeout;
-            let failed = self
-                .gateway
-                .on_key(undelivered.key, JobIntent::Fail, job, deadline);
-            if let Err(status) = failed.await {
-                warn!(job_key = undelivered.key, %status, "hand back a job; it stays locked until its timeout");
-            }
-        };
-        stream::iter(jobs)
-            .for_each_concurrent(HAND_BACK_PARALLEL_MAX, hand_back)
-            .await;
-    }
-
     fn all_exhausted(&self) -> Status {
         status::status(
             Code::ResourceExhausted,
@@ -326,6 +304,26 @@ impl Poll {
             ),
         )
     }
+}
+
+/// Makes jobs activatable again, with as many retries as before.
+pub async fn hand_back(gateway: &Gateway, jobs: Vec<Undelivered>, reason: &str, pause: Duration) {
+    let hand_back = |undelivered: Undelivered| async move {
+        let job = Job {
+            retries: undelivered.retries,
+            error_message: reason.to_owned(),
+            retry_back_off: pause.as_millis() as i64,
+            ..jobs::job()
+        };
+        let deadline = Instant::now() + gateway.config.request_timeout;
+        let failed = gateway.on_key(undelivered.key, JobIntent::Fail, job, deadline);
+        if let Err(status) = failed.await {
+            warn!(job_key = undelivered.key, %status, "hand back a job; it stays locked until its timeout");
+        }
+    };
+    stream::iter(jobs)
+        .for_each_concurrent(HAND_BACK_PARALLEL_MAX, hand_back)
+        .await;
 }
 
 /// Why a partition gave no batch.
@@ -384,7 +382,8 @@ fn bytes_in_message(job: &ActivatedJob) -> usize {
     1 + prost::length_delimiter_len(bytes) + bytes
 }
 
-fn to_client(key: i64, job: Job) -> ActivatedJob {
+/// A job as clients get it.
+pub fn to_client(key: i64, job: Job) -> ActivatedJob {
     ActivatedJob {
         key,
         r#type: job.job_type,

@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use prost::Message as _;
-use skep_protocol::values::{ProcessInstance, ProcessInstanceCreation};
+use skep_protocol::values::{
+    ActivateInstruction, MappingInstruction, ProcessInstance, ProcessInstanceCreation,
+    ProcessInstanceMigration, ProcessInstanceModification, TerminateInstruction,
+    VariableInstruction,
+};
 use skep_protocol::{
-    Command, Key, ProcessInstanceCreationIntent, ProcessInstanceIntent, RecordValue,
+    Command, Key, ProcessInstanceCreationIntent, ProcessInstanceIntent,
+    ProcessInstanceMigrationIntent, ProcessInstanceModificationIntent, RecordValue,
 };
 use tokio::time::Instant;
 use tonic::{Code, Request, Status};
@@ -14,7 +19,8 @@ use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, unexpected_answer
 use crate::proto::{
     CancelProcessInstanceRequest, CancelProcessInstanceResponse, CreateProcessInstanceRequest,
     CreateProcessInstanceResponse, CreateProcessInstanceWithResultRequest,
-    CreateProcessInstanceWithResultResponse,
+    CreateProcessInstanceWithResultResponse, MigrateProcessInstanceRequest,
+    MigrateProcessInstanceResponse, ModifyProcessInstanceRequest, ModifyProcessInstanceResponse,
 };
 use crate::{documents, retry, status};
 
@@ -155,4 +161,66 @@ pub async fn cancel(
         .on_key(key, ProcessInstanceIntent::Cancel, instance, deadline)
         .await?;
     Ok(CancelProcessInstanceResponse {})
+}
+
+pub async fn modify(
+    gateway: &Gateway,
+    request: Request<ModifyProcessInstanceRequest>,
+) -> Result<ModifyProcessInstanceResponse, Status> {
+    let deadline = gateway.deadline(&request);
+    let request = request.into_inner();
+    let key = request.process_instance_key;
+    let mut activate_instructions = Vec::new();
+    for instruction in request.activate_instructions {
+        let mut variable_instructions = Vec::new();
+        for variables in instruction.variable_instructions {
+            variable_instructions.push(VariableInstruction {
+                element_id: variables.scope_id,
+                variables: variables_of(variables.variables)?,
+            });
+        }
+        activate_instructions.push(ActivateInstruction {
+            element_id: instruction.element_id,
+            ancestor_scope_key: instruction.ancestor_element_instance_key,
+            variable_instructions,
+            ancestor_scope_keys: Vec::new(),
+        });
+    }
+    let terminate = request.terminate_instructions.into_iter();
+    let modification = ProcessInstanceModification {
+        process_instance_key: key,
+        terminate_instructions: terminate
+            .map(|instruction| TerminateInstruction {
+                element_instance_key: instruction.element_instance_key,
+            })
+            .collect(),
+        activate_instructions,
+    };
+    let intent = ProcessInstanceModificationIntent::Modify;
+    gateway.on_key(key, intent, modification, deadline).await?;
+    Ok(ModifyProcessInstanceResponse {})
+}
+
+pub async fn migrate(
+    gateway: &Gateway,
+    request: Request<MigrateProcessInstanceRequest>,
+) -> Result<MigrateProcessInstanceResponse, Status> {
+    let deadline = gateway.deadline(&request);
+    let request = request.into_inner();
+    let key = request.process_instance_key;
+    let plan = request.migration_plan.unwrap_or_default();
+    let mapping = plan.mapping_instructions.into_iter();
+    let migration = ProcessInstanceMigration {
+        process_instance_key: key,
+        target_process_definition_key: plan.target_process_definition_key,
+        mapping_instructions: mapping
+            .map(|instruction| MappingInstruction {
+                source_element_id: instruction.source_element_id,
+                target_element_id: instruction.target_element_id,
+            })
+            .collect(),
+    };
+    let intent = ProcessInstanceMigrationIntent::Migrate;
+    gateway.on_key(key, intent, migration, deadline).await?;
+    Ok(MigrateProcessInstanceResponse {})
 }

@@ -8,6 +8,7 @@ mod jobs;
 mod messages;
 mod resources;
 mod signals;
+mod stream_jobs;
 pub mod topology;
 mod variables;
 
@@ -20,6 +21,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::brokers::Brokers;
 use crate::config::GatewayConfig;
+use crate::job_streams::JobStreams;
 use crate::long_polling::LongPolling;
 use crate::proto::{self, gateway_server};
 use crate::routing::{self, RoundRobin};
@@ -35,6 +37,7 @@ pub struct Gateway {
     /// Where the next instance is created, or the next signal taken.
     pub creations: RoundRobin,
     pub polls: LongPolling,
+    pub streams: JobStreams,
     /// Turns true when the gateway is to stop.
     pub stopped: watch::Receiver<bool>,
     /// Held as long as the gateway is in use, so that `serve` sees its end.
@@ -107,23 +110,16 @@ fn unexpected_answer(command: &str, answer: &Command) -> Status {
     ))
 }
 
-fn unsupported<T>(rpc: &str) -> Result<Response<T>, Status> {
-    Err(Status::unimplemented(format!(
-        "{rpc} is not supported yet by this gateway"
-    )))
-}
-
 /// The calls, bound to what they share.
 pub struct Calls(pub Arc<Gateway>);
 
 /// Binds each call to its function.
 macro_rules! calls {
-    (supported { $( $call:ident($request:ident) -> $response:ident = $function:path; )+ }
-     unsupported { $( $missing:ident($missing_request:ident) -> $missing_response:ident = $name:literal; )+ }) => {
+    ($( $call:ident($request:ident) -> $response:ident = $function:path; )+) => {
         #[tonic::async_trait]
         impl gateway_server::Gateway for Calls {
             type ActivateJobsStream = activate_jobs::JobStream;
-            type StreamActivatedJobsStream = futures::stream::Empty<Result<proto::ActivatedJob, Status>>;
+            type StreamActivatedJobsStream = stream_jobs::PushedJobs;
 
             async fn activate_jobs(
                 &self,
@@ -134,9 +130,9 @@ macro_rules! calls {
 
             async fn stream_activated_jobs(
                 &self,
-                _: Request<proto::StreamActivatedJobsRequest>,
-            ) -> Result<Response<Self::StreamActivatedJobsStream>, Status> {
-                unsupported("StreamActivatedJobs")
+                request: Request<proto::StreamActivatedJobsRequest>,
+            ) -> Result<Response<stream_jobs::PushedJobs>, Status> {
+                stream_jobs::open(&self.0, request)
             }
 
             $( async fn $call(
@@ -145,19 +141,11 @@ macro_rules! calls {
             ) -> Result<Response<proto::$response>, Status> {
                 $function(&self.0, request).await.map(Response::new)
             } )+
-
-            $( async fn $missing(
-                &self,
-                _: Request<proto::$missing_request>,
-            ) -> Result<Response<proto::$missing_response>, Status> {
-                unsupported($name)
-            } )+
         }
     };
 }
 
 calls! {
-    supported {
     complete_job(CompleteJobRequest) -> CompleteJobResponse = jobs::complete;
     fail_job(FailJobRequest) -> FailJobResponse = jobs::fail;
     throw_error(ThrowErrorRequest) -> ThrowErrorResponse = jobs::throw_error;
@@ -167,18 +155,15 @@ calls! {
     create_process_instance_with_result(CreateProcessInstanceWithResultRequest) -> CreateProcessInstanceWithResultResponse
         = instances::create_with_result;
     cancel_process_instance(CancelProcessInstanceRequest) -> CancelProcessInstanceResponse = instances::cancel;
+    modify_process_instance(ModifyProcessInstanceRequest) -> ModifyProcessInstanceResponse = instances::modify;
+    migrate_process_instance(MigrateProcessInstanceRequest) -> MigrateProcessInstanceResponse = instances::migrate;
     set_variables(SetVariablesRequest) -> SetVariablesResponse = variables::set;
     resolve_incident(ResolveIncidentRequest) -> ResolveIncidentResponse = incidents::resolve;
     publish_message(PublishMessageRequest) -> PublishMessageResponse = messages::publish;
     evaluate_decision(EvaluateDecisionRequest) -> EvaluateDecisionResponse = decisions::evaluate;
     broadcast_signal(BroadcastSignalRequest) -> BroadcastSignalResponse = signals::broadcast;
     deploy_process(DeployProcessRequest) -> DeployProcessResponse = resources::deploy_processes;
+    delete_resource(DeleteResourceRequest) -> DeleteResourceResponse = resources::delete;
     deploy_resource(DeployResourceRequest) -> DeployResourceResponse = resources::deploy;
     topology(TopologyRequest) -> TopologyResponse = topology::topology;
-    }
-    unsupported {
-    modify_process_instance(ModifyProcessInstanceRequest) -> ModifyProcessInstanceResponse = "ModifyProcessInstance";
-    migrate_process_instance(MigrateProcessInstanceRequest) -> MigrateProcessInstanceResponse = "MigrateProcessInstance";
-    delete_resource(DeleteResourceRequest) -> DeleteResourceResponse = "DeleteResource";
-    }
 }

@@ -2,15 +2,15 @@
 
 use skep_protocol::routing::DEPLOYMENT_PARTITION;
 use skep_protocol::values::{self, DeploymentResource};
-use skep_protocol::{Command, DeploymentIntent, Key, RecordValue};
+use skep_protocol::{Command, DeploymentIntent, Key, RecordValue, ResourceDeletionIntent};
 use tokio::time::Instant;
 use tonic::{Request, Status};
 
 use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, unexpected_answer};
 use crate::proto::{
-    DecisionMetadata, DecisionRequirementsMetadata, DeployProcessRequest, DeployProcessResponse,
-    DeployResourceRequest, DeployResourceResponse, Deployment, FormMetadata, ProcessMetadata,
-    deployment,
+    DecisionMetadata, DecisionRequirementsMetadata, DeleteResourceRequest, DeleteResourceResponse,
+    DeployProcessRequest, DeployProcessResponse, DeployResourceRequest, DeployResourceResponse,
+    Deployment, FormMetadata, ProcessMetadata, deployment,
 };
 
 pub async fn deploy(
@@ -72,6 +72,27 @@ pub async fn deploy_processes(
         key: key.0,
         processes: created.processes.into_iter().map(metadata).collect(),
     })
+}
+
+pub async fn delete(
+    gateway: &Gateway,
+    request: Request<DeleteResourceRequest>,
+) -> Result<DeleteResourceResponse, Status> {
+    let deadline = gateway.deadline(&request);
+    let resource_key = request.into_inner().resource_key;
+    let deletion = values::ResourceDeletion {
+        resource_key,
+        is_distributed: false,
+    };
+    gateway
+        .on_key(
+            resource_key,
+            ResourceDeletionIntent::Delete,
+            deletion,
+            deadline,
+        )
+        .await?;
+    Ok(DeleteResourceResponse {})
 }
 
 async fn send(

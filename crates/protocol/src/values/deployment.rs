@@ -78,6 +78,9 @@ pub struct Process {
     /// The deployment that brought it.
     #[prost(int64, tag = "7")]
     pub deployment_key: i64,
+    /// Whether it is deleted as soon as its last instance has ended.
+    #[prost(bool, tag = "8")]
+    pub is_deleting: bool,
 }
 
 /// A deployment on its way to a partition.

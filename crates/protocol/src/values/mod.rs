@@ -77,5 +77,6 @@ record_values! {
     Escalation(Escalation), Signal(Signal), CompensationSubscription(CompensationSubscription), SignalSubscription(SignalSubscription),
     ProcessInstanceBatch(ProcessInstanceBatch), Checkpoint(Checkpoint),
     Decision(Decision), DecisionRequirements(DecisionRequirements), DecisionEvaluation(DecisionEvaluation),
-    Form(Form), UserTask(UserTask),
+    Form(Form), UserTask(UserTask), ResourceDeletion(ResourceDeletion),
+    ProcessInstanceModification(ProcessInstanceModification), ProcessInstanceMigration(ProcessInstanceMigration),
 }

@@ -30,6 +30,38 @@ pub enum BpmnElementType {
     SendTask = 23,
 }
 
+impl BpmnElementType {
+    /// The name in the record stream and in texts for users.
+    pub const fn name(self) -> &'static str {
+        match self {
+            BpmnElementType::Unspecified => "UNSPECIFIED",
+            BpmnElementType::Process => "PROCESS",
+            BpmnElementType::SubProcess => "SUB_PROCESS",
+            BpmnElementType::EventSubProcess => "EVENT_SUB_PROCESS",
+            BpmnElementType::StartEvent => "START_EVENT",
+            BpmnElementType::IntermediateCatchEvent => "INTERMEDIATE_CATCH_EVENT",
+            BpmnElementType::IntermediateThrowEvent => "INTERMEDIATE_THROW_EVENT",
+            BpmnElementType::BoundaryEvent => "BOUNDARY_EVENT",
+            BpmnElementType::EndEvent => "END_EVENT",
+            BpmnElementType::ServiceTask => "SERVICE_TASK",
+            BpmnElementType::ReceiveTask => "RECEIVE_TASK",
+            BpmnElementType::UserTask => "USER_TASK",
+            BpmnElementType::ManualTask => "MANUAL_TASK",
+            BpmnElementType::Task => "TASK",
+            BpmnElementType::ExclusiveGateway => "EXCLUSIVE_GATEWAY",
+            BpmnElementType::ParallelGateway => "PARALLEL_GATEWAY",
+            BpmnElementType::EventBasedGateway => "EVENT_BASED_GATEWAY",
+            BpmnElementType::InclusiveGateway => "INCLUSIVE_GATEWAY",
+            BpmnElementType::SequenceFlow => "SEQUENCE_FLOW",
+            BpmnElementType::MultiInstanceBody => "MULTI_INSTANCE_BODY",
+            BpmnElementType::CallActivity => "CALL_ACTIVITY",
+            BpmnElementType::BusinessRuleTask => "BUSINESS_RULE_TASK",
+            BpmnElementType::ScriptTask => "SCRIPT_TASK",
+            BpmnElementType::SendTask => "SEND_TASK",
+        }
+    }
+}
+
 /// Kind of a BPMN event, with the record stream's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
 #[repr(i32)]
@@ -45,6 +77,25 @@ pub enum BpmnEventType {
     Terminate = 8,
     Compensation = 9,
     Conditional = 10,
+}
+
+impl BpmnEventType {
+    /// The name in the record stream.
+    pub const fn name(self) -> &'static str {
+        match self {
+            BpmnEventType::Unspecified => "UNSPECIFIED",
+            BpmnEventType::None => "NONE",
+            BpmnEventType::Message => "MESSAGE",
+            BpmnEventType::Timer => "TIMER",
+            BpmnEventType::Error => "ERROR",
+            BpmnEventType::Signal => "SIGNAL",
+            BpmnEventType::Escalation => "ESCALATION",
+            BpmnEventType::Link => "LINK",
+            BpmnEventType::Terminate => "TERMINATE",
+            BpmnEventType::Compensation => "COMPENSATION",
+            BpmnEventType::Conditional => "CONDITIONAL",
+        }
+    }
 }
 
 /// A process instance or one of its element instances.

@@ -56,7 +56,7 @@ fn identify_process(
     let latest = processes::latest(p.txn, bpmn_process_id)?;
     let mut metadata = values::ProcessMetadata {
         bpmn_process_id: bpmn_process_id.to_owned(),
-        version: latest.map_or(0, |latest| latest.version) + 1,
+        version: processes::next_version(p.txn, bpmn_process_id)?,
         process_definition_key: Key::NONE.0,
         resource_name: resource.resource_name.clone(),
         checksum: checksum.to_vec(),
@@ -86,7 +86,7 @@ fn identify_requirements(
     let mut metadata = values::DecisionRequirementsMetadata {
         decision_requirements_id: model.id().to_owned(),
         decision_requirements_name: model.name().to_owned(),
-        version: latest.map_or(0, |latest| latest.version) + 1,
+        version: decisions::next_requirements_version(p.txn, model.id())?,
         decision_requirements_key: Key::NONE.0,
         namespace: model.namespace().to_owned(),
         resource_name: resource.resource_name.clone(),
@@ -131,9 +131,7 @@ fn identify_decision(
             return Ok(metadata);
         }
     }
-    if let Some(latest) = decisions::latest(p.txn, decision.id())? {
-        metadata.version = latest.version + 1;
-    }
+    metadata.version = decisions::next_version(p.txn, decision.id())?;
     metadata.decision_key = p.next_key()?.0;
     Ok(metadata)
 }

@@ -1,0 +1,362 @@
+//! Process instances that go on with another definition.
+
+use skep_bpmn::builder::ProcessBuilder;
+use skep_protocol::values::{MappingInstruction, ProcessInstanceMigration};
+use skep_protocol::{
+    Command, IncidentIntent, JobIntent, Key, ProcessInstanceMigrationIntent, ProcessIntent,
+    RecordValue, RejectionType, ResourceDeletionIntent, ResponseResult, TimerIntent,
+    UserTaskIntent, VariableIntent, values,
+};
+
+use crate::harness::Harness;
+
+fn task(process: &str, id: &str, job_type: &str) -> String {
+    ProcessBuilder::new(process)
+        .start()
+        .service_task(id, job_type)
+        .service_task("after", "after")
+        .end()
+        .xml()
+}
+
+/// Key of the definition deployed last.
+fn latest(harness: &Harness) -> Key {
+    harness.events(ProcessIntent::Created).last().unwrap().key
+}
+
+fn migrate(
+    harness: &mut Harness,
+    instance: Key,
+    target: Key,
+    mapping: &[(&str, &str)],
+) -> ResponseResult {
+    let mapping = mapping.iter().map(|(source, target)| MappingInstruction {
+        source_element_id: (*source).to_owned(),
+        target_element_id: (*target).to_owned(),
+    });
+    let value = ProcessInstanceMigration {
+        process_instance_key: instance.0,
+        target_process_definition_key: target.0,
+        mapping_instructions: mapping.collect(),
+    };
+    let intent = ProcessInstanceMigrationIntent::Migrate;
+    harness.ask(Command::new(instance, intent, value))
+}
+
+fn refusal(answer: ResponseResult) -> (RejectionType, String) {
+    let rejection = answer.unwrap_err();
+    (rejection.rejection_type, rejection.reason)
+}
+
+/// An instance of `from`, and the key of `to`.
+fn prepared(from: &str, to: &str, variables: &str) -> (Harness, Key, Key) {
+    let mut harness = Harness::with(from);
+    let id = match &harness.events(ProcessIntent::Created)[0].value {
+        RecordValue::Process(process) => process.bpmn_process_id.clone(),
+        other => panic!("{other:?}"),
+    };
+    let instance = harness.create(&id, variables);
+    harness.deploy(to);
+    let target = latest(&harness);
+    (harness, instance, target)
+}
+
+#[test]
+fn jobs_and_variables_keep_their_keys_and_the_instance_goes_on_in_the_target() {
+    let (mut harness, instance, target) = prepared(
+        &task("p", "a", "work"),
+        &task("q", "b", "other"),
+        r#"{"x":1}"#,
+    );
+    let (a, job) = (
+        harness.key_of("a"),
+        harness.events(JobIntent::Created)[0].key,
+    );
+    migrate(&mut harness, instance, target, &[("a", "b")]).unwrap();
+    let migrated = harness.trace();
+    assert!(migrated.contains(&"q MIGRATED".to_owned()));
+    assert!(migrated.contains(&"b MIGRATED".to_owned()));
+    let moved = harness.events(JobIntent::Migrated);
+    assert_eq!(moved[0].key, job);
+    match &moved[0].value {
+        RecordValue::Job(moved) => {
+            // What it says for workers is not evaluated again.
+            assert_eq!(moved.job_type, "work");
+            assert_eq!(
+                (moved.element_id.as_str(), moved.element_instance_key),
+                ("b", a.0)
+            );
+            assert_eq!(moved.bpmn_process_id, "q");
+            assert_eq!(moved.process_definition_key, target.0);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(harness.events(VariableIntent::Migrated).len(), 1);
+    assert_eq!(
+        harness
+            .events(ProcessInstanceMigrationIntent::Migrated)
+            .len(),
+        1
+    );
+    harness.work("work", "{}");
+    harness.work("after", "{}");
+    assert!(harness.happened("q COMPLETED"));
+    assert_eq!(harness.variables(instance), Vec::<String>::new());
+    harness.assert_clean();
+}
+
+#[test]
+fn instances_count_for_the_definition_that_they_went_to() {
+    let (mut harness, instance, target) =
+        prepared(&task("p", "a", "work"), &task("q", "b", "other"), "{}");
+    let source = harness.events(ProcessIntent::Created)[0].key;
+    migrate(&mut harness, instance, target, &[("a", "b")]).unwrap();
+    let mut delete = |key: Key| {
+        let value = values::ResourceDeletion {
+            resource_key: key.0,
+            is_distributed: false,
+        };
+        harness.ask(Command::new(
+            Key::NONE,
+            ResourceDeletionIntent::Delete,
+            value,
+        ))
+    };
+    delete(source).unwrap();
+    assert_eq!(refusal(delete(target)).0, RejectionType::InvalidState);
+}
+
+#[test]
+fn incidents_and_native_user_tasks_move_along() {
+    let process = |id: &str, element: &str, assignee: &str| {
+        ProcessBuilder::new(id)
+            .start()
+            .element("userTask", element, "")
+            .extension(&format!(
+                r#"<zeebe:userTask/><zeebe:assignmentDefinition assignee="{assignee}"/>"#
+            ))
+            .end()
+            .xml()
+    };
+    let (mut harness, instance, target) =
+        prepared(&process("p", "a", "eve"), &process("q", "b", "bob"), "{}");
+    let user_task = harness.events(UserTaskIntent::Created)[0].key;
+    migrate(&mut harness, instance, target, &[("a", "b")]).unwrap();
+    let moved = harness.events(UserTaskIntent::Migrated);
+    match &moved[0].value {
+        RecordValue::UserTask(task) => {
+            assert_eq!(
+                (task.element_id.as_str(), task.assignee.as_str()),
+                ("b", "eve")
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    let complete = values::UserTask::default();
+    harness
+        .ask(Command::new(user_task, UserTaskIntent::Complete, complete))
+        .unwrap();
+    assert!(harness.happened("q COMPLETED"));
+
+    let failing = process("p", "a", "=1");
+    let (mut harness, instance, target) = prepared(&failing, &process("q", "b", "bob"), "{}");
+    let incident = harness.incidents()[0].0;
+    migrate(&mut harness, instance, target, &[("a", "b")]).unwrap();
+    assert_eq!(harness.events(IncidentIntent::Migrated)[0].key, incident);
+    harness.resolve(incident).unwrap();
+    assert!(harness.happened("b ACTIVATED"));
+}
+
+#[test]
+fn scopes_and_boundary_events_move_along() {
+    let process = |id: &str, sub: &str, element: &str, boundary: &str, time: &str| {
+        ProcessBuilder::new(id)
+            .start()
+            .sub_process(sub)
+            .start()
+            .service_task(element, "work")
+            .timer_boundary(boundary, element, "timeDuration", time)
+            .service_task("late", "late")
+            .end()
+            .move_to(element)
+            .end()
+            .leave()
+            .end()
+            .xml()
+    };
+    let (from, to) = (
+        process("p", "s", "a", "ba", "PT10S"),
+        process("q", "t", "b", "bb", "PT1H"),
+    );
+    let (mut harness, instance, target) = prepared(&from, &to, "{}");
+    let mapping = [("s", "t"), ("a", "b"), ("ba", "bb")];
+    migrate(&mut harness, instance, target, &mapping).unwrap();
+    assert_eq!(harness.events(TimerIntent::Migrated).len(), 1);
+    harness.advance(10_000);
+    assert!(harness.happened("bb ACTIVATED"), "it is due when it was");
+    harness.work("late", "{}");
+    assert!(harness.happened("q COMPLETED"));
+    harness.assert_clean();
+
+    let (mut harness, instance, target) = prepared(&from, &to, "{}");
+    migrate(&mut harness, instance, target, &mapping[..2]).unwrap();
+    assert_eq!(harness.events(TimerIntent::Canceled).len(), 1);
+    harness.advance(20_000);
+    assert!(!harness.happened("bb ACTIVATED"));
+    harness.advance(3_600_000);
+    assert!(
+        harness.happened("bb ACTIVATED"),
+        "that of the target is opened"
+    );
+}
+
+#[test]
+fn message_boundary_events_keep_their_correlation_key() {
+    let process = |id: &str, element: &str, boundary: &str| {
+        ProcessBuilder::new(id)
+            .start()
+            .service_task(element, "work")
+            .message_boundary(boundary, element, "m", "=key")
+            .service_task("caught", "caught")
+            .end()
+            .move_to(element)
+            .end()
+            .xml()
+    };
+    let (mut harness, instance, target) = prepared(
+        &process("p", "a", "ba"),
+        &process("q", "b", "bb"),
+        r#"{"key":"one"}"#,
+    );
+    harness
+        .set_variables(instance, r#"{"key":"two"}"#, false)
+        .unwrap();
+    migrate(&mut harness, instance, target, &[("a", "b"), ("ba", "bb")]).unwrap();
+    harness.publish("m", "two", "{}");
+    assert!(!harness.happened("bb ACTIVATED"));
+    harness.publish("m", "one", "{}");
+    assert!(harness.happened("bb ACTIVATED"));
+    harness.work("caught", "{}");
+    assert!(harness.happened("q COMPLETED"));
+}
+
+#[test]
+fn a_called_instance_can_be_migrated_and_returns_to_its_caller() {
+    let caller = ProcessBuilder::new("caller")
+        .start()
+        .element("callActivity", "call", "")
+        .extension(r#"<zeebe:calledElement processId="p"/>"#)
+        .end()
+        .xml();
+    let mut harness = Harness::with(&task("p", "a", "work"));
+    harness.deploy(&caller);
+    harness.create("caller", "{}");
+    let called = harness.key_of("p");
+    harness.deploy(&task("q", "b", "other"));
+    let target = latest(&harness);
+    migrate(&mut harness, called, target, &[("a", "b")]).unwrap();
+    harness.work("work", "{}");
+    harness.work("after", "{}");
+    assert!(harness.happened("caller COMPLETED"));
+    harness.assert_clean();
+}
+
+#[test]
+fn what_cannot_go_on_is_refused() {
+    let from = task("p", "a", "work");
+    let user = |element: &str, marker: &str| {
+        ProcessBuilder::new("u")
+            .start()
+            .element("userTask", element, "")
+            .extension(marker)
+            .end()
+            .xml()
+    };
+    let in_scope = ProcessBuilder::new("q")
+        .start()
+        .sub_process("sub")
+        .start()
+        .service_task("b", "b")
+        .end()
+        .leave()
+        .end()
+        .xml();
+    let to = task("q", "b", "other");
+    let cases: [(&str, &str, &[(&str, &str)], RejectionType, &str); 7] = [
+        (
+            &from,
+            &to,
+            &[("a", "b"), ("a", "after")],
+            RejectionType::InvalidArgument,
+            "duplicate source element ids '[a]'",
+        ),
+        (
+            &from,
+            &to,
+            &[("x", "b")],
+            RejectionType::InvalidArgument,
+            "non-existing source element id 'x'",
+        ),
+        (
+            &from,
+            &to,
+            &[("a", "x")],
+            RejectionType::InvalidArgument,
+            "non-existing target element id 'x'",
+        ),
+        (
+            &from,
+            &to,
+            &[],
+            RejectionType::InvalidState,
+            "no mapping instruction defined for active element with id 'a'",
+        ),
+        (
+            &from,
+            &user("b", ""),
+            &[("a", "b")],
+            RejectionType::InvalidState,
+            "id 'a' and type 'SERVICE_TASK' is mapped to an element with id 'b' and different type 'USER_TASK'",
+        ),
+        (
+            &from,
+            &in_scope,
+            &[("a", "b")],
+            RejectionType::InvalidState,
+            "expected to be 'q' but was 'sub'",
+        ),
+        (
+            &user("a", ""),
+            &user("b", "<zeebe:userTask/>"),
+            &[("a", "b")],
+            RejectionType::InvalidState,
+            "implementation 'job worker' is mapped to an user task with id 'b' and different implementation 'zeebe user task'",
+        ),
+    ];
+    for (from, to, mapping, kind, expected) in cases {
+        let (mut harness, instance, target) = prepared(from, to, "{}");
+        let answer = refusal(migrate(&mut harness, instance, target, mapping));
+        assert_eq!(answer.0, kind, "{}", answer.1);
+        assert!(
+            answer.1.starts_with(&format!(
+                "Expected to migrate process instance '{instance}' but"
+            )),
+            "{}",
+            answer.1
+        );
+        assert!(answer.1.contains(expected), "{}", answer.1);
+    }
+    let (mut harness, instance, target) = prepared(&from, &to, "{}");
+    let (kind, reason) = refusal(migrate(&mut harness, Key(99), target, &[]));
+    assert_eq!(kind, RejectionType::NotFound);
+    assert!(
+        reason.ends_with("no process instance found with key '99'"),
+        "{reason}"
+    );
+    let (kind, reason) = refusal(migrate(&mut harness, instance, Key(99), &[]));
+    assert_eq!(kind, RejectionType::NotFound);
+    assert!(
+        reason.ends_with("no process definition found with key '99'"),
+        "{reason}"
+    );
+}
