@@ -265,11 +265,11 @@ fn instructions_that_cannot_be_followed_are_refused_as_a_whole() {
         .end_at("late")
         .move_to("a")
         .sub_process("many")
-        .multi_instance(false, r#"inputCollection="=[1,2]""#)
         .start()
         .service_task("one", "one")
         .end()
         .leave()
+        .multi_instance(false, r#"inputCollection="=[1,2]""#)
         .end()
         .xml();
     let mut harness = Harness::with(&xml);
