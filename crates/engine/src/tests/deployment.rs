@@ -291,28 +291,33 @@ fn all_partitions_get_a_deployment_whatever_the_network_does() {
                 );
             }
         }
-        let deployer = world.partition(1);
-        let mut fully = deployer.keys(DeploymentIntent::FullyDistributed);
-        fully.sort();
-        assert_eq!(fully, [first, second], "seed {seed}");
-        assert_eq!(
-            deployer
-                .events(DeploymentDistributionIntent::Distributing)
-                .len(),
-            4
-        );
-        assert_eq!(
-            deployer
-                .events(DeploymentDistributionIntent::Completed)
-                .len(),
-            4
-        );
-        assert_eq!(
-            deployer.content.count(prefix::PENDING_DEPLOYMENTS)
-                + deployer.content.count(prefix::OUTBOX),
-            0
-        );
+        assert_distributed(&world, [first, second], seed);
     }
+}
+
+/// The deployment partition has heard from all others, and has nothing more to send.
+fn assert_distributed(world: &World, deployments: [Key; 2], seed: u64) {
+    let deployer = world.partition(1);
+    let mut fully = deployer.keys(DeploymentIntent::FullyDistributed);
+    fully.sort();
+    assert_eq!(fully, deployments, "seed {seed}");
+    assert_eq!(
+        deployer
+            .events(DeploymentDistributionIntent::Distributing)
+            .len(),
+        4
+    );
+    assert_eq!(
+        deployer
+            .events(DeploymentDistributionIntent::Completed)
+            .len(),
+        4
+    );
+    assert_eq!(
+        deployer.content.count(prefix::PENDING_DEPLOYMENTS)
+            + deployer.content.count(prefix::OUTBOX),
+        0
+    );
 }
 
 #[test]
