@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
 use tonic::Status;
 
@@ -88,26 +89,21 @@ impl JobStreams {
         Some(clients.senders.iter().map(mpsc::Sender::capacity).sum())
     }
 
-    /// Gives a job to the next client that has room; gives it back if none has.
-    pub fn push(&self, registration: &Registration, job: ActivatedJob) -> Result<(), ActivatedJob> {
+    /// Gives a job to the next client that has room. `false` if none has.
+    pub fn push(&self, registration: &Registration, job: ActivatedJob) -> bool {
         let mut item = Ok(job);
         let mut all = self.lock();
-        if let Some(clients) = all.get_mut(registration) {
-            for _ in 0..clients.senders.len() {
-                clients.turn = (clients.turn + 1) % clients.senders.len();
-                match clients.senders[clients.turn].try_send(item) {
-                    Ok(()) => return Ok(()),
-                    Err(
-                        mpsc::error::TrySendError::Full(back)
-                        | mpsc::error::TrySendError::Closed(back),
-                    ) => item = back,
-                }
+        let Some(clients) = all.get_mut(registration) else {
+            return false;
+        };
+        for _ in 0..clients.senders.len() {
+            clients.turn = (clients.turn + 1) % clients.senders.len();
+            match clients.senders[clients.turn].try_send(item) {
+                Ok(()) => return true,
+                Err(TrySendError::Full(back) | TrySendError::Closed(back)) => item = back,
             }
         }
-        match item {
-            Ok(job) => Err(job),
-            Err(_) => unreachable!("the item is the job"),
-        }
+        false
     }
 
     /// Ends all streams of a registration with a status.
@@ -144,20 +140,16 @@ mod tests {
             Some(2 * STREAM_JOBS_BUFFERED_MAX)
         );
         for _ in 0..2 {
-            streams
-                .push(&registration(), ActivatedJob::default())
-                .unwrap();
+            assert!(streams.push(&registration(), ActivatedJob::default()));
         }
         assert_eq!(one.jobs.len(), 1);
         assert!(other.jobs.try_recv().is_ok());
         drop(one);
         for _ in 0..STREAM_JOBS_BUFFERED_MAX {
-            streams
-                .push(&registration(), ActivatedJob::default())
-                .unwrap();
+            assert!(streams.push(&registration(), ActivatedJob::default()));
         }
-        let refused = streams.push(&registration(), ActivatedJob::default());
-        assert!(refused.is_err(), "nobody has room");
+        let taken = streams.push(&registration(), ActivatedJob::default());
+        assert!(!taken, "nobody has room");
     }
 
     #[test]

@@ -149,6 +149,15 @@ async fn a_result_too_large_for_a_message_says_what_to_do() {
     assert!(status.message().contains("fetchVariables"));
 }
 
+/// It says nothing about times.
+fn job_of_a_command() -> values::Job {
+    values::Job {
+        deadline: -1,
+        recurring_time: -1,
+        ..Default::default()
+    }
+}
+
 #[tokio::test]
 async fn commands_about_jobs_carry_what_the_worker_says() {
     let brokers = Fake::new(1, |_, command| echo(command));
@@ -186,17 +195,7 @@ async fn commands_about_jobs_carry_what_the_worker_says() {
         })
         .await
         .unwrap();
-    let update = UpdateJobTimeoutRequest {
-        job_key,
-        timeout: 40,
-        operation_reference: None,
-    };
-    client.update_job_timeout(update).await.unwrap();
-    let job = values::Job {
-        deadline: -1,
-        recurring_time: -1,
-        ..Default::default()
-    };
+    let job = job_of_a_command();
     let expected = [
         (
             JobIntent::Complete,
@@ -224,8 +223,7 @@ async fn commands_about_jobs_carry_what_the_worker_says() {
                 ..job.clone()
             },
         ),
-        (JobIntent::UpdateRetries, job.clone()),
-        (JobIntent::UpdateTimeout, values::Job { timeout: 40, ..job }),
+        (JobIntent::UpdateRetries, job),
     ]
     .map(|(intent, job)| (PartitionId(1), Command::new(Key(job_key), intent, job)));
     assert_eq!(brokers.seen(), expected);
@@ -301,32 +299,35 @@ async fn signals_go_to_any_partition_and_have_the_key_of_the_broadcast() {
     assert_ne!(first, second);
 }
 
+/// The answer to a deployment, as if each resource held one process.
+fn deployed(command: &Command) -> Answer {
+    let RecordValue::Deployment(deployment) = &command.value else {
+        panic!("{command:?}")
+    };
+    let processes = deployment
+        .resources
+        .iter()
+        .map(|resource| values::ProcessMetadata {
+            bpmn_process_id: "order".to_owned(),
+            version: 2,
+            process_definition_key: 5,
+            resource_name: resource.resource_name.clone(),
+            ..Default::default()
+        })
+        .collect();
+    event(
+        9,
+        DeploymentIntent::Created,
+        values::Deployment {
+            processes,
+            ..Default::default()
+        },
+    )
+}
+
 #[tokio::test]
 async fn deployments_go_to_the_first_partition_and_name_their_processes() {
-    let brokers = Fake::new(3, |_, command| {
-        let RecordValue::Deployment(deployment) = &command.value else {
-            panic!("{command:?}")
-        };
-        let processes = deployment
-            .resources
-            .iter()
-            .map(|resource| values::ProcessMetadata {
-                bpmn_process_id: "order".to_owned(),
-                version: 2,
-                process_definition_key: 5,
-                resource_name: resource.resource_name.clone(),
-                ..Default::default()
-            })
-            .collect();
-        event(
-            9,
-            DeploymentIntent::Created,
-            values::Deployment {
-                processes,
-                ..Default::default()
-            },
-        )
-    });
+    let brokers = Fake::new(3, |_, command| deployed(command));
     let mut client = start(brokers.clone()).await.client;
     let metadata = ProcessMetadata {
         bpmn_process_id: "order".to_owned(),
@@ -554,7 +555,40 @@ fn messages_have_the_published_bytes() {
 }
 
 #[tokio::test]
-async fn modifications_migrations_and_deletions_arrive_whole() {
+async fn deletions_and_new_timeouts_arrive_whole() {
+    let brokers = Fake::new(1, |_, command| echo(command));
+    let mut client = start(brokers.clone()).await.client;
+    let delete = DeleteResourceRequest {
+        resource_key: key(1, 8),
+        operation_reference: None,
+    };
+    client.delete_resource(delete).await.unwrap();
+    let update = UpdateJobTimeoutRequest {
+        job_key: key(1, 7),
+        timeout: 40,
+        operation_reference: None,
+    };
+    client.update_job_timeout(update).await.unwrap();
+    let deletion = values::ResourceDeletion {
+        resource_key: key(1, 8),
+        is_distributed: false,
+    };
+    let job = values::Job {
+        timeout: 40,
+        ..job_of_a_command()
+    };
+    let expected = [
+        Command::new(Key(key(1, 8)), ResourceDeletionIntent::Delete, deletion),
+        Command::new(Key(key(1, 7)), JobIntent::UpdateTimeout, job),
+    ];
+    assert_eq!(
+        brokers.seen(),
+        expected.map(|command| (PartitionId(1), command))
+    );
+}
+
+#[tokio::test]
+async fn a_modification_arrives_whole() {
     let brokers = Fake::new(1, |_, command| echo(command));
     let mut client = start(brokers.clone()).await.client;
     let process_instance_key = key(1, 7);
@@ -577,25 +611,6 @@ async fn modifications_migrations_and_deletions_arrive_whole() {
         operation_reference: None,
     };
     client.modify_process_instance(modify).await.unwrap();
-    let mapping = migrate_process_instance_request::MappingInstruction {
-        source_element_id: "a".to_owned(),
-        target_element_id: "b".to_owned(),
-    };
-    let plan = migrate_process_instance_request::MigrationPlan {
-        target_process_definition_key: 5,
-        mapping_instructions: vec![mapping],
-    };
-    let migrate = MigrateProcessInstanceRequest {
-        process_instance_key,
-        migration_plan: Some(plan),
-        operation_reference: None,
-    };
-    client.migrate_process_instance(migrate).await.unwrap();
-    let delete = DeleteResourceRequest {
-        resource_key: key(1, 8),
-        operation_reference: None,
-    };
-    client.delete_resource(delete).await.unwrap();
     let modification = values::ProcessInstanceModification {
         process_instance_key,
         terminate_instructions: vec![values::TerminateInstruction {
@@ -611,6 +626,30 @@ async fn modifications_migrations_and_deletions_arrive_whole() {
             ancestor_scope_keys: Vec::new(),
         }],
     };
+    let intent = ProcessInstanceModificationIntent::Modify;
+    let command = Command::new(Key(process_instance_key), intent, modification);
+    assert_eq!(brokers.seen(), [(PartitionId(1), command)]);
+}
+
+#[tokio::test]
+async fn a_migration_arrives_whole() {
+    let brokers = Fake::new(1, |_, command| echo(command));
+    let mut client = start(brokers.clone()).await.client;
+    let process_instance_key = key(1, 7);
+    let mapping = migrate_process_instance_request::MappingInstruction {
+        source_element_id: "a".to_owned(),
+        target_element_id: "b".to_owned(),
+    };
+    let plan = migrate_process_instance_request::MigrationPlan {
+        target_process_definition_key: 5,
+        mapping_instructions: vec![mapping],
+    };
+    let migrate = MigrateProcessInstanceRequest {
+        process_instance_key,
+        migration_plan: Some(plan),
+        operation_reference: None,
+    };
+    client.migrate_process_instance(migrate).await.unwrap();
     let migration = values::ProcessInstanceMigration {
         process_instance_key,
         target_process_definition_key: 5,
@@ -619,22 +658,7 @@ async fn modifications_migrations_and_deletions_arrive_whole() {
             target_element_id: "b".to_owned(),
         }],
     };
-    let deletion = values::ResourceDeletion {
-        resource_key: key(1, 8),
-        is_distributed: false,
-    };
-    let instance = Key(process_instance_key);
-    let expected = [
-        Command::new(
-            instance,
-            ProcessInstanceModificationIntent::Modify,
-            modification,
-        ),
-        Command::new(instance, ProcessInstanceMigrationIntent::Migrate, migration),
-        Command::new(Key(key(1, 8)), ResourceDeletionIntent::Delete, deletion),
-    ];
-    assert_eq!(
-        brokers.seen(),
-        expected.map(|command| (PartitionId(1), command))
-    );
+    let intent = ProcessInstanceMigrationIntent::Migrate;
+    let command = Command::new(Key(process_instance_key), intent, migration);
+    assert_eq!(brokers.seen(), [(PartitionId(1), command)]);
 }

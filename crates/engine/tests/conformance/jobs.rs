@@ -426,8 +426,28 @@ fn a_job_that_was_not_taken_is_given_back_as_it_was() {
     assert_eq!(unknown.unwrap_err().rejection_type, RejectionType::NotFound);
 }
 
+/// Types announced by a client's command.
+fn announced(harness: &mut Harness, command: Command) -> Vec<String> {
+    let input = skep_engine::Input::Client {
+        command,
+        request: None,
+    };
+    harness.process(input).jobs_available
+}
+
+/// Asks for one job, to be locked for a millisecond.
+fn asked() -> Command {
+    let batch = values::JobBatch {
+        job_type: "work".to_owned(),
+        timeout: 1,
+        max_jobs_to_activate: 1,
+        ..Default::default()
+    };
+    Command::new(Key::NONE, JobBatchIntent::Activate, batch)
+}
+
 #[test]
-fn a_job_is_announced_whenever_it_can_be_activated() {
+fn a_job_is_announced_whenever_a_command_makes_it_activatable() {
     let mut harness = Harness::with(&one_task());
     let creation = values::ProcessInstanceCreation {
         bpmn_process_id: "p".to_owned(),
@@ -435,55 +455,13 @@ fn a_job_is_announced_whenever_it_can_be_activated() {
         ..Default::default()
     };
     let intent = skep_protocol::ProcessInstanceCreationIntent::Create;
-    let mut announced = |command: Command| {
-        let input = skep_engine::Input::Client {
-            command,
-            request: None,
-        };
-        let outcome = harness.process(input);
-        let jobs = harness.events(JobIntent::Created);
-        (outcome.jobs_available, jobs[0].key, harness.time)
-    };
-    let (types, job, _) = announced(Command::new(Key::NONE, intent, creation));
-    assert_eq!(types, ["work"], "created");
-    let activate = |timeout| values::JobBatch {
-        job_type: "work".to_owned(),
-        timeout,
-        max_jobs_to_activate: 1,
-        ..Default::default()
-    };
-    announced(Command::new(
-        Key::NONE,
-        JobBatchIntent::Activate,
-        activate(1),
-    ));
-    let (types, ..) = announced(Command::new(job, JobIntent::Fail, failure(1, 0, "")));
-    assert_eq!(types, ["work"], "failed with retries left");
-    announced(Command::new(
-        Key::NONE,
-        JobBatchIntent::Activate,
-        activate(1),
-    ));
-    let (types, ..) = announced(Command::new(job, JobIntent::Fail, failure(1, 5, "")));
-    assert!(types.is_empty(), "waits for its back-off");
-    harness.time += 5;
-    for (intent, what) in [
-        (JobIntent::RecurAfterBackoff, "back-off ended"),
-        (JobIntent::TimeOut, "timed out"),
-    ] {
-        let due = harness.due().commands;
-        assert_eq!(due[0].intent, intent.into());
-        let outcome = harness.process(skep_engine::Input::Internal(due[0].clone()));
-        assert_eq!(outcome.jobs_available, ["work"], "{what}");
-        let command = Command::new(Key::NONE, JobBatchIntent::Activate, activate(1));
-        harness.process(skep_engine::Input::Client {
-            command,
-            request: None,
-        });
-        harness.time += 5;
-    }
-    let fail = Command::new(job, JobIntent::Fail, failure(0, 0, ""));
-    harness.ask(fail).unwrap();
+    let created = announced(&mut harness, Command::new(Key::NONE, intent, creation));
+    assert_eq!(created, ["work"]);
+    let job = harness.job("work");
+    let failed = Command::new(job, JobIntent::Fail, failure(1, 0, ""));
+    assert_eq!(announced(&mut harness, failed), ["work"]);
+    let exhausted = Command::new(job, JobIntent::Fail, failure(0, 0, ""));
+    assert!(announced(&mut harness, exhausted).is_empty());
     let retries = values::Job {
         retries: 1,
         ..Default::default()
@@ -492,14 +470,23 @@ fn a_job_is_announced_whenever_it_can_be_activated() {
         .report(job, JobIntent::UpdateRetries, retries)
         .unwrap();
     let incident = harness.incidents()[0].0;
-    let resolve = Command::new(
-        incident,
-        skep_protocol::IncidentIntent::Resolve,
-        values::Incident::default(),
-    );
-    let outcome = harness.process(skep_engine::Input::Client {
-        command: resolve,
-        request: None,
-    });
-    assert_eq!(outcome.jobs_available, ["work"], "incident resolved");
+    let intent = skep_protocol::IncidentIntent::Resolve;
+    let resolve = Command::new(incident, intent, values::Incident::default());
+    assert_eq!(announced(&mut harness, resolve), ["work"]);
+}
+
+#[test]
+fn a_job_is_announced_when_time_makes_it_activatable() {
+    let mut harness = running(1);
+    let job = harness.job("work");
+    let failed = Command::new(job, JobIntent::Fail, failure(1, 5, ""));
+    assert!(announced(&mut harness, failed).is_empty());
+    for intent in [JobIntent::RecurAfterBackoff, JobIntent::TimeOut] {
+        harness.time += 5;
+        let due = harness.due().commands;
+        assert_eq!(due[0].intent, intent.into());
+        let outcome = harness.process(skep_engine::Input::Internal(due[0].clone()));
+        assert_eq!(outcome.jobs_available, ["work"]);
+        announced(&mut harness, asked());
+    }
 }

@@ -261,17 +261,56 @@ fn a_called_instance_can_be_migrated_and_returns_to_its_caller() {
     harness.assert_clean();
 }
 
+fn user_task(element: &str, marker: &str) -> String {
+    ProcessBuilder::new("u")
+        .start()
+        .element("userTask", element, "")
+        .extension(marker)
+        .end()
+        .xml()
+}
+
+fn assert_refused(
+    from: &str,
+    to: &str,
+    mapping: &[(&str, &str)],
+    kind: RejectionType,
+    expected: &str,
+) {
+    let (mut harness, instance, target) = prepared(from, to, "{}");
+    let (found, reason) = refusal(migrate(&mut harness, instance, target, mapping));
+    assert_eq!(found, kind, "{reason}");
+    let lead = format!("Expected to migrate process instance '{instance}' but");
+    assert!(reason.starts_with(&lead), "{reason}");
+    assert!(reason.contains(expected), "{reason}");
+}
+
 #[test]
-fn what_cannot_go_on_is_refused() {
-    let from = task("p", "a", "work");
-    let user = |element: &str, marker: &str| {
-        ProcessBuilder::new("u")
-            .start()
-            .element("userTask", element, "")
-            .extension(marker)
-            .end()
-            .xml()
-    };
+fn a_mapping_that_makes_no_sense_is_refused() {
+    let (from, to) = (task("p", "a", "work"), task("q", "b", "other"));
+    let cases: [(&[(&str, &str)], &str); 3] = [
+        (
+            &[("a", "b"), ("a", "after")],
+            "duplicate source element ids '[a]'",
+        ),
+        (&[("x", "b")], "non-existing source element id 'x'"),
+        (&[("a", "x")], "non-existing target element id 'x'"),
+    ];
+    for (mapping, expected) in cases {
+        let kind = RejectionType::InvalidArgument;
+        assert_refused(&from, &to, mapping, kind, expected);
+    }
+}
+
+#[test]
+fn an_element_that_cannot_go_on_is_refused() {
+    let (from, to) = (task("p", "a", "work"), task("q", "b", "other"));
+    let kind = RejectionType::InvalidState;
+    let expected = "no mapping instruction defined for active element with id 'a'";
+    assert_refused(&from, &to, &[], kind, expected);
+    let mapping = [("a", "b")];
+    let expected = "id 'a' and type 'SERVICE_TASK' is mapped to an element with id 'b' and different type 'USER_TASK'";
+    assert_refused(&from, &user_task("b", ""), &mapping, kind, expected);
     let in_scope = ProcessBuilder::new("q")
         .start()
         .sub_process("sub")
@@ -281,82 +320,23 @@ fn what_cannot_go_on_is_refused() {
         .leave()
         .end()
         .xml();
-    let to = task("q", "b", "other");
-    let cases: [(&str, &str, &[(&str, &str)], RejectionType, &str); 7] = [
-        (
-            &from,
-            &to,
-            &[("a", "b"), ("a", "after")],
-            RejectionType::InvalidArgument,
-            "duplicate source element ids '[a]'",
-        ),
-        (
-            &from,
-            &to,
-            &[("x", "b")],
-            RejectionType::InvalidArgument,
-            "non-existing source element id 'x'",
-        ),
-        (
-            &from,
-            &to,
-            &[("a", "x")],
-            RejectionType::InvalidArgument,
-            "non-existing target element id 'x'",
-        ),
-        (
-            &from,
-            &to,
-            &[],
-            RejectionType::InvalidState,
-            "no mapping instruction defined for active element with id 'a'",
-        ),
-        (
-            &from,
-            &user("b", ""),
-            &[("a", "b")],
-            RejectionType::InvalidState,
-            "id 'a' and type 'SERVICE_TASK' is mapped to an element with id 'b' and different type 'USER_TASK'",
-        ),
-        (
-            &from,
-            &in_scope,
-            &[("a", "b")],
-            RejectionType::InvalidState,
-            "expected to be 'q' but was 'sub'",
-        ),
-        (
-            &user("a", ""),
-            &user("b", "<zeebe:userTask/>"),
-            &[("a", "b")],
-            RejectionType::InvalidState,
-            "implementation 'job worker' is mapped to an user task with id 'b' and different implementation 'zeebe user task'",
-        ),
-    ];
-    for (from, to, mapping, kind, expected) in cases {
-        let (mut harness, instance, target) = prepared(from, to, "{}");
-        let answer = refusal(migrate(&mut harness, instance, target, mapping));
-        assert_eq!(answer.0, kind, "{}", answer.1);
-        assert!(
-            answer.1.starts_with(&format!(
-                "Expected to migrate process instance '{instance}' but"
-            )),
-            "{}",
-            answer.1
-        );
-        assert!(answer.1.contains(expected), "{}", answer.1);
-    }
+    let expected = "expected to be 'q' but was 'sub'";
+    assert_refused(&from, &in_scope, &mapping, kind, expected);
+    let (from, to) = (user_task("a", ""), user_task("b", "<zeebe:userTask/>"));
+    let expected = "implementation 'job worker' is mapped to an user task with id 'b' and different implementation 'zeebe user task'";
+    assert_refused(&from, &to, &mapping, kind, expected);
+}
+
+#[test]
+fn what_does_not_exist_is_not_found() {
+    let (from, to) = (task("p", "a", "work"), task("q", "b", "other"));
     let (mut harness, instance, target) = prepared(&from, &to, "{}");
     let (kind, reason) = refusal(migrate(&mut harness, Key(99), target, &[]));
     assert_eq!(kind, RejectionType::NotFound);
-    assert!(
-        reason.ends_with("no process instance found with key '99'"),
-        "{reason}"
-    );
+    let expected = "no process instance found with key '99'";
+    assert!(reason.ends_with(expected), "{reason}");
     let (kind, reason) = refusal(migrate(&mut harness, instance, Key(99), &[]));
     assert_eq!(kind, RejectionType::NotFound);
-    assert!(
-        reason.ends_with("no process definition found with key '99'"),
-        "{reason}"
-    );
+    let expected = "no process definition found with key '99'";
+    assert!(reason.ends_with(expected), "{reason}");
 }

@@ -256,8 +256,8 @@ fn an_interrupted_scope_goes_on_with_what_is_activated_in_it() {
     assert!(harness.happened("p COMPLETED"));
 }
 
-#[test]
-fn instructions_that_cannot_be_followed_are_refused_as_a_whole() {
+/// An instance that waits at `a`, in a process that has something of everything.
+fn waiting_at_a() -> (Harness, Key, Key) {
     let xml = ProcessBuilder::new("p")
         .start_at("begin")
         .service_task("a", "a")
@@ -275,77 +275,77 @@ fn instructions_that_cannot_be_followed_are_refused_as_a_whole() {
     let mut harness = Harness::with(&xml);
     let instance = harness.create("p", "{}");
     let a = harness.key_of("a");
-    let flow = "flow_begin_a_0";
-    let cases: [(Vec<ActivateInstruction>, Vec<Key>, &str); 9] = [
+    (harness, instance, a)
+}
+
+#[test]
+fn instructions_that_cannot_be_followed_are_refused_as_a_whole() {
+    let (mut harness, instance, a) = waiting_at_a();
+    let cases = [
+        (activate("x"), "element that could not be found: 'x'"),
         (
-            vec![activate("x")],
-            vec![],
-            "element that could not be found: 'x'",
-        ),
-        (
-            vec![activate("begin")],
-            vec![],
+            activate("begin"),
             "elements with type 'START_EVENT' is not supported",
         ),
         (
-            vec![activate("boundary")],
-            vec![],
+            activate("boundary"),
             "elements with type 'BOUNDARY_EVENT' is not supported",
         ),
         (
-            vec![activate(flow)],
-            vec![],
+            activate("flow_begin_a_0"),
             "elements with type 'SEQUENCE_FLOW' is not supported",
         ),
         (
-            vec![activate("one")],
-            vec![],
+            activate("one"),
             "inside a multi-instance subprocess is not supported",
         ),
         (
-            vec![within("a", Key(99))],
-            vec![],
+            within("a", Key(99)),
             "does not exist, or is not in an active state: '99'",
         ),
         (
-            vec![within("a", a)],
-            vec![],
+            within("a", a),
             "is not an ancestor of the element to activate",
         ),
         (
-            vec![with("a", &[("many", "{}")])],
-            vec![],
+            with("a", &[("many", "{}")]),
             "doesn't belong to the activating element's flow scope: 'many'",
         ),
         (
-            vec![],
-            vec![a, Key(99)],
-            "element instance that could not be found: '99'",
+            with("a", &[("x", "{}")]),
+            "scope element id that could not be found: 'x'",
         ),
     ];
-    for (activations, terminations, expected) in cases {
-        let before = harness.trace();
-        let answer = modify(&mut harness, instance, &activations, &terminations);
+    let before = harness.trace();
+    let mut check = |activations: &[ActivateInstruction], terminations: &[Key], expected: &str| {
+        let answer = modify(&mut harness, instance, activations, terminations);
         let (kind, reason) = refusal(answer);
         assert_eq!(kind, RejectionType::InvalidArgument, "{reason}");
-        assert!(
-            reason.starts_with(
-                "Expected to modify instance of process 'p' but it contains one or more"
-            ),
-            "{reason}"
-        );
+        let lead = "Expected to modify instance of process 'p' but it contains one or more";
+        assert!(reason.starts_with(lead), "{reason}");
         assert!(reason.contains(expected), "{reason}");
-        assert_eq!(harness.trace(), before);
+    };
+    for (activation, expected) in cases {
+        check(&[activate("a"), activation], &[a], expected);
     }
+    check(
+        &[],
+        &[a, Key(99)],
+        "element instance that could not be found: '99'",
+    );
+    assert_eq!(harness.trace(), before);
+}
+
+#[test]
+fn only_process_instances_are_modified() {
+    let (mut harness, _, a) = waiting_at_a();
     for key in [Key(99), a] {
         let (kind, reason) = refusal(modify(&mut harness, key, &[], &[]));
         assert_eq!(kind, RejectionType::NotFound);
-        assert_eq!(
-            reason,
-            format!(
-                "Expected to modify process instance but no process instance found with key '{key}'"
-            )
+        let expected = format!(
+            "Expected to modify process instance but no process instance found with key '{key}'"
         );
+        assert_eq!(reason, expected);
     }
 }
 

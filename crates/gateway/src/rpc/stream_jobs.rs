@@ -233,8 +233,8 @@ impl Pusher {
             let job = to_client(activated.key, activated.job.unwrap_or_default());
             if job.encoded_len() > self.gateway.config.max_message_size {
                 oversize.push(Undelivered::from(&job));
-            } else if let Err(job) = self.gateway.streams.push(&self.registration, job) {
-                unwanted.push(job.key);
+            } else if !self.gateway.streams.push(&self.registration, job) {
+                unwanted.push(activated.key);
             }
         }
         if !oversize.is_empty() {

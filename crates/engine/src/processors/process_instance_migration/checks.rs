@@ -143,17 +143,17 @@ fn check(
 fn is_supported(instance: &ElementInstance) -> bool {
     let element = instance.element();
     element.multi_instance.is_none()
-        && match &element.kind {
+        && matches!(
+            &element.kind,
             ElementKind::Process(_)
-            | ElementKind::SubProcess(_)
-            | ElementKind::ServiceTask(_)
-            | ElementKind::SendTask(_)
-            | ElementKind::UserTask(_)
-            | ElementKind::ScriptTask(_)
-            | ElementKind::BusinessRuleTask(_)
-            | ElementKind::CallActivity(_) => true,
-            _ => false,
-        }
+                | ElementKind::SubProcess(_)
+                | ElementKind::ServiceTask(_)
+                | ElementKind::SendTask(_)
+                | ElementKind::UserTask(_)
+                | ElementKind::ScriptTask(_)
+                | ElementKind::BusinessRuleTask(_)
+                | ElementKind::CallActivity(_)
+        )
 }
 
 fn check_flow_scope(
