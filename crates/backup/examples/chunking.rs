@@ -129,22 +129,23 @@ async fn back_up(
     backup: u64,
     content: &Arc<Pairs>,
     base: Option<BaseBackup>,
-) -> Result<PartitionManifest, Failure> {
+) -> Result<(PartitionManifest, ChunkIndex), Failure> {
     let begin = Instant::now();
     let request = request(backup, content, base);
     let options = UploadOptions::default();
     let draft = upload_chunks(store, &request, &options).await?;
-    let stats = draft.stats;
+    let (index, stats) = (draft.index(), draft.stats);
     let manifest = publish(store, draft, &options, &request.cancel).await?;
     println!(
-        "{name}: {:.2} s, {} chunks, read {} MB, uploaded {} chunks, {:.1} MB",
+        "{name}: {:.2} s, {} chunks, read {} MB, uploaded {} chunks ({} as patches), {:.1} MB",
         begin.elapsed().as_secs_f64(),
         manifest.chunks.len(),
         stats.plan.bytes_read / 1_000_000,
         stats.chunks_uploaded,
+        stats.patches_uploaded,
         stats.bytes_uploaded as f64 / 1e6
     );
-    Ok(manifest)
+    Ok((manifest, index))
 }
 
 /// Seconds that this thread has run on a core, so that figures hold on a busy machine too. Linux only.
@@ -198,8 +199,8 @@ async fn main() -> Result<(), Failure> {
     measure_core(&pairs)?;
     let store: BlobRef = Arc::new(LocalBlobStore::open(Path::new(&directory))?);
     let content = Arc::new(pairs);
-    let first = back_up(&store, "first", 1, &content, None).await?;
-    let index = Arc::new(ChunkIndex::of_stored(&first.chunks));
+    let (_, index) = back_up(&store, "first", 1, &content, None).await?;
+    let index = Arc::new(index);
     let base = |backup, dirty| {
         Some(BaseBackup {
             backup_id: BackupId(backup),
@@ -231,26 +232,21 @@ async fn main() -> Result<(), Failure> {
         dirty.mark(&key(n));
     }
     let content = Arc::new(pairs);
-    back_up(
-        &store,
-        "1 % changed, together",
-        4,
-        &content,
-        base(1, dirty.clone()),
-    )
-    .await?;
+    let request_base = base(1, dirty);
+    let (_, index) = back_up(&store, "1 % changed, together", 4, &content, request_base).await?;
+    let mut dirty = DirtyChunks::clean(Arc::new(index));
     pairs = Arc::into_inner(content).ok_or("the content is still being read")?;
     for n in (0..count).step_by(100) {
         pairs.0.insert(key(n), value(n, 2));
         dirty.mark(&key(n));
     }
     let content = Arc::new(pairs);
-    let last = back_up(
+    let (last, _) = back_up(
         &store,
         "1 % changed, spread evenly",
         5,
         &content,
-        base(1, dirty),
+        base(4, dirty),
     )
     .await?;
     let begin = Instant::now();
