@@ -394,11 +394,11 @@ mod tests {
 
     #[test]
     fn after_a_checkpoint_whose_upload_begins_late_everything_is_read_again() {
-        let mut notes = Notes::default();
-        notes.base = Some((
-            BackupId(1),
-            DirtyChunks::clean(Arc::new(index(&["a", "m"]))),
-        ));
+        let clean = DirtyChunks::clean(Arc::new(index(&["a", "m"])));
+        let mut notes = Notes {
+            base: Some((BackupId(1), clean)),
+            ..Notes::default()
+        };
         let base = notes.begin(CheckpointId(2), Noted::NotAll, 1_000).unwrap();
         assert_eq!(base.dirty.dirty_count(), 0, "of itself all is known");
         notes.completed(CheckpointId(2), BackupId(2), index(&["a", "m"]));
