@@ -302,10 +302,6 @@ impl Arena {
 }
 
 impl Node {
-    #[allow(
-        clippy::too_many_lines,
-        reason = "a table: one arm for each kind of node"
-    )]
     fn for_each_child(&self, visit: &mut dyn FnMut(NodeId)) {
         match self {
             Node::Literal(_) | Node::Local(_) | Node::Captured { .. } | Node::Global(_) => {}

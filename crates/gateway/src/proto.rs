@@ -2,7 +2,7 @@
 //!
 //! The clients are behind the feature `client`.
 
-#![allow(missing_docs, clippy::all, clippy::too_many_lines)]
+#![allow(missing_docs, clippy::all)]
 
 tonic::include_proto!("gateway_protocol");
 
