@@ -167,3 +167,27 @@ async fn a_run_that_fails_at_any_call_harms_nothing_and_the_next_ones_finish() {
         }
     }
 }
+
+/// More than one page of a listing, and more than one request of deletions.
+#[tokio::test]
+async fn thousands_of_chunks_are_freed_and_none_that_is_needed() {
+    let memory = Arc::new(MemoryBlobStore::new());
+    let store: BlobRef = memory.clone();
+    back_up(&store, 1, &[content(pairs(1, 100)), content(Pairs::new())])
+        .await
+        .unwrap();
+    let kept = chunks(&memory);
+    for n in 0..2_100u32 {
+        let hash = ChunkHash::of(&n.to_le_bytes()).to_string();
+        let path = format!("chunks/{}/{hash}", &hash[..2]);
+        store.put(&path, "left over".into()).await.unwrap();
+    }
+    memory.advance(7 * HOUR);
+    assert_eq!(run(&store, "a").await.condemned, 2_100);
+    memory.advance(10 * HOUR);
+    assert_eq!(run(&store, "b").await.deleted, 2_100);
+    assert_eq!(chunks(&memory), kept);
+    memory.advance(10 * HOUR);
+    assert_eq!(run(&store, "c").await.marks_removed, 2_100);
+    assert!(!memory.paths().iter().any(|path| path.starts_with("gc/")));
+}
