@@ -148,9 +148,12 @@ fn bring_out(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
 /// The variables of what triggered the completion go where the output mappings say, or to where each is defined.
 fn bring_out_trigger(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
     let brought = events::take(p, instance, instance.element)?;
-    let has_outputs = !instance.element().outputs.is_empty();
+    // What is called has copies of all that its caller sees, the list of the outputs so far among it: a repetition keeps what
+    // comes back, or that list would be taken back to what it was when the call began.
+    let called = matches!(instance.element().kind, ElementKind::CallActivity(_));
+    let stays = !instance.element().outputs.is_empty() || (called && instance.is_repetition());
     if let Some(document) = brought {
-        match has_outputs {
+        match stays {
             true => variables::merge_local(p, instance.key, document)?,
             false => variables::propagate(p, instance.key, document)?,
         }

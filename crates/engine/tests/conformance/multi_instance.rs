@@ -325,6 +325,38 @@ fn a_condition_that_is_no_condition_is_an_incident() {
 }
 
 #[test]
+fn outputs_of_repeated_calls_are_collected_though_each_call_has_a_copy_of_the_list() {
+    let called = ProcessBuilder::new("called")
+        .start()
+        .service_task("child", "child")
+        .end();
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .element("callActivity", "call", "")
+        .extension(r#"<zeebe:calledElement processId="called"/>"#)
+        .multi_instance(
+            false,
+            r#"inputCollection="=items" inputElement="item" outputCollection="prices" outputElement="=price""#,
+        )
+        .service_task("after", "after")
+        .end()
+        .xml();
+    let mut harness = Harness::with(&called.xml());
+    harness.deploy(&xml);
+    harness.create("p", r#"{"items":[1,2]}"#);
+    for (job, value) in harness.activate("child", 10) {
+        let variables: serde_json::Value = serde_json::from_str(&value.variables).unwrap();
+        let price = variables["item"].as_i64().unwrap() * 5;
+        harness
+            .complete(job, &format!(r#"{{"price":{price}}}"#))
+            .unwrap();
+    }
+    let (_, value) = harness.activate("after", 1).remove(0);
+    let variables: serde_json::Value = serde_json::from_str(&value.variables).unwrap();
+    assert_eq!(variables["prices"], serde_json::json!([5, 10]));
+}
+
+#[test]
 fn sub_processes_and_calls_are_repeated_with_all_that_is_in_them() {
     let called = ProcessBuilder::new("called")
         .start()
