@@ -12,7 +12,7 @@ use std::thread;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// The lowest priority there is: where cores are idle a backup has them; of busy ones each of its threads gets a hundredth, and it
-/// has a dozen. With 10 in its place, the p99 of commands during a backup was still four times that without.
+/// has a dozen, so that a backup goes on.
 const NICENESS: i32 = 19;
 
 /// Why a piece of work gave nothing.

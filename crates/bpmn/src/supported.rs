@@ -45,8 +45,10 @@ pub enum Feature {
     FeelScriptTask,
     /// Business rule task done by a job worker.
     JobBusinessRuleTask,
-    /// Business rule task that is a decision.
+    /// Business rule task that is the latest version of a decision.
     DecisionTask,
+    /// Business rule task that is the version of a decision from its own deployment, or with a tag.
+    BoundDecisionTask,
     /// User task kept as a job.
     JobUserTask,
     /// User task kept by the engine.
@@ -94,9 +96,9 @@ impl FromIterator<Feature> for Supported {
 }
 
 impl Supported {
-    /// What the first version of the engine executes.
+    /// What the engine executes.
     #[must_use]
-    pub fn first_version() -> Self {
+    pub fn by_the_engine() -> Self {
         [
             Feature::NoneStartEvent,
             Feature::StartEvent(EventType::Message),
@@ -256,7 +258,10 @@ fn needed_by_kind(process: &Process, element: &Element) -> Option<Feature> {
         ElementKind::ScriptTask(ScriptTask::Job(_)) => Feature::JobScriptTask,
         ElementKind::ScriptTask(ScriptTask::Script(_)) => Feature::FeelScriptTask,
         ElementKind::BusinessRuleTask(BusinessRuleTask::Job(_)) => Feature::JobBusinessRuleTask,
-        ElementKind::BusinessRuleTask(BusinessRuleTask::Decision(_)) => Feature::DecisionTask,
+        ElementKind::BusinessRuleTask(BusinessRuleTask::Decision(called)) => match called.binding {
+            Binding::Latest => Feature::DecisionTask,
+            Binding::Deployment | Binding::VersionTag(_) => Feature::BoundDecisionTask,
+        },
         ElementKind::UserTask(task) => match task.implementation {
             UserTaskImplementation::JobWorker => Feature::JobUserTask,
             UserTaskImplementation::Native => Feature::NativeUserTask,
@@ -299,6 +304,9 @@ impl Feature {
             Feature::FeelScriptTask => "a script task with a FEEL expression",
             Feature::JobBusinessRuleTask => "a business rule task done by a job worker",
             Feature::DecisionTask => "a business rule task with a decision",
+            Feature::BoundDecisionTask => {
+                "a business rule task with another binding than to the latest version of its decision"
+            }
             Feature::JobUserTask => "a user task done by a job worker",
             Feature::NativeUserTask => "a user task with 'zeebe:userTask'",
             Feature::ReceiveTask => "a receive task",

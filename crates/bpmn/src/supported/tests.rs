@@ -23,7 +23,7 @@ fn texts(builder: &ProcessBuilder, supported: &Supported) -> Vec<String> {
 }
 
 #[test]
-fn the_first_version_executes_what_it_says() {
+fn the_engine_executes_what_it_says() {
     let builder = ProcessBuilder::new("all")
         .message_start("called", "call")
         .exclusive_gateway("which")
@@ -48,7 +48,7 @@ fn the_first_version_executes_what_it_says() {
         .error_boundary("failed", "inside", "E")
         .end();
     assert_eq!(
-        texts(&builder, &Supported::first_version()),
+        texts(&builder, &Supported::by_the_engine()),
         Vec::<String>::new()
     );
 }
@@ -100,4 +100,31 @@ fn an_event_sub_process_is_refused_once_and_by_its_trigger() {
     let expected =
         "Element 'on': an event sub-process with a timer start event is not supported yet";
     assert_eq!(problem.message, expected);
+}
+
+#[test]
+fn a_binding_that_the_engine_does_not_follow_is_refused_and_not_ignored() {
+    for (element, called) in [
+        (
+            "businessRuleTask",
+            r#"<zeebe:calledDecision decisionId="d" resultVariable="r" bindingType="deployment"/>"#,
+        ),
+        (
+            "callActivity",
+            r#"<zeebe:calledElement processId="p" bindingType="deployment"/>"#,
+        ),
+    ] {
+        let builder = ProcessBuilder::new("bound")
+            .start()
+            .element(element, "bound-one", "")
+            .extension(called)
+            .end();
+        let refused = texts(&builder, &Supported::by_the_engine());
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert!(refused[0].contains("'bound-one'"), "{refused:?}");
+        assert!(
+            refused[0].contains("another binding than to the latest version"),
+            "{refused:?}"
+        );
+    }
 }

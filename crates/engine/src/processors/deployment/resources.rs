@@ -135,7 +135,7 @@ fn read_processes(
     let name = &resource.resource_name;
     let processes =
         skep_bpmn::parse(name, &resource.resource).map_err(|rejection| rejection.to_string())?;
-    let supported = Supported::first_version();
+    let supported = Supported::by_the_engine();
     let mut problems = Vec::new();
     for process in &processes {
         problems.extend(skep_bpmn::unsupported(process, &supported));
