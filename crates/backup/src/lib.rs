@@ -43,6 +43,7 @@ mod limits;
 mod listing;
 mod manifest;
 mod marker;
+mod notes;
 mod pace;
 mod plan;
 mod restore;
@@ -68,6 +69,7 @@ pub use ids::{BackupId, PartitionId};
 pub use index::ChunkIndex;
 pub use manifest::{ClusterManifest, PartitionIdentity, PartitionManifest, PartitionSummary};
 pub use marker::mark_failed;
+pub use notes::WriteNotes;
 pub use plan::{PlanStats, PlannedChunk, PlannedContent, plan_chunks, root_hash};
 pub use restore::{
     Progress, RestorableBackup, RestoreOptions, RestoreSink, SinkError, find_restorable,

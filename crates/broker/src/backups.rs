@@ -6,15 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use skep_backup::{
-    BackupId, BaseBackup, Cancel, ChunkIndex, Content, ContentError, DirtyChunks,
-    PartitionIdentity, UploadOptions, UploadRequest, complete_backup, mark_failed, publish,
-    upload_chunks,
+    BackupId, BaseBackup, Cancel, Content, ContentError, PartitionIdentity, UploadOptions,
+    UploadRequest, WriteNotes, complete_backup, mark_failed, publish, upload_chunks,
 };
 use skep_blob::BlobRef;
 use skep_config::UploadLimits;
 use skep_partition::{BOOKKEEPING_PREFIXES, Event, FrozenBackup, Inbox};
 use skep_protocol::CheckpointId;
-use skep_state::{FlushTicket, KeyRange, LocalMeta, Read, View};
+use skep_state::{FlushTicket, KeyRange, Read, View};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -52,92 +51,30 @@ pub struct BackupSettings {
 pub struct PartitionBackups {
     settings: BackupSettings,
     running: BTreeMap<CheckpointId, Cancel>,
-    notes: Arc<Mutex<Notes>>,
-    /// Where the log was when keys were last written back.
-    written_at: LocalMeta,
+    notes: Arc<Mutex<WriteNotes>>,
 }
 
-/// What was written since which backup, so that only changed chunks are read again.
-#[derive(Default)]
-struct Notes {
-    /// The last completed backup, and what was written since its checkpoint.
-    base: Option<(BackupId, DirtyChunks)>,
-    /// Checkpoints being uploaded, and what was written since each, in terms of the base (or of nothing, if there is none).
-    since: BTreeMap<CheckpointId, DirtyChunks>,
-}
-
-/// Whether everything that was written since a checkpoint will have been noted.
-#[derive(Clone, Copy, Debug)]
-enum Noted {
-    All,
-    /// The upload begins later than its checkpoint, as with one that a former leader made.
-    NotAll,
-}
-
-impl Notes {
-    fn lock(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
-        // Marking does not leave notes half-made.
-        notes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The upload of a checkpoint begins. Gives what it may build on.
-    fn begin(&mut self, id: CheckpointId, noted: Noted, bytes_max: usize) -> Option<BaseBackup> {
-        let base = self.base.as_ref().map(|(backup_id, dirty)| BaseBackup {
-            backup_id: *backup_id,
-            dirty: Arc::new(dirty.clone()),
-        });
-        // Without a base all keys are noted as they are, in terms of an index without chunks.
-        let index = base.as_ref().map(|base| Arc::clone(base.dirty.index()));
-        let index = index.unwrap_or_default();
-        let since = match noted {
-            Noted::All => DirtyChunks::clean(index).bounded(bytes_max),
-            Noted::NotAll => DirtyChunks::all(index),
-        };
-        self.since.insert(id, since);
-        base
-    }
-
-    /// Keys were written, in order.
-    fn written(&mut self, keys: &[&[u8]]) {
-        let base = self.base.iter_mut().map(|(_, dirty)| dirty);
-        for dirty in base.chain(self.since.values_mut()) {
-            dirty.mark_sorted(keys.iter().copied());
-        }
-    }
-
-    /// A backup is complete: it is the base from now on.
-    fn completed(&mut self, id: CheckpointId, backup: BackupId, index: ChunkIndex) {
-        let index = Arc::new(index);
-        let dirty = match self.since.remove(&id) {
-            Some(since) => since.rebase(index),
-            // Another backup was complete first, in whose terms nothing was noted.
-            None => DirtyChunks::all(index),
-        };
-        // Notes of other uploads refer to the former base.
-        self.since.clear();
-        self.base = Some((backup, dirty));
-    }
+/// Marking does not leave notes half-made.
+fn lock(notes: &Mutex<WriteNotes>) -> MutexGuard<'_, WriteNotes> {
+    notes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PartitionBackups {
     /// None yet.
     pub fn new(settings: BackupSettings) -> PartitionBackups {
+        let partitions = settings.partition_count.max(1) as usize;
+        let notes = WriteNotes::new(NOTED_KEYS_BYTES_MAX / partitions);
         PartitionBackups {
             settings,
             running: BTreeMap::new(),
-            notes: Arc::default(),
-            written_at: LocalMeta::default(),
+            notes: Arc::new(Mutex::new(notes)),
         }
     }
 
     /// Keys are written back.
     pub fn written(&mut self, ticket: &FlushTicket) {
-        self.written_at = ticket.meta().clone();
-        let mut notes = Notes::lock(&self.notes);
-        if notes.base.is_some() || !notes.since.is_empty() {
-            let content: Vec<&[u8]> = ticket.keys().filter(|key| !is_bookkeeping(key)).collect();
-            notes.written(&content);
-        }
+        let content = ticket.keys().filter(|key| !is_bookkeeping(key));
+        lock(&self.notes).written(ticket.meta(), content);
     }
 
     /// Begins the upload of a frozen checkpoint, unless it is under way.
@@ -146,13 +83,7 @@ impl PartitionBackups {
         if self.running.contains_key(&id) {
             return;
         }
-        let noted = if self.written_at == backup.written_at() {
-            Noted::All
-        } else {
-            Noted::NotAll
-        };
-        let partitions = self.settings.partition_count.max(1) as usize;
-        let base = Notes::lock(&self.notes).begin(id, noted, NOTED_KEYS_BYTES_MAX / partitions);
+        let base = lock(&self.notes).begin(BackupId(id.0 as u64), &backup.written_at());
         let cancel = Cancel::new();
         self.running.retain(|_, cancel| !cancel.is_cancelled());
         self.running.insert(id, cancel.clone());
@@ -191,7 +122,7 @@ struct Upload {
     backup: FrozenBackup,
     base: Option<BaseBackup>,
     cancel: Cancel,
-    notes: Arc<Mutex<Notes>>,
+    notes: Arc<Mutex<WriteNotes>>,
 }
 
 impl Upload {
@@ -206,9 +137,7 @@ impl Upload {
             ))
         });
         running.end(result.is_ok());
-        Notes::lock(&self.notes)
-            .since
-            .remove(&self.backup.checkpoint_id);
+        lock(&self.notes).ended(BackupId(self.backup.checkpoint_id.0 as u64));
         if let Err(failure) = &result {
             warn!(
                 partition,
@@ -263,7 +192,7 @@ impl Upload {
             .await
             .map_err(|error| error.to_string())?;
         let backup_id = manifest.identity.backup_id;
-        Notes::lock(&self.notes).completed(self.backup.checkpoint_id, backup_id, index);
+        lock(&self.notes).completed(backup_id, index);
         info!(
             partition = self.backup.partition.0,
             backup = backup_id.0,
@@ -346,62 +275,5 @@ impl Content for ViewContent {
         scanned.map_err(|error| ContentError {
             detail: error.to_string(),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-    use skep_backup::chunk::{ChunkHash, ChunkInfo};
-
-    use super::*;
-
-    /// An index of chunks that begin at these keys.
-    fn index(first_keys: &[&str]) -> ChunkIndex {
-        let info = |key: &&str| ChunkInfo {
-            first_key: key.as_bytes().to_vec(),
-            hash: ChunkHash::of(b""),
-            raw_bytes: 1,
-            pairs: 1,
-        };
-        ChunkIndex::new(first_keys.iter().map(info).collect())
-    }
-
-    fn dirty(notes: &Notes) -> Vec<usize> {
-        let (_, dirty) = notes.base.as_ref().unwrap();
-        let slots = 0..dirty.index().chunks().len();
-        slots.filter(|slot| dirty.is_dirty(*slot)).collect()
-    }
-
-    #[test]
-    fn what_is_written_during_the_first_backup_is_all_that_the_second_reads() {
-        let mut notes = Notes::default();
-        assert!(notes.begin(CheckpointId(1), Noted::All, 1_000).is_none());
-        notes.written(&[b"d", b"e"]);
-        notes.completed(CheckpointId(1), BackupId(1), index(&["a", "c", "m"]));
-        assert_eq!(dirty(&notes), [1]);
-    }
-
-    #[test]
-    fn too_many_keys_during_the_first_backup_make_everything_be_read_again() {
-        let mut notes = Notes::default();
-        notes.begin(CheckpointId(1), Noted::All, 100);
-        notes.written(&[&[b'd'; 100]]);
-        notes.completed(CheckpointId(1), BackupId(1), index(&["a", "c", "m"]));
-        assert_eq!(dirty(&notes), [0, 1, 2]);
-    }
-
-    #[test]
-    fn after_a_checkpoint_whose_upload_begins_late_everything_is_read_again() {
-        let clean = DirtyChunks::clean(Arc::new(index(&["a", "m"])));
-        let mut notes = Notes {
-            base: Some((BackupId(1), clean)),
-            ..Notes::default()
-        };
-        let base = notes.begin(CheckpointId(2), Noted::NotAll, 1_000).unwrap();
-        assert_eq!(base.dirty.dirty_count(), 0, "of itself all is known");
-        notes.completed(CheckpointId(2), BackupId(2), index(&["a", "m"]));
-        assert_eq!(dirty(&notes), [0, 1]);
     }
 }

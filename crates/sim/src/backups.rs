@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use skep_backup::{
-    BackupId, Cancel, PartitionIdentity, Progress, RestorableBackup, RestoreOptions, RestoreSink,
-    RetryPolicy, SinkError, UploadOptions, UploadRequest, chunk::PairRun, complete_backup,
-    find_restorable, mark_failed, publish, restore_partition, upload_chunks,
+    BackupId, BaseBackup, Cancel, PartitionIdentity, Progress, RestorableBackup, RestoreOptions,
+    RestoreSink, RetryPolicy, SinkError, UploadDraft, UploadOptions, UploadRequest, chunk::PairRun,
+    complete_backup, find_restorable, mark_failed, publish, restore_partition, upload_chunks,
 };
 use skep_blob::testkit::{Fault, FaultyBlobStore, Plan};
 use skep_blob::{BlobErrorKind, BlobRef, MemoryBlobStore};
@@ -39,6 +39,21 @@ const CALLS_END_AFTER: Duration = Duration::from_secs(600);
 /// Bytes of a partition's content, pair by pair.
 pub type StoredPairs = Vec<(Bytes, Bytes)>;
 
+/// An upload that a replica has begun.
+struct Running {
+    place: Place,
+    life: u64,
+    id: CheckpointId,
+    /// What it builds on, as its node knew when it began.
+    base: Option<BaseBackup>,
+}
+
+impl Running {
+    fn is(&self, place: Place, life: u64, id: CheckpointId) -> bool {
+        (self.place, self.life, self.id) == (place, life, id)
+    }
+}
+
 /// The blob store, and what is known of the backups in it.
 pub struct Backups {
     store: BlobRef,
@@ -46,7 +61,7 @@ pub struct Backups {
     manifests_first: bool,
     latest: i64,
     asked_at: BTreeMap<CheckpointId, i64>,
-    running: Vec<(Place, u64, CheckpointId)>,
+    running: Vec<Running>,
     /// Partitions that have cut, by checkpoint.
     cut: BTreeMap<CheckpointId, usize>,
     /// Backups of all partitions whose content was read back and found right.
@@ -104,7 +119,7 @@ impl Backups {
     }
 
     fn find(&self, id: CheckpointId, partitions: u32, now: i64) -> Option<RestorableBackup> {
-        let backup = BackupId(id.0 as u64);
+        let backup = backup_id(id);
         let retry = RetryPolicy::never();
         let (version, now) = (Bookkeeping::VERSION, now as u64);
         let finding = find_restorable(&*self.store, backup, partitions, version, now, &retry);
@@ -129,6 +144,10 @@ impl Backups {
         let contents = contents.collect::<Check<Vec<_>>>()?;
         Ok((found, contents))
     }
+}
+
+fn backup_id(id: CheckpointId) -> BackupId {
+    BackupId(id.0 as u64)
 }
 
 #[derive(Default)]
@@ -259,38 +278,37 @@ impl World {
         };
         let frozen = content_pairs(&backup.view)?;
         restored::check("the frozen view", held.id, id, &frozen, expected)?;
-        let life = self.host(place).life;
         let lag = *self.random.pick(&[20, 2_000, 60_000]);
         let lag = self.random.wait(lag);
-        self.backups.running.push((place, life, id));
+        let host = self.host(place);
+        let life = host.life;
+        let base = host.notes.begin(backup_id(id), &backup.written_at());
+        self.backups.running.push(Running {
+            place,
+            life,
+            id,
+            base,
+        });
         self.schedule(lag, Step::Upload(place, life, backup));
         Ok(())
     }
 
     /// A replica has given the view up: the upload ends.
     pub fn give_up_upload(&mut self, place: Place, id: CheckpointId) {
-        let life = self.host(place).life;
+        let host = self.host(place);
+        host.notes.ended(backup_id(id));
+        let life = host.life;
         self.backups
             .running
-            .retain(|running| *running != (place, life, id));
+            .retain(|running| !running.is(place, life, id));
     }
 
     /// The node crashes: uploads that are under way break off somewhere.
     pub fn crash_uploads(&mut self, place: Place) -> Check {
         let life = self.host(place).life;
-        let breaking =
-            |running: &&(Place, u64, CheckpointId)| (running.0, running.1) == (place, life);
-        let ids: Vec<CheckpointId> = self
-            .backups
-            .running
-            .iter()
-            .filter(breaking)
-            .map(|running| running.2)
-            .collect();
-        self.backups
-            .running
-            .retain(|running| (running.0, running.1) != (place, life));
-        for id in ids {
+        let breaking = |running: &mut Running| (running.place, running.life) == (place, life);
+        let broken: Vec<Running> = self.backups.running.extract_if(.., breaking).collect();
+        for Running { id, base, .. } in broken {
             let fate = Fate::crashing(&mut self.random);
             self.counts.uploads_failed += 1;
             let held = &self.partitions[place.partition];
@@ -304,7 +322,7 @@ impl World {
             };
             let identity = self.identity(place, id);
             // Nobody learns how it ended.
-            let _ = self.perform(&identity, Pairs(pairs), fate);
+            let _ = self.perform(&identity, Pairs(pairs), base, fate);
             self.check_stored(id)?;
         }
         Ok(())
@@ -316,7 +334,7 @@ impl World {
         let position = cut.map_or(-1, |cut| cut.position.0);
         PartitionIdentity {
             cluster_id: "simulated".to_owned(),
-            backup_id: BackupId(id.0 as u64),
+            backup_id: backup_id(id),
             partition: skep_backup::PartitionId(held.id.0),
             partition_count: self.partitions.len() as u32,
             state_version: Bookkeeping::VERSION,
@@ -331,11 +349,14 @@ impl World {
     /// An upload's time has come.
     pub fn upload(&mut self, place: Place, life: u64, backup: &FrozenBackup) -> Check {
         let id = backup.checkpoint_id;
-        let this = (place, life, id);
-        if !self.backups.running.contains(&this) {
+        let mut begun = self
+            .backups
+            .running
+            .extract_if(.., |running| running.is(place, life, id));
+        let Some(Running { base, .. }) = begun.next() else {
             return Ok(());
-        }
-        self.backups.running.retain(|running| *running != this);
+        };
+        drop(begun);
         let fails = self.random.chance(self.rates.upload_fault);
         let fate = if fails {
             Fate::faulty(&mut self.random)
@@ -349,13 +370,25 @@ impl World {
             ..self.identity(place, id)
         };
         let pairs = Pairs(Arc::new(content_pairs(&backup.view)?));
-        let result = self.perform(&identity, pairs, fate);
+        let result = self.perform(&identity, pairs, base, fate);
+        let result = result.map(|draft| self.completed(place, id, &draft));
+        self.host(place).notes.ended(backup_id(id));
         self.note(|| format!("{place:?}: the upload of backup {id} ends with {result:?}"));
         self.counts.uploads_failed += u64::from(result.is_err());
         self.check_stored(id)?;
         let lag = self.random.wait(30);
         self.schedule(lag, Step::Uploaded(place, life, id, result));
         Ok(())
+    }
+
+    /// An upload's manifest is stored: its node goes on from it.
+    fn completed(&mut self, place: Place, id: CheckpointId, draft: &UploadDraft) {
+        let stats = draft.stats;
+        self.counts.chunks_unchanged += stats.plan.chunks_unchanged;
+        self.counts.chunks_uploaded += stats.chunks_uploaded;
+        self.counts.patches_uploaded += stats.patches_uploaded;
+        let notes = &mut self.host(place).notes;
+        notes.completed(backup_id(id), draft.index());
     }
 
     /// A replica learns how an upload ended.
@@ -383,8 +416,9 @@ impl World {
         &self,
         identity: &PartitionIdentity,
         pairs: Pairs,
+        base: Option<BaseBackup>,
         fate: Fate,
-    ) -> Result<(), String> {
+    ) -> Result<UploadDraft, String> {
         let late = Arc::new(LateChunks::new(Arc::clone(&self.backups.store)));
         let below: BlobRef = if self.backups.manifests_first {
             late.clone()
@@ -396,7 +430,7 @@ impl World {
         let request = UploadRequest {
             identity: identity.clone(),
             content: Arc::new(pairs),
-            base: None,
+            base,
             now_ms: Arc::new(move || now),
             cancel: Cancel::new(),
         };
@@ -455,16 +489,16 @@ async fn take(
     store: &BlobRef,
     request: &UploadRequest,
     options: &UploadOptions,
-) -> Result<(), String> {
+) -> Result<UploadDraft, String> {
     let draft = upload_chunks(store, request, options)
         .await
         .map_err(|error| error.to_string())?;
-    let manifest = publish(store, draft, options, &request.cancel)
+    let manifest = publish(store, draft.clone(), options, &request.cancel)
         .await
         .map_err(|error| error.to_string())?;
     // The partition's part is safe; whoever reads the backup makes the cluster manifest up.
     let backup = manifest.identity.backup_id;
     let completing = complete_backup(&**store, backup, &options.retry);
     let _ = timeout(CALLS_END_AFTER, completing).await;
-    Ok(())
+    Ok(draft)
 }

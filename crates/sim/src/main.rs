@@ -79,12 +79,7 @@ fn add(total: &mut Report, report: &Report) {
     total.batches += report.batches;
     total.answered += report.answered;
     total.restored += report.restored;
-    total.counts.steps += report.counts.steps;
-    total.counts.crashes += report.counts.crashes;
-    total.counts.elections += report.counts.elections;
-    total.counts.fenced += report.counts.fenced;
-    total.counts.backups += report.counts.backups;
-    total.counts.uploads_failed += report.counts.uploads_failed;
+    total.counts += report.counts;
 }
 
 fn summary(total: &Report, seeds: u64, begin: Instant) {
@@ -107,7 +102,12 @@ fn summary(total: &Report, seeds: u64, begin: Instant) {
         total.counts.fenced
     );
     println!(
-        "{} backups read back, {} uploads failed, {} restored into new clusters",
-        total.counts.backups, total.counts.uploads_failed, total.restored
+        "{} backups read back, {} uploads failed, {} restored into new clusters; {} chunks uploaded, {} of them as patches, {} not read because nothing was written",
+        total.counts.backups,
+        total.counts.uploads_failed,
+        total.restored,
+        total.counts.chunks_uploaded,
+        total.counts.patches_uploaded,
+        total.counts.chunks_unchanged
     );
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use skep_backup::WriteNotes;
 use skep_partition::{Event, Replica, ReplicaConfig, ReplicaError, Role};
 use skep_protocol::{Envelope, NodeId, PartitionId};
 use skep_state::{FlushTicket, MemoryStore};
@@ -12,6 +13,7 @@ use crate::effects::{Effect, SimEffects};
 use crate::invariants::channels;
 use crate::invariants::equal_states::{self, Depth};
 use crate::reference::Evaluated;
+use crate::reference::is_bookkeeping;
 use crate::settings::Plant;
 use crate::violation::{Check, Violation};
 use crate::world::{Place, Step, World};
@@ -24,6 +26,9 @@ const IDLE_RUN_MS: i64 = 5_000;
 
 /// Milliseconds after which a replica is woken that would be woken again and again.
 const SPIN_MS: i64 = 20;
+
+/// Small, so that notes overflow in some runs.
+const NOTED_KEYS_BYTES_MAX: usize = 20_000;
 
 /// One time in so many, the whole content is compared after an entry, and not the progress alone.
 const CONTENT_CHECK_EVERY: u64 = 40;
@@ -53,6 +58,8 @@ pub struct Host {
     run_at: i64,
     flush_at: i64,
     tickets: VecDeque<FlushTicket>,
+    /// What its node keeps of writes, for its backups.
+    pub notes: WriteNotes,
 }
 
 impl Host {
@@ -71,6 +78,7 @@ impl Host {
             run_at: NEVER,
             flush_at: 0,
             tickets: VecDeque::new(),
+            notes: WriteNotes::new(NOTED_KEYS_BYTES_MAX),
         }
     }
 }
@@ -197,7 +205,12 @@ impl World {
                 let mean = if self.is_slow(place) { 5_000 } else { 20 };
                 let lag = self.random.wait(mean);
                 let now = self.now;
+                let unnoted = self.settings.plant == Some(Plant::UnnotedWrites);
                 let host = self.host(place);
+                // The planted bug forgets every second key.
+                let every = if unnoted { 2 } else { 1 };
+                let content = ticket.keys().filter(|key| !is_bookkeeping(key));
+                host.notes.written(ticket.meta(), content.step_by(every));
                 host.tickets.push_back(ticket);
                 host.flush_at = host.flush_at.max(now) + lag;
                 let (at, life) = (host.flush_at, host.life);
@@ -320,6 +333,7 @@ impl World {
             };
             let host = self.host(place);
             host.replica = None;
+            host.notes = WriteNotes::new(NOTED_KEYS_BYTES_MAX);
             host.run_at = NEVER;
             host.told_term = 0;
             for ticket in host.tickets.drain(..).take(written as usize) {

@@ -111,13 +111,7 @@ fn before_the_first_step(violation: Violation) -> Found {
 impl Report {
     fn add(&mut self, world: &World, begin: i64, lasted: Check) {
         self.simulated_ms += world.now - begin;
-        let counts = &world.counts;
-        self.counts.steps += counts.steps;
-        self.counts.crashes += counts.crashes;
-        self.counts.elections += counts.elections;
-        self.counts.fenced += counts.fenced;
-        self.counts.backups += counts.backups;
-        self.counts.uploads_failed += counts.uploads_failed;
+        self.counts += world.counts;
         for partition in &world.partitions {
             self.commands += partition.reference.commands;
             self.batches += partition.reference.batches;
@@ -126,7 +120,7 @@ impl Report {
         if let Err(violation) = lasted {
             self.found = Some(Found {
                 violation,
-                step: counts.steps,
+                step: world.counts.steps,
                 trace: world.trace(),
             });
         }

@@ -15,16 +15,19 @@ pub enum Plant {
     UntaggedAcknowledgement,
     /// Answers leave when a batch is proposed.
     AnswerEarly,
+    /// Keys are written that are not noted for the next backup.
+    UnnotedWrites,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Plant; 5] = [
+    pub const ALL: [Plant; 6] = [
         Plant::FenceOff,
         Plant::SyncOff,
         Plant::ManifestFirst,
         Plant::UntaggedAcknowledgement,
         Plant::AnswerEarly,
+        Plant::UnnotedWrites,
     ];
 
     /// As written on the command line.
@@ -35,6 +38,7 @@ impl Plant {
             Plant::ManifestFirst => "manifest-first",
             Plant::UntaggedAcknowledgement => "untagged-acknowledgement",
             Plant::AnswerEarly => "answer-early",
+            Plant::UnnotedWrites => "unnoted-writes",
         }
     }
 }

@@ -143,6 +143,26 @@ pub struct Counts {
     pub backups: u64,
     /// Uploads that met a fault or a crash.
     pub uploads_failed: u64,
+    /// Chunks that uploads took over from an earlier backup without reading them.
+    pub chunks_unchanged: u64,
+    /// Chunks uploaded, patches among them.
+    pub chunks_uploaded: u64,
+    /// Chunks uploaded as patches.
+    pub patches_uploaded: u64,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        self.steps += other.steps;
+        self.crashes += other.crashes;
+        self.elections += other.elections;
+        self.fenced += other.fenced;
+        self.backups += other.backups;
+        self.uploads_failed += other.uploads_failed;
+        self.chunks_unchanged += other.chunks_unchanged;
+        self.chunks_uploaded += other.chunks_uploaded;
+        self.patches_uploaded += other.patches_uploaded;
+    }
 }
 
 /// Everything.

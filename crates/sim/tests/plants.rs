@@ -41,3 +41,8 @@ fn acknowledgements_without_a_checkpoint_are_noticed() {
 fn answers_before_the_batch_is_applied_are_noticed() {
     assert_eq!(found_by(Plant::AnswerEarly), "answered");
 }
+
+#[test]
+fn writes_that_are_not_noted_are_noticed() {
+    assert_eq!(found_by(Plant::UnnotedWrites), "restored");
+}

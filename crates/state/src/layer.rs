@@ -93,7 +93,7 @@ impl Layer {
     }
 
     /// All writes, in key order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Op)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Op)> + Clone {
         self.map.iter()
     }
 

@@ -33,7 +33,7 @@ impl FlushTicket {
     }
 
     /// The keys that the layer writes, in order.
-    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.layer.iter().map(|(key, _)| key.as_ref())
     }
 
