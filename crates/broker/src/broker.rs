@@ -26,6 +26,7 @@ use crate::brokers::LocalBrokers;
 use crate::clock::process_nonce;
 use crate::data_dir::DataDir;
 use crate::effects::NodeEffects;
+use crate::exporters::Exporters;
 use crate::management::{ManagedNode, collect_unused};
 use crate::metrics::Metrics;
 use crate::partition::{Partition, Partitions};
@@ -53,6 +54,7 @@ pub struct Broker {
     stop: watch::Sender<bool>,
     disk_watch: (mpsc::Sender<()>, std::thread::JoinHandle<()>),
     write_back: Arc<WriteBack>,
+    exporters: Arc<Exporters>,
     log: LogStore,
     _data: DataDir,
 }
@@ -68,6 +70,7 @@ struct Shared<'a> {
     announcements: tokio::sync::broadcast::Sender<skep_gateway::JobsAvailable>,
     write_back: Arc<WriteBack>,
     backups: Option<BackupSettings>,
+    exporters: Arc<Exporters>,
 }
 
 impl Broker {
@@ -75,6 +78,7 @@ impl Broker {
     pub async fn start(config: BrokerConfig) -> Result<Broker, BrokerError> {
         let blob_store = open_configured_store(&config).await?;
         let data = DataDir::open(&config.data.directory)?;
+        let exporters = Arc::new(Exporters::open(&config, &data)?);
         let log = open_log(&config, &data)?;
         let write_back =
             Arc::new(WriteBack::spawn().map_err(BrokerError::system("start the write-back"))?);
@@ -95,6 +99,7 @@ impl Broker {
             announcements: announcements.clone(),
             write_back: Arc::clone(&write_back),
             backups,
+            exporters: Arc::clone(&exporters),
         };
         let replicas = start_partitions(&shared, receivers).await;
         let disk_watch = start_disk_watch(&config, &data, &log, &partitions)?;
@@ -105,6 +110,7 @@ impl Broker {
             store: blob_store.clone(),
             backups_enabled: config.backup.enabled,
             metrics,
+            exporters: Arc::clone(&exporters),
             log: log.clone(),
             node_id: config.node_id,
         });
@@ -138,6 +144,7 @@ impl Broker {
             stop,
             disk_watch,
             write_back,
+            exporters,
             log,
             _data: data,
         })
@@ -167,6 +174,7 @@ impl Broker {
         let (disk_stop, disk_thread) = self.disk_watch;
         drop(disk_stop);
         let (replicas, write_back, log) = (self.replicas, self.write_back, self.log);
+        let exporters = self.exporters;
         let joined = tokio::task::spawn_blocking(move || {
             for replica in replicas {
                 replica.join();
@@ -174,6 +182,7 @@ impl Broker {
             if disk_thread.join().is_err() {
                 error!("the disk watch panicked");
             }
+            exporters.stop();
             drop(write_back);
             log.close();
         });
@@ -267,12 +276,12 @@ async fn start_partition(
             vec![u64::from(shared.config.node_id)],
         )
     };
-    let raft = RaftNode::open(
-        raft_options,
-        shared.log.group(GroupId(id.0)),
-        Arc::new(partition.inbox.clone()),
-    );
-    let raft = raft.await.map_err(|error| error.to_string())?;
+    let exporters = &shared.exporters;
+    let tap = Arc::new(exporters.tap(partition.inbox.clone(), applied));
+    let group = shared.log.group(GroupId(id.0));
+    let raft = RaftNode::open(raft_options, group, Arc::clone(&tap) as Arc<_>);
+    let mut raft = raft.await.map_err(|error| error.to_string())?;
+    let readers = (0..exporters.count()).map(|_| raft.reader()).collect();
     let effects = NodeEffects {
         partition: id,
         partitions: Arc::clone(&shared.partitions),
@@ -294,6 +303,7 @@ async fn start_partition(
     let note =
         FileNote::open(&note).map_err(|error| format!("open {}: {error}", note.display()))?;
     replica.keep_note(Box::new(note));
+    exporters.start(id, shared.data, &tap, readers, &replica.inspect())?;
     let partitions = Arc::clone(&shared.partitions);
     let ended = move |result: Result<(), skep_partition::ReplicaError>| {
         if let Err(error) = result {
@@ -367,6 +377,7 @@ async fn serve_management(
         health: exposes("health"),
         prometheus: exposes("prometheus"),
         partitions: exposes("partitions"),
+        exporting: exposes("exporting"),
     };
     let timeout = config
         .gateway

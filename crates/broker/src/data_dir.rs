@@ -5,6 +5,8 @@
 //! log/                   the log, shared by all partitions
 //! partitions/{p}/        the store of partition p
 //! partitions/{p}.note    what partition p is evaluating
+//! partitions/{p}.{id}.exported   how far exporter id has exported partition p
+//! exporting              PAUSED or SOFT_PAUSED while exporting is paused
 //! restore-marker.json    if it was restored
 //! ```
 
@@ -85,9 +87,16 @@ impl DataDir {
     pub fn note(&self, partition: u32) -> PathBuf {
         self.partition(partition).with_extension("note")
     }
+
+    /// Where it is written down how far an exporter has exported a partition.
+    pub fn export_position(&self, partition: u32, exporter: &str) -> PathBuf {
+        self.partition(partition)
+            .with_extension(format!("{exporter}.exported"))
+    }
 }
 
-fn lock_within(lock: &File, patience: Duration) -> Result<(), TryLockError> {
+/// Locks the file, waiting a little for a process that is ending.
+pub(crate) fn lock_within(lock: &File, patience: Duration) -> Result<(), TryLockError> {
     let end = Instant::now() + patience;
     loop {
         match lock.try_lock() {

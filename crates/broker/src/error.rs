@@ -19,6 +19,14 @@ pub enum BrokerError {
         /// Why, and what to change.
         reason: String,
     },
+    /// An exporter cannot be used as configured.
+    #[error("the exporter '{id}' (zeebe.broker.exporters.{id}): {reason}")]
+    Exporter {
+        /// Which.
+        id: String,
+        /// Why, and what to change.
+        reason: String,
+    },
     /// The log cannot be opened.
     #[error("open the log: {0}")]
     Log(#[from] LogError),

@@ -3,6 +3,7 @@
 //! **Invariants**
 //! - A data directory belongs to one process at a time, and a broker does not start in one that a restore has left half-way.
 //! - What one partition cannot stand (a corrupt file, say) stops that partition; the others go on.
+//! - A broken exporter holds up the compaction of the log and nothing else; without exporters nothing is done for them.
 //! - A broken backup store never holds processing up: uploads run beside it, within a deadline.
 
 mod backups;
@@ -14,6 +15,9 @@ mod data_dir;
 mod disk;
 mod effects;
 mod error;
+mod exporter_metrics;
+mod exporters;
+mod exporting_phase;
 mod management;
 mod metrics;
 mod partition;

@@ -9,8 +9,11 @@ use skep_backup::{
 };
 use skep_blob::BlobRef;
 use skep_engine::tables::{backups, checkpoint};
+use skep_exporter::Phase;
 use skep_log::LogStore;
-use skep_management::{CheckpointAnswer, Health, KnownBackup, Node, PartitionReport, RequestError};
+use skep_management::{
+    CheckpointAnswer, ExportingChange, Health, KnownBackup, Node, PartitionReport, RequestError,
+};
 use skep_partition::Refusal;
 use skep_protocol::{
     CheckpointIntent, Command, Intent, Key, PartitionId, Position, RecordValue, values,
@@ -18,6 +21,7 @@ use skep_protocol::{
 use tracing::{info, warn};
 
 use crate::clock::process_nonce;
+use crate::exporters::Exporters;
 use crate::metrics::Metrics;
 use crate::now_ms;
 use crate::partition::{Partition, Partitions};
@@ -41,6 +45,8 @@ pub struct ManagedNode {
     pub backups_enabled: bool,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// The exporters.
+    pub exporters: Arc<Exporters>,
     /// The node's log.
     pub log: LogStore,
     /// This node's number.
@@ -255,21 +261,30 @@ impl Node for ManagedNode {
 
     fn partitions(&self) -> BoxFuture<'_, Vec<(u32, PartitionReport)>> {
         Box::pin(async move {
-            join_all(
-                self.partitions
-                    .iter()
-                    .map(|partition| async move { (partition.id.0, report(partition).await) }),
-            )
+            join_all(self.partitions.iter().map(|partition| async move {
+                (partition.id.0, report(partition, &self.exporters).await)
+            }))
             .await
         })
     }
 
+    fn change_exporting(&self, change: ExportingChange) -> Result<(), String> {
+        let phase = match change {
+            ExportingChange::Pause => Phase::Paused,
+            ExportingChange::SoftPause => Phase::SoftPaused,
+            ExportingChange::Resume => Phase::Exporting,
+        };
+        let changed = self.exporters.set_phase(phase);
+        changed.map_err(|error| format!("write that exporting is {}: {error}", phase.name()))
+    }
+
     fn metrics(&self) -> String {
-        self.metrics.render(&self.partitions, &self.log.stats())
+        self.metrics
+            .render(&self.partitions, &self.log.stats(), &self.exporters)
     }
 }
 
-async fn report(partition: &Partition) -> PartitionReport {
+async fn report(partition: &Partition, exporters: &Exporters) -> PartitionReport {
     let seen = partition
         .inspect(|replica| {
             (
@@ -281,6 +296,7 @@ async fn report(partition: &Partition) -> PartitionReport {
         })
         .await;
     let failure = partition.failure();
+    let exporting = exporters.of(partition.id);
     PartitionReport {
         role: match (&failure, partition.leads()) {
             (Some(_), _) => "INACTIVE",
@@ -296,6 +312,12 @@ async fn report(partition: &Partition) -> PartitionReport {
         epoch: seen.map(|(_, epoch, ..)| epoch),
         waiting: seen.map_or(0, |(_, _, waiting, _)| waiting),
         unflushed_bytes: seen.map_or(0, |(.., bytes)| bytes),
+        exporter_phase: match exporting.exported {
+            Some(_) => exporters.phase().name(),
+            None => "CLOSED",
+        },
+        exported_position: exporting.exported.map(|position| position.0),
+        exporter_failure: exporting.failure,
         failure,
     }
 }

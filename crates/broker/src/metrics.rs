@@ -13,6 +13,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use skep_log::LogStats;
 
+use crate::exporter_metrics::ExporterMetrics;
+use crate::exporters::Exporters;
 use crate::partition::Partitions;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -98,6 +100,7 @@ pub struct Metrics {
     leads: Family<PartitionLabel, Gauge>,
     waiting: Family<PartitionLabel, Gauge>,
     log: LogMetrics,
+    exporters: ExporterMetrics,
 }
 
 /// What the node's log has done since it was opened.
@@ -191,6 +194,7 @@ impl Metrics {
             "Client commands that wait for the processor",
         );
         let log = LogMetrics::register(&mut registry);
+        let exporters = ExporterMetrics::register(&mut registry);
         Arc::new(Metrics {
             registry: Mutex::new(registry),
             backups,
@@ -199,12 +203,14 @@ impl Metrics {
             leads,
             waiting,
             log,
+            exporters,
         })
     }
 
     /// The text that Prometheus scrapes.
-    pub fn render(&self, partitions: &Partitions, log: &LogStats) -> String {
+    pub fn render(&self, partitions: &Partitions, log: &LogStats, exporters: &Exporters) -> String {
         self.log.set(log);
+        self.exporters.set(exporters);
         for partition in partitions.iter() {
             let label = PartitionLabel {
                 partition: partition.id.0,

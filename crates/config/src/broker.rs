@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{BackupConfig, ConfigError, Source};
+use crate::{BackupConfig, ConfigError, ExporterConfig, Source};
 
 /// Everything that a broker needs to know. Restore reads the same.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct BrokerConfig {
     pub data: DataConfig,
     /// Backups.
     pub backup: BackupConfig,
+    /// Exporters, in order of their ids.
+    pub exporters: Vec<ExporterConfig>,
     /// The embedded gateway; `None` if switched off.
     pub gateway: Option<GatewayListenConfig>,
     /// The management API.
@@ -118,6 +120,7 @@ impl BrokerConfig {
                 free_space_bytes: source.bytes("zeebe.broker.data.disk.freeSpace.processing")?,
             },
             backup: BackupConfig::from_source(source)?,
+            exporters: ExporterConfig::from_source(source)?,
             gateway: gateway(source)?,
             management: management(source)?,
         })

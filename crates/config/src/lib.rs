@@ -11,6 +11,7 @@
 mod backup;
 mod broker;
 mod error;
+mod exporters;
 pub mod properties;
 mod secret;
 mod source;
@@ -19,5 +20,6 @@ mod units;
 pub use backup::{BackupConfig, BackupStoreConfig, S3StoreConfig, UploadLimits};
 pub use broker::{BrokerConfig, DataConfig, GatewayListenConfig, LongPolling, ManagementConfig};
 pub use error::ConfigError;
+pub use exporters::ExporterConfig;
 pub use secret::Secret;
 pub use source::Source;

@@ -220,7 +220,7 @@ pub const PROPERTIES: &[Property] = &[
     key(
         "management.endpoints.web.exposure.include",
         "*",
-        "Endpoints that are served, separated by commas: backups, health, prometheus, partitions; * for all.",
+        "Endpoints that are served, separated by commas: backups, health, prometheus, partitions, exporting; * for all.",
     ),
     also(
         key(
@@ -237,6 +237,26 @@ pub const PROPERTIES: &[Property] = &[
     ),
 ];
 
+/// Exporters have no defaults: their ids are the user's.
+const EXPORTERS: &str = "    # Exporters of the record stream, each under an id of your choice; none is configured. docs/exporters.md explains them.
+    # In the environment: ZEEBE_BROKER_EXPORTERS_FILE_CLASSNAME, ZEEBE_BROKER_EXPORTERS_FILE_ARGS_DIRECTORY and so on.
+    # exporters:
+    #   file:
+    #     className: JsonLinesExporter
+    #     args:
+    #       # Directory of the files; made if it does not exist. There is no default.
+    #       directory: exports
+    #       # Size after which another file is begun.
+    #       maxFileSize: 128MB
+    #       # Files kept for each partition, the latest ones; 0 for all.
+    #       maxFiles: 0
+    #       # How often what was exported is made durable, after which the log may let it go.
+    #       flushInterval: 1s
+    #       # Record types and value types that are exported, separated by commas, such as EVENT and JOB,INCIDENT; all if not given.
+    #       recordTypes:
+    #       valueTypes:
+";
+
 /// The text of `config/application.yaml`: every key with its default and meaning.
 pub fn application_yaml() -> String {
     let mut text = String::from(
@@ -247,6 +267,9 @@ pub fn application_yaml() -> String {
     for property in PROPERTIES {
         let path: Vec<&str> = property.key.split('.').collect();
         let (name, parents) = path.split_last().expect("a key has a name");
+        if open.starts_with(&["zeebe", "broker"]) && !parents.starts_with(&["zeebe", "broker"]) {
+            text.push_str(EXPORTERS);
+        }
         let shared = open.iter().zip(parents).take_while(|(a, b)| a == b).count();
         for (depth, parent) in parents.iter().enumerate().skip(shared) {
             text.push_str(&format!("{}{parent}:\n", "  ".repeat(depth)));

@@ -18,12 +18,20 @@ pub struct Source {
 }
 
 /// The name as it is compared: without case and dashes.
-fn relaxed(name: &str) -> String {
+pub(crate) fn relaxed(name: &str) -> String {
     name.chars()
         .filter(|c| *c != '-' && *c != '_')
         .map(|c| c.to_ascii_lowercase())
         .collect()
 }
+
+/// Below this key there is one for each exporter, whose id the user chooses.
+const EXPORTERS: &str = "zeebe.broker.exporters.";
+/// The same in the environment.
+const EXPORTERS_VARIABLE: &str = "ZEEBE_BROKER_EXPORTERS_";
+
+/// Values of one exporter by relaxed name, such as `classname` or `args.directory`.
+pub(crate) type ExporterValues = BTreeMap<String, String>;
 
 /// The environment variable of a key.
 pub fn variable_of(key: &str) -> String {
@@ -62,7 +70,7 @@ impl Source {
         source.unknown = source
             .file
             .keys()
-            .filter(|key| !known.contains(key))
+            .filter(|key| !known.contains(key) && !key.starts_with(EXPORTERS))
             .cloned()
             .collect();
         source.environment = environment
@@ -110,6 +118,35 @@ impl Source {
             .or_else(|| self.file.get(&relaxed(key)))
             .map(String::as_str)
             .filter(|value| !value.trim().is_empty())
+    }
+
+    /// What is given for each exporter, by its relaxed id.
+    pub(crate) fn exporters(&self) -> Result<BTreeMap<String, ExporterValues>, ConfigError> {
+        let mut exporters: BTreeMap<String, ExporterValues> = BTreeMap::new();
+        for (key, value) in &self.file {
+            let Some(rest) = key.strip_prefix(EXPORTERS) else {
+                continue;
+            };
+            let (id, name) = rest.split_once('.').unwrap_or((rest, ""));
+            let values = exporters.entry(id.to_owned()).or_default();
+            values.insert(name.to_owned(), value.clone());
+        }
+        for (variable, value) in &self.environment {
+            let Some(rest) = variable.strip_prefix(EXPORTERS_VARIABLE) else {
+                continue;
+            };
+            let (id, name) = exporter_variable(rest).ok_or_else(|| {
+                ConfigError::Incomplete(format!(
+                    "{variable} is no setting of an exporter: use {EXPORTERS_VARIABLE}<ID>_CLASSNAME and {EXPORTERS_VARIABLE}<ID>_ARGS_<NAME>."
+                ))
+            })?;
+            let values = exporters.entry(id).or_default();
+            values.insert(name, value.clone());
+        }
+        for values in exporters.values_mut() {
+            values.retain(|_, value| !value.trim().is_empty());
+        }
+        Ok(exporters)
     }
 
     /// The value of the environment variable that is no key of ours (`AWS_…`).
@@ -199,6 +236,18 @@ impl Source {
             )
         })
     }
+}
+
+/// Id and name of `<ID>_CLASSNAME`, `<ID>_JARPATH` and `<ID>_ARGS_<NAME>`, relaxed.
+fn exporter_variable(rest: &str) -> Option<(String, String)> {
+    let (id, name) = match rest.split_once("_ARGS_") {
+        Some((id, argument)) => (id, format!("args.{}", relaxed(argument))),
+        None => rest
+            .rsplit_once('_')
+            .filter(|(_, name)| ["CLASSNAME", "JARPATH"].contains(name))
+            .map(|(id, name)| (id, relaxed(name)))?,
+    };
+    Some((relaxed(id), name))
 }
 
 fn property(key: &str) -> &'static Property {

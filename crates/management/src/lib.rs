@@ -8,6 +8,7 @@
 //! **Absent on purpose**: engine, Raft; how a checkpoint is taken.
 
 mod backups;
+mod exporting;
 mod health;
 mod node;
 mod routes;
@@ -15,6 +16,8 @@ mod shapes;
 mod status;
 mod take;
 
-pub use node::{CheckpointAnswer, Health, KnownBackup, Node, PartitionReport, RequestError};
+pub use node::{
+    CheckpointAnswer, ExportingChange, Health, KnownBackup, Node, PartitionReport, RequestError,
+};
 pub use routes::{Exposure, serve};
 pub use status::merge;

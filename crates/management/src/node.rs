@@ -41,8 +41,23 @@ pub trait Node: Send + Sync + 'static {
     /// How its replicas are.
     fn partitions(&self) -> BoxFuture<'_, Vec<(u32, PartitionReport)>>;
 
+    /// Pauses exporting or lets it go on, for all partitions and over restarts. May write to the disk; an
+    /// error says in words for the operator what went wrong.
+    fn change_exporting(&self, change: ExportingChange) -> Result<(), String>;
+
     /// Metrics in Prometheus' text form.
     fn metrics(&self) -> String;
+}
+
+/// What becomes of exporting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportingChange {
+    /// Nothing is exported.
+    Pause,
+    /// Records are exported, but the log keeps them, to be exported again.
+    SoftPause,
+    /// It goes on.
+    Resume,
 }
 
 /// A partition's answer to the wish for a checkpoint.
@@ -111,6 +126,12 @@ pub struct PartitionReport {
     pub waiting: usize,
     /// Memory of writes that are not in the store yet.
     pub unflushed_bytes: usize,
+    /// EXPORTING, PAUSED or SOFT_PAUSED; CLOSED if there is no exporter.
+    pub exporter_phase: &'static str,
+    /// Position up to which every exporter has exported for good; `None` if there is no exporter.
+    pub exported_position: Option<i64>,
+    /// What holds exporters up.
+    pub exporter_failure: Option<String>,
     /// Why it has stopped.
     pub failure: Option<String>,
 }

@@ -9,11 +9,11 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::{Node, backups, health};
+use crate::{Node, backups, exporting, health};
 
 /// A backup request is a number: anything larger is a mistake or worse.
 const BODY_BYTES_MAX: usize = 16 << 10;
@@ -32,6 +32,8 @@ pub struct Exposure {
     pub prometheus: bool,
     /// Replicas.
     pub partitions: bool,
+    /// Pausing and resuming exporting.
+    pub exporting: bool,
 }
 
 /// What all handlers share.
@@ -116,6 +118,9 @@ pub(crate) fn router(
     }
     if exposure.partitions {
         router = router.route("/actuator/partitions", get(health::partitions));
+    }
+    if exposure.exporting {
+        router = router.route("/actuator/exporting/{operation}", post(exporting::change));
     }
     router
         .fallback(|| async {

@@ -98,6 +98,16 @@ impl LogEntry {
         }
     }
 
+    /// Reads only the records of a batch, which is what exporters need; none of an entry that is no batch.
+    pub fn decode_records(bytes: &[u8]) -> Result<Vec<Record>, DecodeError> {
+        let [ENTRY_VERSION, KIND_BATCH, rest @ ..] = bytes else {
+            return Ok(Vec::new());
+        };
+        let reader = &mut Reader::new(rest);
+        BatchHeader::decode(reader)?;
+        decode_records(&mut Reader::new(&decode_body(reader)?))
+    }
+
     /// Reads an entry back.
     pub fn decode(bytes: &[u8]) -> Result<LogEntry, DecodeError> {
         let reader = &mut Reader::new(bytes);
@@ -173,22 +183,9 @@ impl Batch {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Batch, DecodeError> {
         let header = BatchHeader::decode(reader)?;
-        let length = reader.varint("batch length")? as usize;
-        if length > BODY_BYTES_MAX {
-            return Err(DecodeError::invalid(
-                "batch",
-                format!("its body of {length} bytes exceeds {BODY_BYTES_MAX}"),
-            ));
-        }
-        let body = lz4_flex::block::decompress(reader.rest(), length)
-            .map_err(|error| DecodeError::invalid("batch", error))?;
-        let body = Bytes::from(body);
+        let body = decode_body(reader)?;
         let reader = &mut Reader::new(&body);
-        let count = reader.varint("record count")?;
-        let mut records = Vec::new();
-        for _ in 0..count {
-            records.push(Record::decode(reader)?);
-        }
+        let records = decode_records(reader)?;
         let mut writes = Vec::new();
         while !reader.is_empty() {
             writes.push(decode_write(reader)?);
@@ -199,6 +196,29 @@ impl Batch {
             writes,
         })
     }
+}
+
+/// The body, decompressed.
+fn decode_body(reader: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
+    let length = reader.varint("batch length")? as usize;
+    if length > BODY_BYTES_MAX {
+        return Err(DecodeError::invalid(
+            "batch",
+            format!("its body of {length} bytes exceeds {BODY_BYTES_MAX}"),
+        ));
+    }
+    lz4_flex::block::decompress(reader.rest(), length)
+        .map_err(|error| DecodeError::invalid("batch", error))
+}
+
+/// The records, which come first in a body.
+fn decode_records(reader: &mut Reader<'_>) -> Result<Vec<Record>, DecodeError> {
+    let count = reader.varint("record count")?;
+    let mut records = Vec::new();
+    for _ in 0..count {
+        records.push(Record::decode(reader)?);
+    }
+    Ok(records)
 }
 
 fn decode_write(reader: &mut Reader<'_>) -> Result<(Bytes, WriteOp), DecodeError> {
@@ -285,6 +305,7 @@ mod tests {
             unreachable!()
         };
         assert_eq!(LogEntry::decode_header(&bytes).unwrap(), Some(batch.header));
+        assert_eq!(LogEntry::decode_records(&bytes).unwrap(), batch.records);
     }
 
     #[test]

@@ -14,6 +14,9 @@ macro_rules! intents {
         pub enum ValueType { $( $(#[$doc])* $value_type = $number ),+ }
 
         impl ValueType {
+            /// All of them.
+            pub const ALL: &'static [ValueType] = &[ $( ValueType::$value_type ),+ ];
+
             /// Name in the record stream.
             pub const fn name(self) -> &'static str {
                 match self { $( ValueType::$value_type => $label ),+ }

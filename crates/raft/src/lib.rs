@@ -6,7 +6,7 @@
 //! Invariants:
 //! - Every entry after the applied index given at open is handed over exactly once, in order.
 //! - An entry is handed over only when it is committed, thus durable.
-//! - The log is compacted only up to what the replica has reported as durable.
+//! - The log is compacted only up to what the replica has reported as durable and every reader has released.
 //! - openraft types do not leave this crate.
 //!
 //! Deliberately absent: waiting for the replica (handing over never blocks), snapshots with
@@ -16,7 +16,9 @@ mod codec;
 mod log_store;
 mod network;
 mod node;
+mod reader;
 mod state_machine;
 mod types;
 
 pub use node::{RaftError, RaftMetrics, RaftNode, RaftOptions};
+pub use reader::LogReader;

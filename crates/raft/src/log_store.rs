@@ -55,7 +55,7 @@ impl LogStore {
 
     /// Nothing was ever written.
     pub fn is_empty(&self) -> Result<bool, io::Error> {
-        let next = self.log.next_index().map_err(io_error)?;
+        let next = self.next_index()?;
         Ok(next == 0 && self.meta().vote.is_none())
     }
 
@@ -81,7 +81,15 @@ impl LogStore {
             .map(|entry| entry.log_id))
     }
 
-    fn read(&self, from: u64, to: u64, bytes_max: usize) -> Result<Vec<Entry>, io::Error> {
+    pub fn first_index(&self) -> Result<u64, io::Error> {
+        self.log.first_index().map_err(io_error)
+    }
+
+    pub fn next_index(&self) -> Result<u64, io::Error> {
+        self.log.next_index().map_err(io_error)
+    }
+
+    pub fn read(&self, from: u64, to: u64, bytes_max: usize) -> Result<Vec<Entry>, io::Error> {
         let read = self.log.read(from..to, bytes_max).map_err(io_error)?;
         let decoded = read
             .into_iter()
@@ -100,7 +108,7 @@ impl LogStore {
     }
 
     fn last(&self) -> Result<Option<LogId>, io::Error> {
-        let next = self.log.next_index().map_err(io_error)?;
+        let next = self.next_index()?;
         match next.checked_sub(1) {
             Some(last) => self.log_id_at(last),
             None => Ok(None),

@@ -1,7 +1,7 @@
 //! One member of one group, as the partition sees it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use crate::codec::ENTRY_OVERHEAD;
 use crate::log_store::LogStore;
 use crate::network::Alone;
+use crate::reader::LogReader;
 use crate::state_machine::{Progress, StateMachine};
 use crate::types::{TypeConfig, log_id};
 
@@ -77,6 +78,9 @@ pub struct RaftMetrics {
 pub struct RaftNode {
     raft: Raft<TypeConfig, StateMachine>,
     log: GroupLog,
+    store: LogStore,
+    /// What each reader has released: entries before that index.
+    readers: Vec<Arc<AtomicU64>>,
     events: Arc<dyn ConsensusEvents>,
     progress: Arc<Progress>,
     leads: Arc<AtomicBool>,
@@ -113,7 +117,7 @@ impl RaftNode {
             Arc::clone(&progress),
         );
         let config = config(group, &options)?;
-        let raft = Raft::new(options.node_id, config, Alone, store, machine)
+        let raft = Raft::new(options.node_id, config, Alone, store.clone(), machine)
             .await
             .map_err(|e| start(e.to_string()))?;
         let leads = Arc::new(AtomicBool::new(false));
@@ -121,6 +125,8 @@ impl RaftNode {
         let node = Self {
             raft,
             log,
+            store,
+            readers: Vec::new(),
             events,
             progress,
             leads,
@@ -154,6 +160,20 @@ impl RaftNode {
                 .await
                 .map_err(|e| e.to_string())
         }
+    }
+
+    /// A reader of this member's log. From now on nothing is compacted that it has not released.
+    pub fn reader(&mut self) -> LogReader {
+        let (reader, released) = LogReader::new(self.store.clone());
+        self.readers.push(released);
+        reader
+    }
+
+    /// The last entry that may be compacted of those up to and including `durable`.
+    fn unneeded(&self, durable: Index) -> Option<Index> {
+        let released = self.readers.iter().map(|one| one.load(Ordering::Acquire));
+        let needed = released.min().unwrap_or(u64::MAX);
+        Some(Index(needed.checked_sub(1)?.min(durable.0)))
     }
 
     pub fn is_leader(&self) -> bool {
@@ -234,6 +254,12 @@ impl Consensus for RaftNode {
     }
 
     fn state_durable(&mut self, index: Index) {
+        let Some(index) = self
+            .unneeded(index)
+            .filter(|index| index.0 > self.compacted)
+        else {
+            return;
+        };
         self.progress.set_durable(index.0);
         let bytes = self.progress.bytes.load(Ordering::Relaxed);
         if index.0 < self.compacted + COMPACT_ENTRIES

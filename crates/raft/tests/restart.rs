@@ -189,6 +189,55 @@ fn the_log_is_compacted_up_to_what_is_durable_and_goes_on_after_a_restart() {
 }
 
 #[test]
+fn what_a_reader_has_not_released_is_kept_over_compaction_and_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let purged = async |node: &RaftNode, last: u64| {
+        while node.metrics().purged != Some(Index(last)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    runtime().block_on(async {
+        let applied = {
+            let store = store(dir.path());
+            let (mut node, sink) = node(&store, None).await;
+            let reader = node.reader();
+            sink.leads().await;
+            (0..30_000).for_each(|number| node.propose(proposal(number)));
+            let committed = sink.committed(30_000).await;
+            node.state_durable(Index(25_000));
+            assert_eq!(reader.first().unwrap(), Index(0), "nothing is released");
+            reader.release(Index(12_001));
+            node.state_durable(Index(25_000));
+            purged(&node, 12_000).await;
+            assert_eq!(reader.first().unwrap(), Index(12_001));
+            let read = reader.read(Index(12_001), Index(20_000), 10_000).unwrap();
+            assert!(read.len() > 1 && read.len() < 200, "{}", read.len());
+            for (index, entry) in read {
+                assert_eq!(committed[index.0 as usize], (index.0, entry));
+            }
+            let term = sink.term_at(25_000);
+            node.shutdown().await.unwrap();
+            store.close();
+            (Index(25_000), term)
+        };
+        let store = store(dir.path());
+        let (mut node, sink) = node(&store, Some(applied)).await;
+        let reader = node.reader();
+        reader.release(Index(12_001));
+        sink.leads().await;
+        (0..20_000).for_each(|number| node.propose(proposal(number)));
+        sink.committed(20_000).await;
+        node.state_durable(Index(40_000));
+        assert_eq!(reader.first().unwrap(), Index(12_001));
+        reader.release(Index(40_000));
+        node.state_durable(Index(40_000));
+        purged(&node, 39_999).await;
+        assert_eq!(reader.first().unwrap(), Index(40_000));
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
 fn many_groups_share_a_log_and_all_elect_themselves() {
     let dir = tempfile::tempdir().unwrap();
     runtime().block_on(async {

@@ -8,7 +8,9 @@ use skep_backup::{BackupId, BackupState, BackupStatus, PartitionId, PartitionSta
 use tower::ServiceExt;
 
 use super::*;
-use crate::{CheckpointAnswer, Health, KnownBackup, PartitionReport, RequestError};
+use crate::{
+    CheckpointAnswer, ExportingChange, Health, KnownBackup, PartitionReport, RequestError,
+};
 
 /// A node of two partitions that does as it is told.
 #[derive(Default)]
@@ -17,6 +19,7 @@ struct Fake {
     stored: Mutex<Vec<BackupStatus>>,
     known: Mutex<BTreeMap<u32, Vec<KnownBackup>>>,
     failure: Mutex<Option<RequestError>>,
+    exporting: Mutex<Vec<ExportingChange>>,
     silent: bool,
     store_hangs: bool,
 }
@@ -110,6 +113,15 @@ impl Node for Fake {
     fn partitions(&self) -> BoxFuture<'_, Vec<(u32, PartitionReport)>> {
         ready(vec![])
     }
+    fn change_exporting(&self, change: ExportingChange) -> Result<(), String> {
+        match &*self.failure.lock().unwrap() {
+            Some(_) => Err("the disk is broken".to_owned()),
+            None => {
+                self.exporting.lock().unwrap().push(change);
+                Ok(())
+            }
+        }
+    }
     fn metrics(&self) -> String {
         "zeebe_checkpoint_id{partition=\"1\"} 7\n".to_owned()
     }
@@ -121,6 +133,7 @@ async fn call(fake: &Arc<Fake>, method: &str, path: &str, body: &str) -> (u16, V
         health: true,
         prometheus: true,
         partitions: true,
+        exporting: true,
     };
     let router = router(fake.clone(), &exposure, Duration::from_millis(50));
     let request = Request::builder()
@@ -429,4 +442,27 @@ async fn probes_paths_and_methods() {
         assert_eq!(call(&fake, "GET", path, "").await.0, status, "{path}");
     }
     assert_eq!(call(&fake, "PATCH", "/actuator/backups/1", "").await.0, 405);
+}
+
+#[tokio::test]
+async fn exporting_is_paused_softly_or_not_and_resumed() {
+    let fake = Arc::new(Fake::default());
+    for path in ["pause", "pause?soft=true", "pause?soft=false", "resume"] {
+        let path = format!("/actuator/exporting/{path}");
+        assert_eq!(call(&fake, "POST", &path, "").await.0, 204, "{path}");
+    }
+    use ExportingChange::{Pause, Resume, SoftPause};
+    assert_eq!(
+        *fake.exporting.lock().unwrap(),
+        [Pause, SoftPause, Pause, Resume]
+    );
+    let (status, body) = call(&fake, "POST", "/actuator/exporting/stop", "").await;
+    assert_eq!(status, 500);
+    assert!(body["message"].as_str().unwrap().contains("resume"));
+    *fake.failure.lock().unwrap() = Some(RequestError::Disabled);
+    let (status, body) = call(&fake, "POST", "/actuator/exporting/pause", "").await;
+    assert_eq!(
+        (status, &body["message"]),
+        (500, &json!("the disk is broken"))
+    );
 }

@@ -1,0 +1,127 @@
+//! What the exporters of a partition are told: how far its log is committed, whether to pause, when to end.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use skep_protocol::Index;
+
+/// What exporting is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// Records are exported.
+    #[default]
+    Exporting,
+    /// None is.
+    Paused,
+    /// Records are exported, but no position moves: what is exported now is exported once more after the next start, and
+    /// the log keeps it.
+    SoftPaused,
+}
+
+impl Phase {
+    /// Zeebe's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::Exporting => "EXPORTING",
+            Phase::Paused => "PAUSED",
+            Phase::SoftPaused => "SOFT_PAUSED",
+        }
+    }
+}
+
+/// What is told at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    /// Index after the last committed entry.
+    pub end: Index,
+    pub phase: Phase,
+    pub stopping: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    told: Told,
+    /// How many exporters wait to be woken.
+    waiting: usize,
+}
+
+/// One partition's feed.
+#[derive(Debug)]
+pub struct Feed {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Feed {
+    /// Of a log that is committed up to and without `end`.
+    pub fn new(end: Index) -> Feed {
+        let told = Told {
+            end,
+            phase: Phase::default(),
+            stopping: false,
+        };
+        Feed {
+            state: Mutex::new(State { told, waiting: 0 }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// An entry is committed. Costs a lock that nobody holds for long, and a system call only if an exporter waits.
+    pub fn committed(&self, index: Index) {
+        self.change(|told| told.end = told.end.max(Index(index.0 + 1)));
+    }
+
+    /// Index after the last committed entry.
+    pub fn end(&self) -> Index {
+        self.lock().told.end
+    }
+
+    /// Exporting pauses or goes on.
+    pub fn set_phase(&self, phase: Phase) {
+        self.change(|told| told.phase = phase);
+    }
+
+    /// Exporters end, once they have caught up.
+    pub fn stop(&self) {
+        self.change(|told| told.stopping = true);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Told)) {
+        let mut state = self.lock();
+        change(&mut state.told);
+        let wake = state.waiting > 0;
+        drop(state);
+        if wake {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until `wanted`, or until the time is over.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, wanted: impl Fn(&Told) -> bool) -> Told {
+        let until = timeout.map(|timeout| Instant::now() + timeout);
+        let mut state = self.lock();
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if wanted(&state.told) || left.is_some_and(|left| left.is_zero()) {
+                return state.told;
+            }
+            state.waiting += 1;
+            state = match left {
+                None => self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    let waited = self.changed.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            state.waiting -= 1;
+        }
+    }
+}

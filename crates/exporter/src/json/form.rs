@@ -1,0 +1,34 @@
+//! Forms.
+
+use skep_protocol::Key;
+use skep_protocol::values::{Form, FormMetadata};
+
+use super::deployment::brought_by;
+use super::writer::Object;
+
+pub(super) fn metadata(object: &mut Object<'_>, value: &FormMetadata, key: Key) {
+    object
+        .text("formId", &value.form_id)
+        .optional("version", value.version)
+        .optional("formKey", value.form_key)
+        .text("resourceName", &value.resource_name)
+        .bytes("checksum", &value.checksum)
+        .boolean("duplicate", value.duplicate)
+        .number("deploymentKey", brought_by(key, value.duplicate))
+        .text("versionTag", &value.version_tag)
+        .tenant();
+}
+
+pub(super) fn form(object: &mut Object<'_>, value: &Form) {
+    object
+        .text("formId", &value.form_id)
+        .optional("version", value.version)
+        .optional("formKey", value.form_key)
+        .text("resourceName", &value.resource_name)
+        .bytes("checksum", &value.checksum)
+        .bytes("resource", &value.resource)
+        .boolean("duplicate", false)
+        .optional("deploymentKey", value.deployment_key)
+        .text("versionTag", &value.version_tag)
+        .tenant();
+}

@@ -1,0 +1,261 @@
+//! One exporter of one partition at work: reads the log, passes the fence, exports, and writes down how far.
+
+use std::time::{Duration, Instant};
+
+use skep_protocol::{BatchHeader, Index, LogEntry, PartitionId, Sequence};
+use tracing::{info, warn};
+
+use crate::feed::Phase;
+use crate::limits::READ_BYTES;
+use crate::position::Saved;
+use crate::{
+    CommittedLog, Counts, ExportError, Exported, Exporter, Filter, PositionFile, Progress, Status,
+};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where the records come from.
+pub struct Source {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Its log.
+    pub log: Box<dyn CommittedLog>,
+    /// Where an exporter begins that has not exported anything yet: what the partition's store holds.
+    pub begin: Progress,
+    /// Where the position is written down.
+    pub position: PathBuf,
+}
+
+/// An exporter at work.
+pub struct Worker {
+    partition: PartitionId,
+    log: Box<dyn CommittedLog>,
+    exporter: Box<dyn Exporter>,
+    filter: Filter,
+    file: PositionFile,
+    path: PathBuf,
+    /// What is durable, also where nothing was written down yet.
+    saved: Saved,
+    /// What the exporter has taken.
+    current: Progress,
+    /// What the exporter has made durable.
+    flushed: Progress,
+    flushed_at: Option<Instant>,
+    flush_interval: Duration,
+    status: Arc<Status>,
+}
+
+impl Worker {
+    /// An exporter that goes on where it was, or begins at the source's beginning.
+    ///
+    /// # Errors
+    /// If the position cannot be read, or the log is damaged.
+    pub fn new(
+        source: Source,
+        exporter: Box<dyn Exporter>,
+        filter: Filter,
+        flush_interval: Duration,
+    ) -> Result<Worker, ExportError> {
+        let Source {
+            partition,
+            mut log,
+            begin,
+            position: path,
+        } = source;
+        let mut file = PositionFile::open(&path)
+            .map_err(ExportError::file("open the exporter's position", &path))?;
+        let saved = starting_point(file.saved(), begin, &*log)?;
+        // Also where it begins: it may not come to export anything before the next start.
+        file.save(saved)
+            .map_err(ExportError::file("write the exporter's position", &path))?;
+        let current = saved.progress;
+        log.release(current.next);
+        Ok(Worker {
+            partition,
+            log,
+            exporter,
+            filter,
+            file,
+            path,
+            saved,
+            current,
+            flushed: current,
+            flushed_at: None,
+            flush_interval,
+            status: Arc::new(Status::new(current.position, current.next)),
+        })
+    }
+
+    /// How it is.
+    pub fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.status)
+    }
+
+    /// Index of the log entry that comes next.
+    pub fn next(&self) -> Index {
+        self.current.next
+    }
+
+    /// Goes back to what is durable. Called first, and after every failure.
+    pub fn open(&mut self) -> Result<(), ExportError> {
+        self.current = self.saved.progress;
+        self.flushed = self.current;
+        self.status.went_back(self.current.position);
+        self.exporter.open(self.saved.mark)
+    }
+
+    /// Exports a piece of what is committed, which ends before `end`.
+    pub fn export_piece(&mut self, end: Index) -> Result<(), ExportError> {
+        let next = self.current.next;
+        let entries = self
+            .log
+            .read(next, end, READ_BYTES)
+            .map_err(ExportError::Log)?;
+        if entries.is_empty() {
+            return Err(ExportError::Log(format!(
+                "entry {next} is committed, but not there"
+            )));
+        }
+        for (index, entry) in entries {
+            assert_eq!(index, self.current.next, "the log is read without a gap");
+            self.take(index, &entry)?;
+            self.current.next = Index(index.0 + 1);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, index: Index, entry: &[u8]) -> Result<(), ExportError> {
+        if entry.is_empty() {
+            return Ok(());
+        }
+        let unreadable = |source| ExportError::Entry { index, source };
+        match LogEntry::decode_header(entry).map_err(unreadable)? {
+            Some(header) if self.is_applied(&header) => self.export_batch(index, &header, entry),
+            // A batch of a former leadership is fenced: nothing of it counts.
+            Some(_) => Ok(()),
+            None => match LogEntry::decode(entry).map_err(unreadable)? {
+                LogEntry::Epoch(_) => {
+                    self.current.epoch = self.current.epoch.next();
+                    self.current.sequence = Sequence(0);
+                    Ok(())
+                }
+                LogEntry::Batch(_) => unreachable!("an entry without a batch header is no batch"),
+            },
+        }
+    }
+
+    /// The rule by which every replica applies a batch or fences it.
+    fn is_applied(&self, header: &BatchHeader) -> bool {
+        header.epoch == self.current.epoch && header.sequence == self.current.sequence.next()
+    }
+
+    fn export_batch(
+        &mut self,
+        index: Index,
+        header: &BatchHeader,
+        entry: &[u8],
+    ) -> Result<(), ExportError> {
+        assert_eq!(
+            header.first_position,
+            self.current.position.next(),
+            "positions follow one another; log entry {index}"
+        );
+        let records = LogEntry::decode_records(entry)
+            .map_err(|source| ExportError::Entry { index, source })?;
+        let mut counts = Counts {
+            exported: 0,
+            skipped: 0,
+        };
+        for record in &records {
+            self.current.position = self.current.position.next();
+            if !self.filter.wants(record) {
+                counts.skipped += 1;
+                continue;
+            }
+            counts.exported += 1;
+            self.exporter.export(&Exported {
+                partition: self.partition,
+                position: self.current.position,
+                timestamp: header.time,
+                record,
+            })?;
+        }
+        self.current.sequence = header.sequence;
+        self.status.count(counts, self.current.position);
+        Ok(())
+    }
+
+    /// In how long [`Worker::flush`] should be called; `None` if there is nothing to flush.
+    pub fn flush_in(&self, phase: Phase) -> Option<Duration> {
+        let done = match phase {
+            Phase::SoftPaused => self.flushed,
+            Phase::Exporting | Phase::Paused => self.saved.progress,
+        };
+        let since = self.flushed_at.map_or(Duration::MAX, |at| at.elapsed());
+        (done != self.current).then(|| self.flush_interval.saturating_sub(since))
+    }
+
+    /// Makes durable what was exported, writes down how far that is unless exporting is paused softly, and releases the log.
+    pub fn flush(&mut self, phase: Phase) -> Result<(), ExportError> {
+        let mark = self.exporter.flush()?;
+        self.flushed = self.current;
+        self.flushed_at = Some(Instant::now());
+        if phase == Phase::SoftPaused {
+            return Ok(());
+        }
+        let saved = Saved {
+            progress: self.current,
+            mark: Some(mark),
+        };
+        self.file.save(saved).map_err(ExportError::file(
+            "write the exporter's position",
+            &self.path,
+        ))?;
+        self.saved = saved;
+        self.exporter.acknowledged(mark)?;
+        self.log.release(saved.progress.next);
+        self.status
+            .acknowledge(saved.progress.position, saved.progress.next);
+        if self.status.set_failure(None).is_some() {
+            info!("the exporter goes on");
+        }
+        Ok(())
+    }
+
+    /// It cannot go on for now. Said once per reason.
+    pub fn failed(&self, reason: String) {
+        let former = self.status.set_failure(Some(reason.clone()));
+        if former.as_ref() != Some(&reason) {
+            warn!(
+                partition = self.partition.0,
+                reason, "an exporter cannot go on for now; the log keeps what is not exported"
+            );
+        }
+    }
+}
+
+/// Where to go on: where it was, if the log still has what comes after that.
+fn starting_point(
+    saved: Option<Saved>,
+    begin: Progress,
+    log: &dyn CommittedLog,
+) -> Result<Saved, ExportError> {
+    let anew = Saved {
+        progress: begin,
+        mark: saved.and_then(|saved| saved.mark),
+    };
+    let Some(saved) = saved else {
+        return Ok(anew);
+    };
+    let first = log.first().map_err(ExportError::Log)?;
+    let end = log.end().map_err(ExportError::Log)?;
+    if (first..=end).contains(&saved.progress.next) {
+        return Ok(saved);
+    }
+    warn!(
+        exported = saved.progress.position.0,
+        begins_after = begin.position.0,
+        "the log has not kept what the exporter has not exported, as while it was not configured; it leaves records out"
+    );
+    Ok(anew)
+}
