@@ -36,6 +36,9 @@ pub trait Exporter: Send {
     /// Takes a record, which need not be durable before the next [`Exporter::flush`].
     fn export(&mut self, record: &Exported<'_>) -> Result<(), ExportError>;
 
+    /// Whether it should be flushed before it takes more.
+    fn is_full(&self) -> bool;
+
     /// Makes durable what was taken, and says how far that is.
     fn flush(&mut self) -> Result<Mark, ExportError>;
 

@@ -104,7 +104,7 @@ impl Worker {
         self.exporter.open(self.saved.mark)
     }
 
-    /// Exports a piece of what is committed, which ends before `end`.
+    /// Exports a piece of what is committed, which ends before `end`, or when the exporter is full.
     pub fn export_piece(&mut self, end: Index) -> Result<(), ExportError> {
         let next = self.current.next;
         let entries = self
@@ -120,6 +120,9 @@ impl Worker {
             assert_eq!(index, self.current.next, "the log is read without a gap");
             self.take(index, &entry)?;
             self.current.next = Index(index.0 + 1);
+            if self.exporter.is_full() {
+                break;
+            }
         }
         Ok(())
     }
@@ -191,7 +194,10 @@ impl Worker {
             Phase::SoftPaused => self.flushed,
             Phase::Exporting | Phase::Paused => self.saved.progress,
         };
-        let since = self.flushed_at.map_or(Duration::MAX, |at| at.elapsed());
+        let since = match self.flushed_at {
+            Some(at) if !self.exporter.is_full() => at.elapsed(),
+            _ => Duration::MAX,
+        };
         (done != self.current).then(|| self.flush_interval.saturating_sub(since))
     }
 

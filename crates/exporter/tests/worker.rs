@@ -105,18 +105,52 @@ fn files_are_rotated_by_size_and_the_oldest_go() {
     assert!(first > 1, "the oldest file is gone");
     assert_eq!(positions, (first..=200).collect::<Vec<_>>());
     for file in place.files() {
-        assert!(fs::metadata(file).unwrap().len() < 21_000);
+        assert!(
+            fs::metadata(file).unwrap().len() < 27_000,
+            "a batch more at most"
+        );
     }
-    // Several files after the one that was flushed last go when the exporter goes back.
+    // Several files after the one of the mark go when the exporter goes back.
     drop(worker);
     place.files_max = None;
     let mut worker = place.worker(&log, NOTHING);
     worker.open().unwrap();
-    log.batch(200);
-    export_all(&mut worker, &log);
+    for _ in 0..20 {
+        log.batch(10);
+        export_all(&mut worker, &log);
+        worker.flush(Phase::SoftPaused).unwrap();
+    }
     assert!(place.files().len() > 4);
     worker.open().unwrap();
     assert_eq!(place.positions(), (first..=200).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_finished_file_is_never_touched_again() {
+    let (mut place, log) = (Place::new(), Log::default());
+    place.file_bytes_max = 10_000;
+    log.epoch();
+    log.batch(50);
+    let mut worker = place.worker(&log, NOTHING);
+    worker.open().unwrap();
+    export_all(&mut worker, &log);
+    assert!(
+        worker.flush_in(Phase::Exporting).unwrap().is_zero(),
+        "it is full"
+    );
+    worker.flush(Phase::Exporting).unwrap();
+    log.batch(1);
+    export_all(&mut worker, &log);
+    assert_eq!(place.files().len(), 2);
+    let finished = fs::read(&place.files()[0]).unwrap();
+    // A crash: the second file was not flushed.
+    let mut worker = place.worker(&log, NOTHING);
+    worker.open().unwrap();
+    assert_eq!(place.files().len(), 1);
+    export_all(&mut worker, &log);
+    worker.flush(Phase::Exporting).unwrap();
+    assert_eq!(fs::read(&place.files()[0]).unwrap(), finished);
+    assert_eq!(place.positions(), (1..=51).collect::<Vec<_>>());
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! **Invariants**
 //! - A file holds whole lines up to the mark that was written down; whatever lies behind it is dropped when the exporter is
 //!   opened, and written again.
+//! - A file is flushed when it is full, and another one is begun for the next record: what is finished is never gone back
+//!   to, unless exporting is paused softly.
 //! - Files of another series are never written to: a series is one life of one partition's data in one directory.
 
 mod series;
@@ -37,6 +39,8 @@ pub struct FileExporter {
     options: FileOptions,
     open: Option<OpenFile>,
     lines: String,
+    /// The file was flushed when it was full: the next record goes to another one.
+    is_finished: bool,
     /// The file of the mark that was written down last.
     acknowledged: Option<FileName>,
 }
@@ -56,6 +60,7 @@ impl FileExporter {
             options,
             open: None,
             lines: String::new(),
+            is_finished: false,
             acknowledged: None,
         }
     }
@@ -141,14 +146,13 @@ impl FileExporter {
     }
 
     fn rotate(&mut self) -> Result<(), ExportError> {
-        self.write()?;
         let open = self.open.as_ref().expect("opened first");
-        sync(open)?;
         let next = self.create(FileName {
             number: open.name.number + 1,
             ..open.name
         })?;
         self.open = Some(next);
+        self.is_finished = false;
         Ok(())
     }
 
@@ -167,12 +171,6 @@ impl FileExporter {
     }
 }
 
-fn sync(open: &OpenFile) -> Result<(), ExportError> {
-    open.file
-        .sync_data()
-        .map_err(ExportError::file("sync", &open.path))
-}
-
 impl Exporter for FileExporter {
     fn open(&mut self, mark: Option<Mark>) -> Result<(), ExportError> {
         self.open = None;
@@ -189,26 +187,34 @@ impl Exporter for FileExporter {
         };
         self.acknowledged = None;
         self.open = Some(open);
+        self.is_finished = self.is_full();
         Ok(())
     }
 
     fn export(&mut self, record: &Exported<'_>) -> Result<(), ExportError> {
+        if self.is_finished {
+            self.rotate()?;
+        }
         record.put_json(&mut self.lines, self.options.broker_version);
         self.lines.push('\n');
-        let open = self.open.as_ref().expect("opened first");
-        if open.length + self.lines.len() as u64 >= self.options.file_bytes_max {
-            self.rotate()
-        } else if self.lines.len() >= WRITE_BYTES {
-            self.write()
-        } else {
-            Ok(())
+        if self.lines.len() >= WRITE_BYTES {
+            self.write()?;
         }
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        let written = self.open.as_ref().map_or(0, |open| open.length);
+        written + self.lines.len() as u64 >= self.options.file_bytes_max
     }
 
     fn flush(&mut self) -> Result<Mark, ExportError> {
         self.write()?;
         let open = self.open.as_ref().expect("opened first");
-        sync(open)?;
+        open.file
+            .sync_data()
+            .map_err(ExportError::file("sync", &open.path))?;
+        self.is_finished = self.is_full();
         Ok(Mark([open.name.series, open.name.number, open.length]))
     }
 
