@@ -20,12 +20,13 @@ pub(crate) const BPMN: &str = "http://www.omg.org/spec/BPMN/20100524/MODEL";
 pub(crate) const ZEEBE: &str = "http://camunda.org/schema/zeebe/1.0";
 
 /// Attributes that name something, and that are no expressions.
-const NAMING: [&str; 5] = [
+const NAMING: [&str; 6] = [
     "id",
     "target",
     "resultVariable",
     "outputCollection",
     "inputElement",
+    "versionTag",
 ];
 
 /// A node of the XML tree.

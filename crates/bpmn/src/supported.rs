@@ -9,8 +9,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Binding, BusinessRuleTask, Element, ElementKind, EndEvent, EventType, Process, ScriptTask,
-    ThrowEvent, UserTaskImplementation,
+    BusinessRuleTask, Element, ElementKind, EndEvent, EventType, Process, ScriptTask, ThrowEvent,
+    UserTaskImplementation,
 };
 use skep_xml::Problem;
 
@@ -45,10 +45,8 @@ pub enum Feature {
     FeelScriptTask,
     /// Business rule task done by a job worker.
     JobBusinessRuleTask,
-    /// Business rule task that is the latest version of a decision.
+    /// Business rule task that is a decision.
     DecisionTask,
-    /// Business rule task that is the version of a decision from its own deployment, or with a tag.
-    BoundDecisionTask,
     /// User task kept as a job.
     JobUserTask,
     /// User task kept by the engine.
@@ -59,10 +57,8 @@ pub enum Feature {
     ManualTask,
     /// Task of no kind.
     UndefinedTask,
-    /// Call activity that calls the latest version.
+    /// Call activity.
     CallActivity,
-    /// Call activity that is bound to a certain version.
-    BoundCallActivity,
     /// Exclusive gateway.
     ExclusiveGateway,
     /// Parallel gateway.
@@ -258,10 +254,7 @@ fn needed_by_kind(process: &Process, element: &Element) -> Option<Feature> {
         ElementKind::ScriptTask(ScriptTask::Job(_)) => Feature::JobScriptTask,
         ElementKind::ScriptTask(ScriptTask::Script(_)) => Feature::FeelScriptTask,
         ElementKind::BusinessRuleTask(BusinessRuleTask::Job(_)) => Feature::JobBusinessRuleTask,
-        ElementKind::BusinessRuleTask(BusinessRuleTask::Decision(called)) => match called.binding {
-            Binding::Latest => Feature::DecisionTask,
-            Binding::Deployment | Binding::VersionTag(_) => Feature::BoundDecisionTask,
-        },
+        ElementKind::BusinessRuleTask(BusinessRuleTask::Decision(_)) => Feature::DecisionTask,
         ElementKind::UserTask(task) => match task.implementation {
             UserTaskImplementation::JobWorker => Feature::JobUserTask,
             UserTaskImplementation::Native => Feature::NativeUserTask,
@@ -269,10 +262,7 @@ fn needed_by_kind(process: &Process, element: &Element) -> Option<Feature> {
         ElementKind::ReceiveTask(_) => Feature::ReceiveTask,
         ElementKind::ManualTask => Feature::ManualTask,
         ElementKind::Task => Feature::UndefinedTask,
-        ElementKind::CallActivity(call) => match call.binding {
-            Binding::Latest => Feature::CallActivity,
-            Binding::Deployment | Binding::VersionTag(_) => Feature::BoundCallActivity,
-        },
+        ElementKind::CallActivity(_) => Feature::CallActivity,
         ElementKind::ExclusiveGateway(_) => Feature::ExclusiveGateway,
         ElementKind::ParallelGateway => Feature::ParallelGateway,
         ElementKind::InclusiveGateway(_) if element.incoming.len() > 1 => Feature::InclusiveJoin,
@@ -304,18 +294,12 @@ impl Feature {
             Feature::FeelScriptTask => "a script task with a FEEL expression",
             Feature::JobBusinessRuleTask => "a business rule task done by a job worker",
             Feature::DecisionTask => "a business rule task with a decision",
-            Feature::BoundDecisionTask => {
-                "a business rule task with another binding than to the latest version of its decision"
-            }
             Feature::JobUserTask => "a user task done by a job worker",
             Feature::NativeUserTask => "a user task with 'zeebe:userTask'",
             Feature::ReceiveTask => "a receive task",
             Feature::ManualTask => "a manual task",
             Feature::UndefinedTask => "a task without a type",
             Feature::CallActivity => "a call activity",
-            Feature::BoundCallActivity => {
-                "a call activity with another binding than to the latest version"
-            }
             Feature::ExclusiveGateway => "an exclusive gateway",
             Feature::ParallelGateway => "a parallel gateway",
             Feature::InclusiveFork => "an inclusive gateway",

@@ -222,6 +222,7 @@ impl<'a> Compiler<'_, 'a> {
         Node {
             id: node.id.into(),
             name: node.name.into(),
+            version_tag: node.version_tag.map(Arc::from),
             logic,
             needs,
         }

@@ -26,6 +26,8 @@ pub struct Model {
 pub(crate) struct Node {
     pub(crate) id: Arc<str>,
     pub(crate) name: Arc<str>,
+    /// Only of decisions.
+    pub(crate) version_tag: Option<Arc<str>>,
     pub(crate) logic: Logic,
     /// What its expressions see, beside variables.
     pub(crate) needs: Vec<Need>,
@@ -95,6 +97,12 @@ impl<'m> Decision<'m> {
     #[must_use]
     pub fn name(&self) -> &'m str {
         &self.node.name
+    }
+
+    /// Tag that bindings of processes can refer to.
+    #[must_use]
+    pub fn version_tag(&self) -> Option<&'m str> {
+        self.node.version_tag.as_deref()
     }
 
     /// How it is made.

@@ -22,6 +22,8 @@ pub(crate) struct Definition {
     pub key: Key,
     /// Version of its process id.
     pub version: i32,
+    /// The deployment that brought it.
+    pub deployment: Key,
     /// Whether anything in it can be compensated.
     pub has_compensation: bool,
     /// Whether it is deleted as soon as its last instance has ended.
@@ -154,6 +156,7 @@ fn compile(state: &dyn Read, stored: &values::Process) -> Result<(Definition, us
         Definition {
             key,
             version: stored.version,
+            deployment,
             has_compensation: has_compensation(&process),
             is_deleting: stored.is_deleting,
             process,

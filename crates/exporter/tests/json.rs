@@ -82,13 +82,7 @@ fn there_is_a_sample_of_every_value_type_that_is_written_and_all_its_fields_are_
         );
     }
     // What is the same in all records, or comes from the record's key.
-    let fixed = [
-        "tenantId",
-        "tenantIds",
-        "changedAttributes",
-        "versionTag",
-        "duplicate",
-    ];
+    let fixed = ["tenantId", "tenantIds", "changedAttributes", "duplicate"];
     for (intent, value) in samples::all() {
         let is_deployment = value.value_type() == ValueType::Deployment;
         let empty = RecordValue::decode(value.value_type(), &[]).unwrap();

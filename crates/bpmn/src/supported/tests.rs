@@ -101,30 +101,3 @@ fn an_event_sub_process_is_refused_once_and_by_its_trigger() {
         "Element 'on': an event sub-process with a timer start event is not supported yet";
     assert_eq!(problem.message, expected);
 }
-
-#[test]
-fn a_binding_that_the_engine_does_not_follow_is_refused_and_not_ignored() {
-    for (element, called) in [
-        (
-            "businessRuleTask",
-            r#"<zeebe:calledDecision decisionId="d" resultVariable="r" bindingType="deployment"/>"#,
-        ),
-        (
-            "callActivity",
-            r#"<zeebe:calledElement processId="p" bindingType="deployment"/>"#,
-        ),
-    ] {
-        let builder = ProcessBuilder::new("bound")
-            .start()
-            .element(element, "bound-one", "")
-            .extension(called)
-            .end();
-        let refused = texts(&builder, &Supported::by_the_engine());
-        assert_eq!(refused.len(), 1, "{refused:?}");
-        assert!(refused[0].contains("'bound-one'"), "{refused:?}");
-        assert!(
-            refused[0].contains("another binding than to the latest version"),
-            "{refused:?}"
-        );
-    }
-}

@@ -14,6 +14,9 @@ use skep_xml::{Problems, quote};
 use crate::Dialect;
 use crate::limits::{NODES_MAX, REQUIREMENTS_MAX};
 
+/// Namespace of Zeebe's extensions.
+const ZEEBE: &str = "http://camunda.org/schema/zeebe/1.0";
+
 /// A node of the tree.
 pub(crate) type Node<'a> = roxmltree::Node<'a, 'a>;
 
@@ -67,6 +70,15 @@ pub(crate) fn inner_text<'a>(node: Node<'a>, problems: &mut Problems) -> Option<
     child(node, "text").map(|text| content(text, problems))
 }
 
+/// Zeebe's tag of a version, among the extensions of an element.
+fn version_tag(node: Node<'_>) -> Option<&str> {
+    let extensions = named(node, "extensionElements").flat_map(|elements| elements.children());
+    let mut tags = extensions
+        .filter(|extension| extension.has_tag_name((ZEEBE, "versionTag")))
+        .filter_map(|tag| attribute(tag, "value"));
+    tags.next()
+}
+
 /// What a node of the requirements graph is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum NodeKind {
@@ -87,6 +99,8 @@ pub(crate) struct GraphNode<'a> {
     pub(crate) variable: &'a str,
     /// The type of its variable.
     pub(crate) type_ref: Option<&'a str>,
+    /// Zeebe's tag of its version.
+    pub(crate) version_tag: Option<&'a str>,
 }
 
 /// Another model that a model uses under a name.
@@ -190,6 +204,7 @@ impl<'a> Draft<'a> {
                 .and_then(|variable| attribute(variable, "name"))
                 .unwrap_or(name),
             type_ref: variable.and_then(|variable| attribute(variable, "typeRef")),
+            version_tag: version_tag(xml),
         };
         if !id.is_empty() && self.by_id.insert(id, self.nodes.len()).is_some() {
             problems.add(xml, format!("The id '{}' is not unique", quote(id)));

@@ -10,6 +10,7 @@ use skep_bpmn::model::{CallActivity, ElementKind};
 use skep_protocol::Key;
 use skep_protocol::values::IncidentErrorType;
 
+use crate::behaviours::bindings::{self, Bound};
 use crate::behaviours::incidents::{Failure, Step, Stop};
 use crate::behaviours::{events, expressions, instances, lifecycle, variables};
 use crate::definitions::Definition;
@@ -29,11 +30,10 @@ pub(crate) fn find(
         let error_type = IncidentErrorType::CalledElementError;
         Err(Stop::Incident(Failure::new(error_type, message)))
     };
-    let Some(process) = p.definitions.latest(p.txn, &id)? else {
-        return refuse(format!(
-            "Expected process with BPMN process id '{id}' to be deployed, but not found."
-        ));
-    };
+    let key = bindings::find(p, instance, Bound::Process, &id, &call.binding)?;
+    let process = p.definitions.process(p.txn, key)?;
+    let process = process
+        .unwrap_or_else(|| panic!("process definition {key} of '{id}' is known, but not there"));
     if process.none_start().is_none() {
         return refuse(format!(
             "Expected process with BPMN process id '{id}' to have a none start event, but not found."

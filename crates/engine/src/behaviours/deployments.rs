@@ -120,6 +120,7 @@ fn keep_process(
         resource: Vec::new(),
         deployment_key: deployment.0,
         is_deleting: false,
+        version_tag: process.version_tag.clone(),
     };
     processes::insert(p.txn, &definition)?;
     if announce == Announce::Yes {
@@ -171,6 +172,7 @@ fn keep_decision(
         decision_requirements_id: metadata.decision_requirements_id.clone(),
         decision_requirements_key: metadata.decision_requirements_key,
         deployment_key: deployment.0,
+        version_tag: metadata.version_tag.clone(),
     };
     decisions::insert(p.txn, &decision)?;
     if announce == Announce::Yes {

@@ -1,14 +1,7 @@
-//! Forms: how they are read at deployment, and which one a user task means.
+//! Forms: how they are read at deployment.
 
 use serde::Deserialize;
-use skep_bpmn::model::Binding;
-use skep_protocol::values::{self, IncidentErrorType};
-use skep_protocol::{Key, names};
-
-use crate::behaviours::incidents::{Failure, Step, Stop};
-use crate::instances::ElementInstance;
-use crate::processing::Processing;
-use crate::tables::{forms, processes};
+use skep_protocol::{Key, names, values};
 
 /// What is read of a form. The rest is for those who show it.
 #[derive(Debug, Deserialize)]
@@ -36,54 +29,14 @@ impl FormHead {
             Some(id) if id.trim().is_empty() => {
                 Err("Expected the form id to be filled, but it is blank. Give the form a JSON field 'id'".to_owned())
             }
-            Some(id) => match names::check("form id", id) {
-                Ok(()) => Ok(head),
-                Err(error) => Err(error.to_string()),
-            },
+            Some(id) => {
+                let tag = head.version_tag.as_deref().unwrap_or_default();
+                let checked = names::check("form id", id)
+                    .and_then(|()| names::check("version tag", tag));
+                checked.map(|()| head).map_err(|error| error.to_string())
+            }
         }
     }
-}
-
-/// The form that an element means by an id.
-pub(crate) fn find(
-    p: &mut Processing,
-    instance: &ElementInstance,
-    id: &str,
-    binding: &Binding,
-) -> Step<Key> {
-    let found = match binding {
-        Binding::Latest => forms::latest(p.txn, id)?.map(|version| version.key()),
-        Binding::Deployment => {
-            // Keys grow, so that a form which was there before the process has come with it, or was unchanged when it came.
-            let deployment = processes::get(p.txn, instance.process.key)?
-                .map_or(0, |process| process.deployment_key);
-            let with_process =
-                forms::latest_where(p.txn, id, |form| form.deployment_key <= deployment)?;
-            with_process.map(|form| Key(form.form_key))
-        }
-        Binding::VersionTag(tag) => {
-            let tagged = forms::latest_where(p.txn, id, |form| *form.version_tag == **tag)?;
-            tagged.map(|form| Key(form.form_key))
-        }
-    };
-    found.ok_or_else(|| not_found(id, binding))
-}
-
-fn not_found(id: &str, binding: &Binding) -> Stop {
-    let mut message = format!(
-        "Expected to find a form with id '{id}', but no form with this id is found, at least a form with this id should be available."
-    );
-    match binding {
-        Binding::Latest => {}
-        Binding::Deployment => {
-            message.push_str(" It must be deployed with the process, or before it.");
-        }
-        Binding::VersionTag(tag) => {
-            message.push_str(&format!(" It must have the version tag '{tag}'."));
-        }
-    }
-    message.push_str(" To resolve the incident please deploy a form with the same id");
-    Stop::Incident(Failure::new(IncidentErrorType::FormNotFound, message))
 }
 
 /// The event of a form that a deployment brings.

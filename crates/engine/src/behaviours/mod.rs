@@ -1,5 +1,6 @@
 //! What several processors and elements share, one file each.
 
+pub(crate) mod bindings;
 pub(crate) mod calls;
 pub(crate) mod channel;
 pub(crate) mod compensation;

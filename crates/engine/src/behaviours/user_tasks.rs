@@ -7,8 +7,9 @@ use skep_bpmn::timer::Date;
 use skep_feel::Value;
 use skep_protocol::{Key, UserTaskIntent, values};
 
+use crate::behaviours::bindings::{self, Bound};
 use crate::behaviours::incidents::{Failure, Step};
-use crate::behaviours::{expressions, forms, jobs};
+use crate::behaviours::{expressions, jobs};
 use crate::instances::ElementInstance;
 use crate::json::{ObjectBuilder, string};
 use crate::processing::{Processing, Result};
@@ -151,8 +152,9 @@ fn evaluate_form(
             expressions::text(p, scope, reference).map(EvaluatedForm::External)
         }
         FormReference::Id(id) => {
-            let id = expressions::text(p, scope, id)?;
-            forms::find(p, instance, &id, &form.binding).map(EvaluatedForm::Deployed)
+            let id = expressions::name(p, scope, "form id", id)?;
+            bindings::find(p, instance, Bound::Form, &id, &form.binding)
+                .map(EvaluatedForm::Deployed)
         }
     }
 }

@@ -4,6 +4,7 @@ use skep_bpmn::model::Decision;
 use skep_protocol::values::{self, IncidentErrorType};
 use skep_protocol::{DecisionEvaluationIntent, Key};
 
+use crate::behaviours::bindings::{self, Bound};
 use crate::behaviours::incidents::{Failure, Step, Stop};
 use crate::behaviours::{decisions, events, expressions, lifecycle};
 use crate::instances::ElementInstance;
@@ -23,12 +24,9 @@ pub(crate) fn activate(
 /// The output of the decision, as JSON. Whether it could be made is written down either way.
 fn evaluate(p: &mut Processing, instance: &ElementInstance, called: &Decision) -> Step<String> {
     let id = expressions::name(p, instance.key, "decision id", &called.decision_id)?;
-    let Some(found) = decisions::latest(p, &id)? else {
-        return Err(Stop::Incident(Failure::new(
-            IncidentErrorType::CalledDecisionError,
-            format!("Expected to evaluate decision '{id}', but no decision found for id '{id}'"),
-        )));
-    };
+    let key = bindings::find(p, instance, Bound::Decision, &id, &called.binding)?;
+    let found = decisions::by_key(p, key)?;
+    let found = found.unwrap_or_else(|| panic!("decision {key} of '{id}' is known, but not there"));
     let mut record = values::DecisionEvaluation {
         bpmn_process_id: instance.process.id.to_string(),
         process_definition_key: instance.process.key.0,

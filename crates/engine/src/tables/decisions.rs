@@ -1,4 +1,4 @@
-//! Deployed decisions and decision requirements graphs: by key, and the latest by id.
+//! Deployed decisions and decision requirements graphs: by key, and the latest by id; decisions also by deployment and tag.
 //!
 //! **Invariants**
 //! - They keep the keys that the deployment partition gave them, on every partition, and never change until they are deleted.
@@ -8,6 +8,7 @@
 use skep_protocol::{Key, values};
 use skep_state::{Read, StateError, TableKey, Txn};
 
+use super::bindings::{Bindings, Origin};
 use super::versions::{Version, Versions};
 use super::{delete as delete_value, insert as insert_value, keys_with_prefix, prefix, read};
 
@@ -19,6 +20,21 @@ const GRAPHS: Versions = Versions::new(
     prefix::LATEST_DECISION_REQUIREMENTS,
     prefix::DECISION_REQUIREMENTS_VERSIONS,
 );
+
+/// What decision ids are bound by.
+const BINDINGS: Bindings = Bindings {
+    by_deployment: prefix::DECISIONS_BY_DEPLOYMENT,
+    by_tag: prefix::DECISIONS_BY_TAG,
+};
+
+fn origin(decision: &values::Decision) -> Origin<'_> {
+    Origin {
+        id: &decision.decision_id,
+        version: decision.version,
+        deployment: Key(decision.deployment_key),
+        tag: &decision.version_tag,
+    }
+}
 
 fn decision_key(key: Key) -> TableKey {
     TableKey::new(prefix::DECISIONS).i64(key.0)
@@ -40,6 +56,20 @@ pub(crate) fn get(state: &dyn Read, key: Key) -> Result<Option<values::Decision>
 /// The latest version of a decision id.
 pub(crate) fn latest(state: &dyn Read, id: &str) -> Result<Option<Version>, StateError> {
     DECISIONS.latest(state, id)
+}
+
+/// The version of a decision id that came with a deployment.
+pub(crate) fn in_deployment(
+    state: &dyn Read,
+    id: &str,
+    deployment: Key,
+) -> Result<Option<Key>, StateError> {
+    BINDINGS.in_deployment(state, id, deployment)
+}
+
+/// The latest version of a decision id with a tag.
+pub(crate) fn tagged(state: &dyn Read, id: &str, tag: &str) -> Result<Option<Key>, StateError> {
+    BINDINGS.tagged(state, id, tag)
 }
 
 /// The number that the next version of a decision id gets.
@@ -88,6 +118,7 @@ pub(crate) fn insert(txn: &mut dyn Txn, decision: &values::Decision) -> Result<(
     insert_value(txn, &decision_key(key), decision);
     let of_requirements = of_requirements_key(Key(decision.decision_requirements_key));
     txn.insert(of_requirements.i64(key.0).as_bytes(), Vec::new());
+    BINDINGS.insert(txn, &origin(decision), key);
     DECISIONS.insert(txn, &decision.decision_id, decision.version, key)
 }
 
@@ -97,6 +128,7 @@ pub(crate) fn delete(txn: &mut dyn Txn, decision: &values::Decision) -> Result<(
     delete_value(txn, &decision_key(key));
     let of_requirements = of_requirements_key(Key(decision.decision_requirements_key));
     delete_value(txn, &of_requirements.i64(key.0));
+    BINDINGS.remove(txn, &origin(decision));
     DECISIONS.remove(txn, &decision.decision_id, decision.version)?;
     Ok(())
 }

@@ -6,6 +6,7 @@
 pub mod awaited_results;
 pub mod backups;
 pub mod banned;
+pub(crate) mod bindings;
 pub(crate) mod channels;
 pub mod checkpoint;
 pub(crate) mod compensation_subscriptions;
@@ -124,6 +125,19 @@ pub mod prefix {
     pub const SIGNAL_SUBSCRIPTIONS: u8 = 58;
     /// Subscriptions to signals by (element instance or process definition, key).
     pub const SIGNAL_SUBSCRIPTIONS_BY_OWNER: u8 = 59;
+
+    /// Processes by (process id, deployment).
+    pub const PROCESSES_BY_DEPLOYMENT: u8 = 60;
+    /// Processes by (process id, version tag, version from the last).
+    pub const PROCESSES_BY_TAG: u8 = 61;
+    /// Decisions by (decision id, deployment).
+    pub const DECISIONS_BY_DEPLOYMENT: u8 = 62;
+    /// Decisions by (decision id, version tag, version from the last).
+    pub const DECISIONS_BY_TAG: u8 = 63;
+    /// Forms by (form id, deployment).
+    pub const FORMS_BY_DEPLOYMENT: u8 = 64;
+    /// Forms by (form id, version tag, version from the last).
+    pub const FORMS_BY_TAG: u8 = 65;
 
     /// Decisions by key.
     pub const DECISIONS: u8 = 66;

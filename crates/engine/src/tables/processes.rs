@@ -1,4 +1,5 @@
-//! Deployed process definitions: by key, latest by process id, by process id and version; and the resources of all definitions.
+//! Deployed process definitions: by key, latest by process id, by process id and version, deployment or tag; and the resources of
+//! all definitions.
 //!
 //! **Invariants**
 //! - Definitions and resources keep the keys that the deployment partition gave them, on every partition, and never change until
@@ -10,11 +11,27 @@ use prost::Message;
 use skep_protocol::{Key, values};
 use skep_state::{Read, StateError, TableKey, Txn};
 
+use super::bindings::{Bindings, Origin};
 use super::versions::{Version, Versions};
 use super::{delete as delete_value, insert as insert_value, prefix, put, read};
 
 /// Versions of process ids.
 const VERSIONS: Versions = Versions::new(prefix::LATEST_PROCESSES, prefix::PROCESS_VERSIONS);
+
+/// What process ids are bound by.
+const BINDINGS: Bindings = Bindings {
+    by_deployment: prefix::PROCESSES_BY_DEPLOYMENT,
+    by_tag: prefix::PROCESSES_BY_TAG,
+};
+
+fn origin(definition: &values::Process) -> Origin<'_> {
+    Origin {
+        id: &definition.bpmn_process_id,
+        version: definition.version,
+        deployment: Key(definition.deployment_key),
+        tag: &definition.version_tag,
+    }
+}
 
 #[derive(Clone, PartialEq, Message)]
 struct Resource {
@@ -62,6 +79,24 @@ pub(crate) fn version(
     VERSIONS.get(state, bpmn_process_id, version)
 }
 
+/// The version of a process id that came with a deployment.
+pub(crate) fn in_deployment(
+    state: &dyn Read,
+    bpmn_process_id: &str,
+    deployment: Key,
+) -> Result<Option<Key>, StateError> {
+    BINDINGS.in_deployment(state, bpmn_process_id, deployment)
+}
+
+/// The latest version of a process id with a tag.
+pub(crate) fn tagged(
+    state: &dyn Read,
+    bpmn_process_id: &str,
+    tag: &str,
+) -> Result<Option<Key>, StateError> {
+    BINDINGS.tagged(state, bpmn_process_id, tag)
+}
+
 /// The highest version of a process id below a number.
 pub(crate) fn version_below(
     state: &dyn Read,
@@ -79,11 +114,13 @@ pub(crate) fn insert(txn: &mut dyn Txn, definition: &values::Process) -> Result<
     );
     let key = Key(definition.process_definition_key);
     insert_value(txn, &by_key(key), definition);
+    BINDINGS.insert(txn, &origin(definition), key);
     VERSIONS.insert(txn, &definition.bpmn_process_id, definition.version, key)
 }
 
 /// Takes a definition out of the versions of its process id, though it is still there. Tells whether it was the latest.
 pub(crate) fn unlist(txn: &mut dyn Txn, definition: &values::Process) -> Result<bool, StateError> {
+    BINDINGS.remove(txn, &origin(definition));
     VERSIONS.remove(txn, &definition.bpmn_process_id, definition.version)
 }
 

@@ -60,6 +60,8 @@ fn left(world: &World, partition: u32) -> usize {
     let tables = [
         prefix::PROCESSES,
         prefix::PROCESS_VERSIONS,
+        prefix::PROCESSES_BY_DEPLOYMENT,
+        prefix::PROCESSES_BY_TAG,
         prefix::RESOURCES,
         prefix::PENDING_DEPLOYMENTS,
     ];

@@ -146,7 +146,7 @@ fn several_processes_and_resources_are_deployed_together() {
 fn a_bad_resource_refuses_all_and_every_problem_is_named() {
     let good = bpmn(&process("good"));
     let unsupported = bpmn(
-        r#"<bpmn:process id="s" isExecutable="true"><bpmn:startEvent id="begin"><bpmn:outgoing>f</bpmn:outgoing></bpmn:startEvent><bpmn:sequenceFlow id="f" sourceRef="begin" targetRef="odd"/><bpmn:callActivity id="odd"><bpmn:extensionElements><zeebe:calledElement xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" processId="x" bindingType="deployment"/></bpmn:extensionElements><bpmn:incoming>f</bpmn:incoming></bpmn:callActivity></bpmn:process>"#,
+        r#"<bpmn:process id="s" isExecutable="true"><bpmn:startEvent id="begin"><bpmn:outgoing>f</bpmn:outgoing></bpmn:startEvent><bpmn:sequenceFlow id="f" sourceRef="begin" targetRef="odd"/><bpmn:complexGateway id="odd"><bpmn:incoming>f</bpmn:incoming></bpmn:complexGateway></bpmn:process>"#,
     );
     let mut world = World::new(1, 0);
     let lead = "Expected to deploy new resources, but encountered the following errors:";
@@ -174,7 +174,7 @@ fn a_bad_resource_refuses_all_and_every_problem_is_named() {
         ),
         (
             &[("m.bpmn", &unsupported)],
-            &["'m.bpmn': ", "- Element: odd", "not supported yet"],
+            &["'m.bpmn': ", "- Element: odd", "are not supported"],
         ),
     ];
     for (resources, phrases) in cases {
@@ -337,18 +337,8 @@ fn the_outbox_refers_to_resources_and_gives_them_back() {
 #[test]
 fn only_what_is_new_is_distributed() {
     let mut world = World::new(2, 0);
-    let (old, new) = (bpmn(&process("old")), bpmn(&process("new")));
+    let old = bpmn(&process("old"));
     deploy(&mut world, &[("old.bpmn", &old)]);
-    world.settle();
-    deploy(&mut world, &[("old.bpmn", &old), ("new.bpmn", &new)]);
-    let undelivered = channel::undelivered(world.content(1), PartitionId(2), 10).unwrap();
-    let RecordValue::Deployment(deployment) = &undelivered[0].command.value else {
-        panic!()
-    };
-    assert_eq!(
-        (deployment.resources.len(), deployment.processes.len()),
-        (1, 1)
-    );
     world.settle();
     let before = world.partition(1).records.len();
     deploy(&mut world, &[("old.bpmn", &old)]);
@@ -358,6 +348,23 @@ fn only_what_is_new_is_distributed() {
         DeploymentIntent::FullyDistributed.into(),
         "nothing is to be distributed"
     );
+}
+
+#[test]
+fn what_is_deployed_together_gets_new_versions_together() {
+    let mut world = World::new(1, 0);
+    let (p, q) = (bpmn(&process("p")), bpmn(&process("q")));
+    let changed = bpmn(&format!("<!-- changed -->{}", process("q")));
+    let versions = |world: &mut World, q: &str| {
+        let (_, processes) = deploy(world, &[("p.bpmn", &p), ("q.bpmn", q)]);
+        let found = processes.iter().map(|it| (it.version, it.duplicate));
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(versions(&mut world, &q), [(1, false), (1, false)]);
+    assert_eq!(versions(&mut world, &q), [(1, true), (1, true)]);
+    assert_eq!(versions(&mut world, &changed), [(2, false), (2, false)]);
+    let (_, alone) = deploy(&mut world, &[("p.bpmn", &p)]);
+    assert_eq!((alone[0].version, alone[0].duplicate), (2, true));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
 mod banned;
+mod bindings;
 mod boundary_events;
 mod call_activity;
 mod cancel;

@@ -460,8 +460,20 @@ fn a_form_can_be_bound_to_its_deployment_or_to_a_tag() {
     assert!(harness.incidents().is_empty());
     harness.deploy(&by_tag("other"));
     harness.create("p", "{}");
-    assert_eq!(
-        harness.incidents()[0].1.error_type(),
-        IncidentErrorType::FormNotFound
-    );
+    let deployment = harness.deploy_resources(&[("p.bpmn", &with)]).unwrap().key;
+    harness.create("p", "{}");
+    let messages = [
+        "Expected to use a form with id 'f' and version tag 'other', but no such form found. \
+         To resolve the incident, deploy a form with the given id and version tag."
+            .to_owned(),
+        format!(
+            "Expected to use a form with id 'f' with binding type 'deployment', but no such form found in the deployment \
+             with key {deployment} which contained the current process. To resolve this incident, migrate the process \
+             instance to a process definition that is deployed together with the intended form to use."
+        ),
+    ];
+    for ((_, incident), message) in harness.incidents().iter().zip(messages) {
+        assert_eq!(incident.error_type(), IncidentErrorType::FormNotFound);
+        assert_eq!(incident.error_message, message);
+    }
 }

@@ -19,7 +19,7 @@ pub(super) fn metadata(object: &mut Object<'_>, value: &DecisionMetadata, key: K
         .optional("decisionRequirementsKey", value.decision_requirements_key)
         .boolean("duplicate", value.duplicate)
         .number("deploymentKey", brought_by(key, value.duplicate))
-        .text("versionTag", "")
+        .text("versionTag", &value.version_tag)
         .tenant();
 }
 
@@ -49,7 +49,7 @@ pub(super) fn decision(object: &mut Object<'_>, value: &Decision) {
         .optional("decisionRequirementsKey", value.decision_requirements_key)
         .boolean("duplicate", false)
         .optional("deploymentKey", value.deployment_key)
-        .text("versionTag", "")
+        .text("versionTag", &value.version_tag)
         .tenant();
 }
 

@@ -50,7 +50,7 @@ fn process_metadata(object: &mut Object<'_>, value: &ProcessMetadata, key: Key) 
         .bytes("checksum", &value.checksum)
         .boolean("duplicate", value.duplicate)
         .number("deploymentKey", brought_by(key, value.duplicate))
-        .text("versionTag", "")
+        .text("versionTag", &value.version_tag)
         .tenant();
 }
 
@@ -64,7 +64,7 @@ pub(super) fn process(object: &mut Object<'_>, value: &Process) {
         .bytes("resource", &value.resource)
         .boolean("duplicate", false)
         .optional("deploymentKey", value.deployment_key)
-        .text("versionTag", "")
+        .text("versionTag", &value.version_tag)
         .tenant();
 }
 

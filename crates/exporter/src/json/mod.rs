@@ -1,8 +1,7 @@
 //! Records as JSON of Zeebe 8.6's shape.
 //!
 //! Names of fields, and which there are, follow Zeebe's record stream. What only Skep needs to know is not printed. What
-//! Zeebe prints and Skep has no word for (tenants, operation references, version tags of processes) is printed as Zeebe
-//! prints it where it is not used.
+//! Zeebe prints and Skep has no word for (tenants, operation references) is printed as Zeebe prints it where it is not used.
 
 mod decision;
 mod deployment;

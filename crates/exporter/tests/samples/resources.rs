@@ -24,6 +24,7 @@ fn deployment() -> Deployment {
             resource_name: text("order.bpmn"),
             checksum: b"checksum".to_vec(),
             duplicate: false,
+            version_tag: text("v2"),
         }],
         decisions: vec![DecisionMetadata {
             decision_id: text("discount"),
@@ -33,6 +34,7 @@ fn deployment() -> Deployment {
             decision_requirements_id: text("prices"),
             decision_requirements_key: 7,
             duplicate: true,
+            version_tag: text("v3"),
         }],
         decision_requirements: vec![DecisionRequirementsMetadata {
             decision_requirements_id: text("prices"),
@@ -66,6 +68,7 @@ fn deployed() -> Vec<(Intent, RecordValue)> {
         resource: b"contents".to_vec(),
         deployment_key: 4,
         is_deleting: true,
+        version_tag: text("v2"),
     };
     let form = Form {
         form_id: text("address"),
@@ -102,6 +105,7 @@ fn decisions() -> Vec<(Intent, RecordValue)> {
         decision_requirements_id: text("prices"),
         decision_requirements_key: 7,
         deployment_key: 4,
+        version_tag: text("v3"),
     };
     let requirements = DecisionRequirements {
         decision_requirements_id: text("prices"),

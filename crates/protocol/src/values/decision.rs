@@ -24,6 +24,9 @@ pub struct DecisionMetadata {
     /// Whether the latest version was the same, so that nothing new came.
     #[prost(bool, tag = "7")]
     pub duplicate: bool,
+    /// Tag that bindings can refer to; empty when it has none.
+    #[prost(string, tag = "8")]
+    pub version_tag: String,
 }
 
 /// A decision requirements graph of a deployment.
@@ -79,6 +82,9 @@ pub struct Decision {
     /// The deployment that brought it.
     #[prost(int64, tag = "7")]
     pub deployment_key: i64,
+    /// Tag that bindings can refer to; empty when it has none.
+    #[prost(string, tag = "8")]
+    pub version_tag: String,
 }
 
 /// A decision requirements graph that was deployed.

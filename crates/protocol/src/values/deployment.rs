@@ -52,6 +52,9 @@ pub struct ProcessMetadata {
     /// Whether the latest version was the same, so that nothing new came.
     #[prost(bool, tag = "6")]
     pub duplicate: bool,
+    /// Tag that bindings can refer to; empty when it has none.
+    #[prost(string, tag = "7")]
+    pub version_tag: String,
 }
 
 /// A process definition.
@@ -81,6 +84,9 @@ pub struct Process {
     /// Whether it is deleted as soon as its last instance has ended.
     #[prost(bool, tag = "8")]
     pub is_deleting: bool,
+    /// Tag that bindings can refer to; empty when it has none.
+    #[prost(string, tag = "9")]
+    pub version_tag: String,
 }
 
 /// A deployment on its way to a partition.

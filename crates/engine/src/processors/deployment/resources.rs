@@ -119,10 +119,16 @@ fn read_decisions(resource: &values::DeploymentResource) -> std::result::Result<
     let name = &resource.resource_name;
     let model = Model::parse(name, &resource.resource, Dialect::Zeebe)
         .map_err(|rejection| rejection.to_string())?;
+    let wrong = |error| format!("'{name}': {error}");
     let ids = model.decisions().map(|decision| decision.id());
     for id in ids.chain([model.id()]) {
-        names::check("id of a decision or of its requirements", id)
-            .map_err(|error| format!("'{name}': {error}"))?;
+        names::check("id of a decision or of its requirements", id).map_err(wrong)?;
+    }
+    for tag in model
+        .decisions()
+        .filter_map(|decision| decision.version_tag())
+    {
+        names::check("version tag", tag).map_err(wrong)?;
     }
     Ok(Content::Decisions(Box::new(model)))
 }
@@ -138,6 +144,7 @@ fn read_processes(
     let supported = Supported::by_the_engine();
     let mut problems = Vec::new();
     for process in &processes {
+        problems.extend(long_tag(process));
         problems.extend(skep_bpmn::unsupported(process, &supported));
         problems.extend(wrong_starts(process, now, environment));
     }
@@ -145,6 +152,15 @@ fn read_processes(
         return Ok(Content::Processes(processes));
     }
     Err(skep_bpmn::Rejection::invalid(name, problems).to_string())
+}
+
+/// A version tag that does not fit into a key.
+fn long_tag(process: &model::Process) -> Option<Problem> {
+    let error = names::check("version tag", process.version_tag.as_deref()?).err()?;
+    Some(Problem {
+        element: process.id.to_string(),
+        message: error.to_string(),
+    })
 }
 
 /// Start events whose names and times cannot be known without an instance.
