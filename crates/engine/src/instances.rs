@@ -274,7 +274,8 @@ impl ElementInstance {
         })
     }
 
-    fn element_type(&self) -> BpmnElementType {
+    /// The kind of its element, or that it is a body, as the record stream names it.
+    pub fn element_type(&self) -> BpmnElementType {
         match self.is_body {
             true => BpmnElementType::MultiInstanceBody,
             false => element_type(self.element()),
@@ -369,7 +370,8 @@ pub(crate) fn element_type(element: &Element) -> BpmnElementType {
     }
 }
 
-fn event_type(element: &Element) -> BpmnEventType {
+/// The kind of an element's event, as the record stream names it.
+pub(crate) fn event_type(element: &Element) -> BpmnEventType {
     match element.event_type() {
         None => BpmnEventType::Unspecified,
         Some(EventType::None) => BpmnEventType::None,

@@ -154,19 +154,39 @@ pub(crate) fn start(
 /// A process instance has ended. If it had been started by a message for a correlation key, the oldest message that waited for its
 /// end starts the next one, of the latest version.
 pub(crate) fn instance_ended(p: &mut Processing, process_instance: Key) -> Result<()> {
-    let Some((bpmn_process_id, correlation_key)) =
-        start_events::set_ended(p.txn, process_instance)?
-    else {
+    match start_events::set_ended(p.txn, process_instance)? {
+        Some((bpmn_process_id, correlation_key)) => {
+            start_next(p, &bpmn_process_id, &correlation_key)
+        }
+        None => Ok(()),
+    }
+}
+
+/// A process instance has become one of another process. The correlation key that it was started for is taken there now, and free
+/// where it was.
+pub(crate) fn instance_migrated(
+    p: &mut Processing,
+    process_instance: Key,
+    bpmn_process_id: &str,
+) -> Result<()> {
+    let Some((before, correlation_key)) = start_events::set_ended(p.txn, process_instance)? else {
         return Ok(());
     };
-    let Some(latest) = processes::latest(p.txn, &bpmn_process_id)? else {
+    if !start_events::is_started(p.txn, bpmn_process_id, &correlation_key)? {
+        start_events::set_started(p.txn, bpmn_process_id, &correlation_key, process_instance);
+    }
+    start_next(p, &before, &correlation_key)
+}
+
+/// The oldest message that waited for a correlation key to be free starts an instance.
+fn start_next(p: &mut Processing, bpmn_process_id: &str, correlation_key: &str) -> Result<()> {
+    let Some(latest) = processes::latest(p.txn, bpmn_process_id)? else {
         return Ok(());
     };
     let mut next = None;
     for (key, subscription) in start_events::of_process(p.txn, latest.key())? {
         let name = &subscription.message_name;
-        let oldest =
-            messages::oldest_for(p.txn, p.now(), name, &correlation_key, &bpmn_process_id)?;
+        let oldest = messages::oldest_for(p.txn, p.now(), name, correlation_key, bpmn_process_id)?;
         if let Some((message_key, message)) = oldest
             && next
                 .as_ref()

@@ -13,6 +13,7 @@
 //! (does not take it)     ── REJECT ────────▶  REJECTED: another instance of the process may take the message
 //! DELETING, CLOSING      ── DELETE ────────▶  DELETED
 //! DELETED                ◀─ DELETE ─────────
+//! MIGRATED               ── MIGRATE ───────▶  MIGRATED: waits for another process id
 //! ```
 //!
 //! **Invariants**
@@ -93,6 +94,26 @@ pub(crate) fn close_where(
         channel::send(p, target, delete)?;
     }
     Ok(())
+}
+
+/// A subscription goes over to another catch element, of what its element instance has become.
+pub(crate) fn migrate(
+    p: &mut Processing,
+    key: Key,
+    mut subscription: values::ProcessMessageSubscription,
+    bpmn_process_id: &str,
+    catch_element_id: &str,
+    interrupting: bool,
+) -> Result<()> {
+    bpmn_process_id.clone_into(&mut subscription.bpmn_process_id);
+    catch_element_id.clone_into(&mut subscription.element_id);
+    subscription.interrupting = interrupting;
+    subscriptions::set(p.txn, key, &subscription);
+    let target = PartitionId(subscription.subscription_partition);
+    let migrate = to_message_side(key, &subscription, MessageSubscriptionIntent::Migrate);
+    let intent = ProcessMessageSubscriptionIntent::Migrated;
+    p.event(key, intent, subscription);
+    channel::send(p, target, migrate)
 }
 
 /// A command about a subscription, for the message's side.

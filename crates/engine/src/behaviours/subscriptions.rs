@@ -75,11 +75,20 @@ fn awaited(instance: &ElementInstance) -> Vec<Awaited<'_>> {
     found
 }
 
+/// The events that belong to an element instance, whether or not it is subscribed to them.
+pub(crate) fn events(instance: &ElementInstance) -> Vec<&Element> {
+    let awaited = awaited(instance).into_iter();
+    awaited.map(|awaited| awaited.event).collect()
+}
+
 /// Whether an element instance waits for an event of that kind.
 pub(crate) fn waits_for(instance: &ElementInstance, event_id: &str, kind: EventType) -> bool {
-    awaited(instance)
-        .iter()
-        .any(|awaited| *awaited.event.id == *event_id && awaited.event.event_type() == Some(kind))
+    let is_of_kind = |event: &Element| match kind {
+        EventType::Message => event.awaited_message().is_some(),
+        _ => event.event_type() == Some(kind),
+    };
+    let mut events = events(instance).into_iter();
+    events.any(|event| *event.id == *event_id && is_of_kind(event))
 }
 
 /// Whether an event that an element instance waits for interrupts it.
@@ -101,20 +110,7 @@ pub(crate) fn open_where(
     instance: &ElementInstance,
     is_meant: &dyn Fn(&Element) -> bool,
 ) -> Step<()> {
-    let mut prepared = Vec::new();
-    for awaited in awaited(instance) {
-        if !is_meant(awaited.event) {
-            continue;
-        }
-        prepare(
-            p,
-            awaited.scope,
-            awaited.event,
-            awaited.interrupting,
-            &mut prepared,
-        )?;
-    }
-    for subscription in prepared {
+    for subscription in prepare_where(p, instance, is_meant)? {
         match subscription {
             Prepared::Timer { target, schedule } => {
                 timers::create(p, instance, &target.id, schedule)?
@@ -140,6 +136,39 @@ pub(crate) fn open_where(
         }
     }
     Ok(())
+}
+
+/// The messages that [`open_where`] would wait for, each with the event that it would wait at.
+pub(crate) fn messages_of<'a>(
+    p: &mut Processing,
+    instance: &'a ElementInstance,
+    is_meant: &dyn Fn(&Element) -> bool,
+) -> Step<Vec<(&'a Element, String)>> {
+    let prepared = prepare_where(p, instance, is_meant)?.into_iter();
+    let messages = prepared.filter_map(|subscription| match subscription {
+        Prepared::Message { target, name, .. } => Some((target, name)),
+        Prepared::Timer { .. } | Prepared::Signal { .. } => None,
+    });
+    Ok(messages.collect())
+}
+
+fn prepare_where<'a>(
+    p: &mut Processing,
+    instance: &'a ElementInstance,
+    is_meant: &dyn Fn(&Element) -> bool,
+) -> Step<Vec<Prepared<'a>>> {
+    let mut prepared = Vec::new();
+    for awaited in awaited(instance) {
+        if is_meant(awaited.event) {
+            let Awaited {
+                event,
+                scope,
+                interrupting,
+            } = awaited;
+            prepare(p, scope, event, interrupting, &mut prepared)?;
+        }
+    }
+    Ok(prepared)
 }
 
 fn prepare<'a>(

@@ -24,6 +24,9 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
             rejected(p, command, value)
         }
         Intent::MessageSubscription(MessageSubscriptionIntent::Delete) => delete(p, command, value),
+        Intent::MessageSubscription(MessageSubscriptionIntent::Migrate) => {
+            migrate(p, command, value)
+        }
         intent => unreachable!(
             "{} is no command about a message subscription",
             intent.name()
@@ -125,6 +128,30 @@ fn rejected(
         Some(next) => correlation::correlate(p, next, message_key, &message),
         None => Ok(()),
     }
+}
+
+/// The instance is one of another process now. A message that is on its way to it counts as one for both.
+fn migrate(
+    p: &mut Processing,
+    command: &Command,
+    value: &values::MessageSubscription,
+) -> Result<()> {
+    let found = subscriptions::of_process_key(p.txn, value.process_subscription_key)?;
+    let Some((key, before)) = found else {
+        not_found(p, command, value, "migrate");
+        return Ok(());
+    };
+    let after = values::MessageSubscription {
+        bpmn_process_id: value.bpmn_process_id.clone(),
+        interrupting: value.interrupting,
+        ..before.clone()
+    };
+    if before.correlating && before.bpmn_process_id != after.bpmn_process_id {
+        messages::mark_correlated(p.txn, Key(before.message_key), &after.bpmn_process_id)?;
+    }
+    subscriptions::replace(p.txn, key, &before, &after);
+    p.event(key, MessageSubscriptionIntent::Migrated, after);
+    Ok(())
 }
 
 /// Closes the subscription. The other side is told even if there is none, so that it does not wait.

@@ -1,14 +1,19 @@
 //! PROCESS_INSTANCE_MIGRATION: a process instance goes on with another definition.
 //!
-//! Every element instance becomes one of the element that it is mapped to. Jobs, user tasks, variables and incidents keep their keys
-//! and what they have said; only where they belong changes.
+//! Every element instance becomes one of the element that it is mapped to. Jobs, user tasks, variables, incidents and what waits for
+//! events keep their keys and what they have said; only where they belong changes.
+//!
+//! All is checked before anything is changed.
 
+mod catch_events;
 mod checks;
+mod compensations;
 mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use skep_bpmn::model::{Element, ElementIndex, Process};
 use skep_protocol::values;
 use skep_protocol::{
     Command, IncidentIntent, JobIntent, Key, ProcessInstanceIntent, ProcessInstanceMigrationIntent,
@@ -16,12 +21,12 @@ use skep_protocol::{
 };
 
 use crate::banned;
-use crate::behaviours::{instance_tree, jobs as job_behaviour};
+use crate::behaviours::{instance_tree, jobs as job_behaviour, message_starts};
 use crate::definitions::Definition;
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
 use crate::tables::element_instances::ElementState;
-use crate::tables::{event_triggers, incidents, jobs, user_tasks, variables};
+use crate::tables::{incidents, jobs, user_tasks, variables};
 
 /// Where a process instance goes.
 struct Migration {
@@ -34,6 +39,34 @@ impl Migration {
     /// The id that an element has in the target definition.
     fn mapped(&self, id: &str) -> Option<&str> {
         self.mapping.get(id).map(String::as_str)
+    }
+
+    /// The element that an element of the source goes on as.
+    fn target_of(&self, element: &Element) -> Option<&Element> {
+        if element.index == Process::ROOT {
+            return Some(self.target.root());
+        }
+        self.target.element_by_id(self.mapped(&element.id)?)
+    }
+
+    /// An element instance as it goes on, if it does.
+    fn become_of(&self, before: &ElementInstance) -> Option<ElementInstance> {
+        let mut after = before.clone();
+        after.process = Arc::clone(&self.target);
+        after.element = self.target_of(before.element())?.index;
+        after.interrupted_by = before
+            .interrupted_by
+            .and_then(|event| self.interruption(before.process.element(event), &before.process));
+        Some(after)
+    }
+
+    /// What an interrupting event has become. That of an event sub-process need not be mapped itself.
+    fn interruption(&self, event: &Element, source: &Process) -> Option<ElementIndex> {
+        if let Some(target) = self.target_of(event) {
+            return Some(target.index);
+        }
+        let scope = self.target_of(source.element(event.flow_scope?))?.scope()?;
+        scope.start_events.first().copied()
     }
 }
 
@@ -65,19 +98,39 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
         p.reject(command, Rejection::not_found(reason));
         return Ok(());
     };
-    let instances = instance_tree::all(p, &root)?;
-    let checked = checks::mapping(&root, &target, value).and_then(|mapping| {
-        let migration = Migration { target, mapping };
-        checks::instances(&root, &instances, &migration)?;
-        Ok(migration)
-    });
-    match checked {
-        Ok(migration) => migrate(p, command, value, &migration, &instances),
+    match check(p, &root, target, value)? {
+        Ok((migration, instances)) => migrate(p, command, value, &migration, &instances),
         Err(rejection) => {
             p.reject(command, rejection);
             Ok(())
         }
     }
+}
+
+type Checked<T> = std::result::Result<T, Rejection>;
+
+/// What is to be done, with the element instances that it is to be done to.
+fn check(
+    p: &mut Processing,
+    root: &ElementInstance,
+    target: Arc<Definition>,
+    value: &values::ProcessInstanceMigration,
+) -> Result<Checked<(Migration, Vec<ElementInstance>)>> {
+    if let Some(rejection) = checks::correlation_key(p, root, &target)? {
+        return Ok(Err(rejection));
+    }
+    let mapping = match checks::mapping(root, &target, value) {
+        Ok(mapping) => mapping,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let migration = Migration { target, mapping };
+    let instances = instance_tree::all(p, root)?;
+    for instance in &instances {
+        if let Err(rejection) = checks::instance(p, root, instance, &migration)? {
+            return Ok(Err(rejection));
+        }
+    }
+    Ok(Ok((migration, instances)))
 }
 
 fn migrate(
@@ -89,6 +142,10 @@ fn migrate(
 ) -> Result<()> {
     for instance in instances {
         migrate_instance(p, migration, instance)?;
+    }
+    let (root, target) = (&instances[0], &migration.target);
+    if root.process.id != target.id {
+        message_starts::instance_migrated(p, root.key, &target.id)?;
     }
     let mut migrated = value.clone();
     migrated.process_instance_key = command.key.0;
@@ -103,50 +160,22 @@ fn migrate_instance(
     migration: &Migration,
     before: &ElementInstance,
 ) -> Result<()> {
-    let element = checks::target_element(migration, before)
+    let instance = migration
+        .become_of(before)
         .expect("all element instances were checked to have a target");
-    let (target, index) = (&migration.target, element.index);
-    let interrupted_by = before.interrupted_by.and_then(|event| {
-        let id = migration.mapped(&before.process.element(event).id)?;
-        target.element_by_id(id).map(|event| event.index)
+    p.instances.change(before.key, |stored| {
+        stored.process = Arc::clone(&instance.process);
+        stored.element = instance.element;
+        stored.interrupted_by = instance.interrupted_by;
     });
-    p.instances.change(before.key, |instance| {
-        instance.process = Arc::clone(target);
-        instance.element = index;
-        instance.interrupted_by = interrupted_by;
-    });
-    let instance = p.existing_instance(before.key)?;
     let intent = ProcessInstanceIntent::ElementMigrated;
     p.event(instance.key, intent, instance.value());
-    migrate_triggers(p, migration, before, &instance)?;
     migrate_job(p, &instance)?;
     migrate_user_task(p, &instance)?;
     migrate_incident(p, &instance, instance.key)?;
     migrate_variables(p, &instance)?;
+    compensations::migrate(p, migration, before, &instance)?;
     subscriptions::migrate(p, migration, before, &instance)
-}
-
-/// What waits to be taken by the element waits for what it has become.
-fn migrate_triggers(
-    p: &mut Processing,
-    migration: &Migration,
-    before: &ElementInstance,
-    instance: &ElementInstance,
-) -> Result<()> {
-    if !before.has_triggers {
-        return Ok(());
-    }
-    for (key, mut trigger) in event_triggers::of_scope(p.txn, before.key)? {
-        event_triggers::delete(p.txn, before.key, key);
-        trigger.process_definition_key = instance.process.key.0;
-        if trigger.target_element_id == *before.element().id {
-            trigger.target_element_id = instance.element().id.to_string();
-        } else if let Some(id) = migration.mapped(&trigger.target_element_id) {
-            trigger.target_element_id = id.to_owned();
-        }
-        event_triggers::create(p.txn, key, &trigger);
-    }
-    Ok(())
 }
 
 fn migrate_job(p: &mut Processing, instance: &ElementInstance) -> Result<()> {

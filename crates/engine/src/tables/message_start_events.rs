@@ -171,6 +171,15 @@ pub(crate) fn set_started(
     insert_value(txn, &started_by(process_instance), &by);
 }
 
+/// The correlation key that an active instance was started for.
+pub(crate) fn started_for(
+    state: &dyn Read,
+    process_instance: Key,
+) -> Result<Option<String>, StateError> {
+    let by: Option<StartedBy> = read(state, &started_by(process_instance))?;
+    Ok(by.map(|by| by.correlation_key))
+}
+
 /// An instance has ended. Gives the process id and the correlation key that are free again, if it had been started for one.
 pub(crate) fn set_ended(
     txn: &mut dyn Txn,

@@ -85,6 +85,21 @@ pub(crate) fn set_correlating(
     }
 }
 
+/// Changes a subscription, but not whether it waits.
+pub(crate) fn replace(
+    txn: &mut dyn Txn,
+    key: Key,
+    before: &MessageSubscription,
+    after: &MessageSubscription,
+) {
+    assert_eq!(before.correlating, after.correlating, "it waits as before");
+    put(txn, &by_key(key), after);
+    if !before.correlating {
+        delete_value(txn, &waiting_key(key, before));
+        put(txn, &waiting_key(key, after), &Present {});
+    }
+}
+
 /// Forgets a subscription.
 pub(crate) fn delete(txn: &mut dyn Txn, key: Key, subscription: &MessageSubscription) {
     delete_value(txn, &by_key(key));

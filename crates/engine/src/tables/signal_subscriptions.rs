@@ -10,7 +10,9 @@ use skep_protocol::Key;
 use skep_protocol::values::SignalSubscription;
 use skep_state::{KeyReader, Read, StateError, TableKey, Txn, Visit};
 
-use super::{decode, delete as delete_value, insert as insert_value, prefix, read, scan_range};
+use super::{
+    decode, delete as delete_value, insert as insert_value, prefix, put, read, scan_range,
+};
 
 #[derive(Clone, PartialEq, Message)]
 struct Name {
@@ -44,6 +46,11 @@ pub(crate) fn insert(txn: &mut dyn Txn, key: Key, subscription: &SignalSubscript
         signal_name: subscription.signal_name.clone(),
     };
     insert_value(txn, &of_owner(owner(subscription)).i64(key.0), &name);
+}
+
+/// Changes what a subscription of an element instance says beside its signal.
+pub(crate) fn update(txn: &mut dyn Txn, key: Key, subscription: &SignalSubscription) {
+    put(txn, &by_name(&subscription.signal_name, key), subscription);
 }
 
 /// Forgets a subscription.

@@ -26,6 +26,7 @@ mod jobs;
 mod links;
 mod messages;
 mod migrate;
+mod migrate_waiting;
 mod modify;
 mod multi_instance;
 mod names;

@@ -20,11 +20,11 @@ fn task(process: &str, id: &str, job_type: &str) -> String {
 }
 
 /// Key of the definition deployed last.
-fn latest(harness: &Harness) -> Key {
+pub fn latest(harness: &Harness) -> Key {
     harness.events(ProcessIntent::Created).last().unwrap().key
 }
 
-fn migrate(
+pub fn migrate(
     harness: &mut Harness,
     instance: Key,
     target: Key,
@@ -49,7 +49,7 @@ fn refusal(answer: ResponseResult) -> (RejectionType, String) {
 }
 
 /// An instance of `from`, and the key of `to`.
-fn prepared(from: &str, to: &str, variables: &str) -> (Harness, Key, Key) {
+pub fn prepared(from: &str, to: &str, variables: &str) -> (Harness, Key, Key) {
     let mut harness = Harness::with(from);
     let id = match &harness.events(ProcessIntent::Created)[0].value {
         RecordValue::Process(process) => process.bpmn_process_id.clone(),
@@ -270,7 +270,7 @@ fn user_task(element: &str, marker: &str) -> String {
         .xml()
 }
 
-fn assert_refused(
+pub fn assert_refused(
     from: &str,
     to: &str,
     mapping: &[(&str, &str)],
@@ -325,6 +325,122 @@ fn an_element_that_cannot_go_on_is_refused() {
     let (from, to) = (user_task("a", ""), user_task("b", "<zeebe:userTask/>"));
     let expected = "implementation 'job worker' is mapped to an user task with id 'b' and different implementation 'zeebe user task'";
     assert_refused(&from, &to, &mapping, kind, expected);
+}
+
+/// A task repeated for three items.
+fn repeated(process: &str, id: &str, job_type: &str, sequential: bool) -> String {
+    ProcessBuilder::new(process)
+        .start()
+        .service_task(id, job_type)
+        .multi_instance(
+            sequential,
+            r#"inputCollection="=[1,2,3]" inputElement="item" outputCollection="out" outputElement="=item * 10""#,
+        )
+        .timer_boundary(&format!("{id}-late"), id, "timeDuration", "PT1H")
+        .end()
+        .move_to(id)
+        .service_task("after", "after")
+        .end()
+        .xml()
+}
+
+#[test]
+fn repetitions_go_on_in_the_target_with_what_has_been_done() {
+    for sequential in [false, true] {
+        let (from, to) = (
+            repeated("p", "a", "work", sequential),
+            repeated("q", "b", "other", sequential),
+        );
+        let mut harness = Harness::with(&from);
+        let instance = harness.create("p", "{}");
+        let first = harness.activate("work", 1)[0].0;
+        harness.complete(first, "{}").unwrap();
+        harness.deploy(&to);
+        let target = latest(&harness);
+        let mapping = [("a", "b"), ("a-late", "b-late")];
+        migrate(&mut harness, instance, target, &mapping).unwrap();
+        assert_eq!(harness.events(TimerIntent::Migrated).len(), 1);
+        let begun = harness.activate("work", 10);
+        for (job, _) in &begun {
+            harness.complete(*job, "{}").unwrap();
+        }
+        // The third has begun where the instance was then.
+        assert_eq!(begun.len(), if sequential { 1 } else { 2 });
+        if sequential {
+            harness.work("other", "{}");
+        }
+        assert_eq!(harness.variables(instance), ["out=[10,20,30]"]);
+        harness.work("after", "{}");
+        assert!(harness.happened("q COMPLETED"));
+        harness.assert_clean();
+    }
+}
+
+#[test]
+fn a_repeated_activity_stays_as_it_is_repeated() {
+    let kind = RejectionType::InvalidState;
+    let parallel = repeated("p", "a", "work", false);
+    let expected = "active element with id 'a' has a different loop characteristics than the target element with id 'b'. \
+                    Both elements must have either sequential or parallel loop characteristics.";
+    let sequential = repeated("q", "b", "other", true);
+    assert_refused(&parallel, &sequential, &[("a", "b")], kind, expected);
+    let expected = "id 'a' and type 'MULTI_INSTANCE_BODY' is mapped to an element with id 'b' and different type 'SERVICE_TASK'";
+    assert_refused(
+        &parallel,
+        &task("q", "b", "other"),
+        &[("a", "b")],
+        kind,
+        expected,
+    );
+    let expected = "id 'a' and type 'SERVICE_TASK' is mapped to an element with id 'b' and different type 'MULTI_INSTANCE_BODY'";
+    let (from, to) = (task("p", "a", "work"), repeated("q", "b", "other", false));
+    assert_refused(&from, &to, &[("a", "b")], kind, expected);
+}
+
+#[test]
+fn repeated_scopes_keep_what_is_in_them() {
+    let process = |id: &str, sub: &str, element: &str| {
+        ProcessBuilder::new(id)
+            .start()
+            .sub_process(sub)
+            .start()
+            .service_task(element, "work")
+            .end()
+            .leave()
+            .multi_instance(false, r#"inputCollection="=[1,2]""#)
+            .end()
+            .xml()
+    };
+    let (mut harness, instance, target) =
+        prepared(&process("p", "s", "a"), &process("q", "t", "b"), "{}");
+    migrate(&mut harness, instance, target, &[("s", "t"), ("a", "b")]).unwrap();
+    assert_eq!(harness.count("t MIGRATED"), 3);
+    assert_eq!(harness.count("b MIGRATED"), 2);
+    for (job, _) in harness.activate("work", 10) {
+        harness.complete(job, "{}").unwrap();
+    }
+    assert!(harness.happened("q COMPLETED"));
+    harness.assert_clean();
+}
+
+#[test]
+fn a_token_that_waits_at_a_join_keeps_the_instance_where_it_is() {
+    let process = |id: &str, element: &str| {
+        ProcessBuilder::new(id)
+            .start()
+            .parallel_gateway("fork")
+            .service_task(element, "work")
+            .parallel_gateway("join")
+            .end()
+            .move_to("fork")
+            .connect_to("join")
+            .xml()
+    };
+    let kind = RejectionType::InvalidState;
+    let expected =
+        "a concurrent command was executed on the process instance. Please retry the migration.";
+    let (from, to) = (process("p", "a"), process("q", "b"));
+    assert_refused(&from, &to, &[("a", "b")], kind, expected);
 }
 
 #[test]

@@ -2,17 +2,46 @@
 
 use std::collections::BTreeMap;
 
-use skep_bpmn::model::{Element, ElementKind, Process};
+use skep_bpmn::model::{Element, ElementKind, EventType, Process};
+use skep_protocol::values::BpmnElementType;
 use skep_protocol::{Rejection, values};
 
-use super::Migration;
+use super::{Checked, Migration, catch_events};
 use crate::definitions::Definition;
-use crate::instances::{ElementInstance, element_type};
+use crate::instances::{ElementInstance, element_type, event_type};
+use crate::processing::{Processing, Result};
+use crate::tables::{event_triggers, message_start_events};
 
-type Checked<T> = std::result::Result<T, Rejection>;
+/// What is wrong with an element instance, as it stands behind [`lead`] and "but".
+pub(super) type Possible = std::result::Result<(), String>;
 
 fn lead(root: &ElementInstance) -> String {
     format!("Expected to migrate process instance '{}'", root.key)
+}
+
+/// A process that starts with messages has one instance for a correlation key, also by migration.
+pub(super) fn correlation_key(
+    p: &Processing,
+    root: &ElementInstance,
+    target: &Definition,
+) -> Result<Option<Rejection>> {
+    let mut starts = target.scope().start_events.iter();
+    let is_message = |start: &Element| start.event_type() == Some(EventType::Message);
+    if root.process.id == target.id || !starts.any(|&start| is_message(target.element(start))) {
+        return Ok(None);
+    }
+    let Some(key) = message_start_events::started_for(p.txn, root.key)? else {
+        return Ok(None);
+    };
+    if !message_start_events::is_started(p.txn, &target.id, &key)? {
+        return Ok(None);
+    }
+    Ok(Some(Rejection::invalid_state(format!(
+        "{} but target process definition '{}' has an active instance triggered by a message start event with correlation key \
+         '{key}'. Only one instance per correlation key is allowed for message start events.",
+        lead(root),
+        target.key
+    ))))
 }
 
 /// The mapping, if its elements exist and each is mapped once.
@@ -59,117 +88,124 @@ fn exist<'a>(
     }
 }
 
-/// The element that an element instance goes on with.
-pub(super) fn target_element<'a>(
-    migration: &'a Migration,
-    instance: &ElementInstance,
-) -> Option<&'a Element> {
-    if instance.is_process() {
-        return Some(migration.target.root());
-    }
-    let id = migration.mapped(&instance.element().id)?;
-    migration.target.element_by_id(id)
-}
-
-/// Whether each element instance has something that it can become.
-pub(super) fn instances(
-    root: &ElementInstance,
-    instances: &[ElementInstance],
-    migration: &Migration,
-) -> Checked<()> {
-    for instance in instances {
-        check(root, instance, migration)
-            .map_err(|reason| Rejection::invalid_state(format!("{} but {reason}", lead(root))))?;
-    }
-    Ok(())
-}
-
-fn check(
+/// Whether an element instance has something that it can become.
+pub(super) fn instance(
+    p: &mut Processing,
     root: &ElementInstance,
     instance: &ElementInstance,
     migration: &Migration,
-) -> std::result::Result<(), String> {
-    let element = instance.element();
-    let id = &element.id;
-    if instance.tokens > 0 {
-        return Err(
-            "a concurrent command was executed on the process instance. Please retry the migration."
-                .to_owned(),
-        );
+) -> Result<Checked<()>> {
+    let mut possible = element(instance, migration);
+    if possible.is_ok() {
+        possible = idle(p, instance)?;
     }
-    if !is_supported(instance) {
-        let kind = match element.multi_instance.is_some() {
-            true => "MULTI_INSTANCE_BODY",
-            false => element_type(element).name(),
-        };
-        return Err(format!(
-            "active element with id '{id}' has an unsupported type. The migration of a {kind} is not supported."
-        ));
+    if possible.is_ok()
+        && let Some(after) = migration.become_of(instance)
+    {
+        possible = catch_events::subscribable(p, migration, instance, &after)?;
     }
-    let Some(target) = target_element(migration, instance) else {
+    Ok(possible.map_err(|reason| Rejection::invalid_state(format!("{} but {reason}", lead(root)))))
+}
+
+fn element(instance: &ElementInstance, migration: &Migration) -> Possible {
+    supported(instance)?;
+    let (element, id) = (instance.element(), &instance.element().id);
+    let Some(after) = migration.become_of(instance) else {
         return Err(format!(
             "no mapping instruction defined for active element with id '{id}'. Elements cannot be migrated without a mapping."
         ));
     };
-    let (was, is) = (element_type(element), element_type(target));
-    if was != is || target.multi_instance.is_some() {
-        let is = match target.multi_instance.is_some() {
-            true => "MULTI_INSTANCE_BODY",
-            false => is.name(),
-        };
+    let target = after.element();
+    // The body and its repetitions have one id.
+    let is = match target.multi_instance.is_some() && !instance.is_repetition() {
+        true => BpmnElementType::MultiInstanceBody,
+        false => element_type(target),
+    };
+    let was = instance.element_type();
+    if was != is {
         return Err(format!(
-            "active element with id '{id}' and type '{}' is mapped to an element with id '{}' and different type '{is}'. \
+            "active element with id '{id}' and type '{}' is mapped to an element with id '{}' and different type '{}'. \
              Elements must be mapped to elements of the same type.",
             was.name(),
-            target.id
-        ));
-    }
-    if let (ElementKind::UserTask(before), ElementKind::UserTask(after)) =
-        (&element.kind, &target.kind)
-        && before.implementation != after.implementation
-    {
-        return Err(format!(
-            "active user task with id '{id}' and implementation '{}' is mapped to an user task with id '{}' and different implementation '{}'. \
-             Elements must be mapped to elements of the same implementation.",
-            before.implementation.name(),
             target.id,
-            after.implementation.name()
+            is.name()
         ));
     }
-    check_flow_scope(root, instance, target, migration)
+    same_implementation(element, target)?;
+    same_flow_scope(instance, target, migration)?;
+    catch_events::attached(migration, instance, &after)?;
+    same_loop(instance, target)
 }
 
 /// What has no state of its own beside what moves with it.
-fn is_supported(instance: &ElementInstance) -> bool {
-    let element = instance.element();
-    element.multi_instance.is_none()
-        && matches!(
-            &element.kind,
-            ElementKind::Process(_)
-                | ElementKind::SubProcess(_)
-                | ElementKind::ServiceTask(_)
-                | ElementKind::SendTask(_)
-                | ElementKind::UserTask(_)
-                | ElementKind::ScriptTask(_)
-                | ElementKind::BusinessRuleTask(_)
-                | ElementKind::CallActivity(_)
-        )
+fn supported(instance: &ElementInstance) -> Possible {
+    let (element, id) = (instance.element(), &instance.element().id);
+    match &element.kind {
+        _ if instance.is_body() => Ok(()),
+        ElementKind::IntermediateCatchEvent(catch) => match element.event_type() {
+            Some(EventType::Message | EventType::Timer | EventType::Signal)
+                if catch.behind_event_based_gateway =>
+            {
+                Err(format!(
+                    "active element with id '{id}' is an intermediate catch event attached to an event-based gateway. \
+                     Migrating active events attached to an event-based gateway is not possible yet."
+                ))
+            }
+            Some(EventType::Message | EventType::Timer | EventType::Signal) => Ok(()),
+            _ => Err(format!(
+                "active element with id '{id}' is intermediate catch event of type '{}'. \
+                 Migrating active intermediate catch event of this type is not possible yet.",
+                event_type(element).name()
+            )),
+        },
+        ElementKind::Process(_)
+        | ElementKind::SubProcess(_)
+        | ElementKind::EventSubProcess(_)
+        | ElementKind::ServiceTask(_)
+        | ElementKind::SendTask(_)
+        | ElementKind::UserTask(_)
+        | ElementKind::ScriptTask(_)
+        | ElementKind::BusinessRuleTask(_)
+        | ElementKind::ReceiveTask(_)
+        | ElementKind::CallActivity(_)
+        | ElementKind::ExclusiveGateway(_)
+        | ElementKind::EventBasedGateway(_) => Ok(()),
+        _ => Err(format!(
+            "active element with id '{id}' has an unsupported type. The migration of a {} is not supported.",
+            element_type(element).name()
+        )),
+    }
 }
 
-fn check_flow_scope(
-    root: &ElementInstance,
+fn same_implementation(element: &Element, target: &Element) -> Possible {
+    let (ElementKind::UserTask(before), ElementKind::UserTask(after)) =
+        (&element.kind, &target.kind)
+    else {
+        return Ok(());
+    };
+    if before.implementation == after.implementation {
+        return Ok(());
+    }
+    Err(format!(
+        "active user task with id '{}' and implementation '{}' is mapped to an user task with id '{}' and different implementation \
+         '{}'. Elements must be mapped to elements of the same implementation.",
+        element.id,
+        before.implementation.name(),
+        target.id,
+        after.implementation.name()
+    ))
+}
+
+fn same_flow_scope(
     instance: &ElementInstance,
     target: &Element,
     migration: &Migration,
-) -> std::result::Result<(), String> {
+) -> Possible {
     let Some(scope) = instance.element().flow_scope else {
         return Ok(());
     };
-    let scope = root.process.element(scope);
-    let expected = match scope.index == Process::ROOT {
-        true => Some(&*migration.target.root().id),
-        false => migration.mapped(&scope.id),
-    };
+    let expected = migration.target_of(instance.process.element(scope));
+    let expected = expected.map(|scope| &*scope.id);
     let found = target
         .flow_scope
         .map(|scope| &*migration.target.element(scope).id);
@@ -182,5 +218,34 @@ fn check_flow_scope(
         instance.element().id,
         expected.unwrap_or_default(),
         found.unwrap_or_default()
+    ))
+}
+
+fn same_loop(instance: &ElementInstance, target: &Element) -> Possible {
+    let is_sequential = |element: &Element| {
+        let model = element.multi_instance.as_ref();
+        model.is_some_and(|model| model.sequential)
+    };
+    let element = instance.element();
+    if !instance.is_body() || is_sequential(element) == is_sequential(target) {
+        return Ok(());
+    }
+    Err(format!(
+        "active element with id '{}' has a different loop characteristics than the target element with id '{}'. \
+         Both elements must have either sequential or parallel loop characteristics.",
+        element.id, target.id
+    ))
+}
+
+/// Whether nothing has begun that has not come to its end.
+fn idle(p: &Processing, instance: &ElementInstance) -> Result<Possible> {
+    let is_triggered =
+        instance.has_triggers && !event_triggers::of_scope(p.txn, instance.key)?.is_empty();
+    if instance.tokens == 0 && !is_triggered {
+        return Ok(Ok(()));
+    }
+    Ok(Err(
+        "a concurrent command was executed on the process instance. Please retry the migration."
+            .to_owned(),
     ))
 }

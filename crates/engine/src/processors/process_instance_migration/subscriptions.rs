@@ -1,14 +1,13 @@
-//! What a migrated element instance waits for beside its work: boundary events and the starts of event sub-processes.
+//! What a migrated element instance waits for: its own event, those behind a gateway, boundary events and the starts of event
+//! sub-processes.
 //!
-//! What is mapped goes on waiting as before: its timer is due at the same time, its message has the same correlation key. What is not
-//! mapped is closed, and what only the target has is opened.
-
-use std::collections::BTreeSet;
+//! What is mapped goes on waiting as before: its timer is due at the same time, its message has the same name and correlation key.
+//! What is not mapped is closed, and what only the target has is opened.
 
 use skep_bpmn::model::EventType;
-use skep_protocol::{Key, TimerIntent};
+use skep_protocol::{SignalSubscriptionIntent, TimerIntent};
 
-use super::Migration;
+use super::{Migration, catch_events};
 use crate::behaviours::{incidents, messages, signals, subscriptions, timers as timer_behaviour};
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
@@ -22,16 +21,17 @@ pub(super) fn migrate(
     before: &ElementInstance,
     instance: &ElementInstance,
 ) -> Result<()> {
-    if before.state != ElementState::Activated {
-        // It opens them when its incident is resolved, or has closed them.
+    if before.state == ElementState::Activating {
         return Ok(());
     }
-    let mut kept = BTreeSet::new();
-    migrate_timers(p, migration, instance, &mut kept)?;
-    migrate_messages(p, migration, instance, &mut kept)?;
-    migrate_signals(p, migration, instance, &mut kept)?;
-    let opened = subscriptions::open_where(p, instance, &|event| !kept.contains(&*event.id));
-    incidents::raise_if_stopped(p, instance, opened)?;
+    migrate_timers(p, migration, instance)?;
+    migrate_messages(p, migration, instance)?;
+    migrate_signals(p, migration, instance)?;
+    if catch_events::opens(instance) {
+        let is_new = |id: &str| !catch_events::is_goal(migration, id);
+        let opened = subscriptions::open_where(p, instance, &|event| is_new(&event.id));
+        incidents::raise_if_stopped(p, instance, opened)?;
+    }
     Ok(())
 }
 
@@ -51,61 +51,39 @@ fn migrate_timers(
     p: &mut Processing,
     migration: &Migration,
     instance: &ElementInstance,
-    kept: &mut BTreeSet<String>,
 ) -> Result<()> {
     for (key, timer) in timers::of_owner(p.txn, instance.key)? {
-        let Some(id) = successor(
-            migration,
-            instance,
-            &timer.target_element_id,
-            EventType::Timer,
-        ) else {
-            let old = timer.target_element_id;
+        let old = &timer.target_element_id;
+        let Some(id) = successor(migration, instance, old, EventType::Timer) else {
             timer_behaviour::cancel_where(p, instance.key, &|id| id == old)?;
             continue;
         };
         let mut moved = timer.clone();
-        moved.target_element_id.clone_from(&id);
+        moved.target_element_id = id;
         moved.process_definition_key = instance.process.key.0;
         timers::delete(p.txn, key, &timer);
         timers::create(p.txn, key, &moved);
         p.event(key, TimerIntent::Migrated, moved);
-        kept.insert(id);
     }
     Ok(())
 }
 
-/// The message's side knows the process id, so that it is told by closing and opening, in this order.
 fn migrate_messages(
     p: &mut Processing,
     migration: &Migration,
     instance: &ElementInstance,
-    kept: &mut BTreeSet<String>,
 ) -> Result<()> {
-    let open = process_message_subscriptions::of(p.txn, instance.key)?;
-    messages::close_where(p, instance.key, &|_| true)?;
-    for (_, subscription) in open {
+    let successor = |id: &str| successor(migration, instance, id, EventType::Message);
+    messages::close_where(p, instance.key, &|id| successor(id).is_none())?;
+    for (key, subscription) in process_message_subscriptions::of(p.txn, instance.key)? {
         if subscription.state == process_message_subscriptions::CLOSING {
             continue;
         }
-        let Some(id) = successor(
-            migration,
-            instance,
-            &subscription.element_id,
-            EventType::Message,
-        ) else {
-            continue;
-        };
-        messages::open(
-            p,
-            instance.key,
-            &instance.value(),
-            &id,
-            &subscription.message_name,
-            &subscription.correlation_key,
-            subscriptions::interrupts(instance, &id),
-        )?;
-        kept.insert(id);
+        if let Some(id) = successor(&subscription.element_id) {
+            let interrupting = subscriptions::interrupts(instance, &id);
+            let process_id = &instance.process.id;
+            messages::migrate(p, key, subscription, process_id, &id, interrupting)?;
+        }
     }
     Ok(())
 }
@@ -114,15 +92,16 @@ fn migrate_signals(
     p: &mut Processing,
     migration: &Migration,
     instance: &ElementInstance,
-    kept: &mut BTreeSet<String>,
 ) -> Result<()> {
-    let open: Vec<(Key, _)> = signal_subscriptions::of(p.txn, instance.key)?;
-    signals::close_where(p, instance.key, &|_| true)?;
-    for (_, subscription) in open {
-        let id = &subscription.catch_event_id;
-        if let Some(id) = successor(migration, instance, id, EventType::Signal) {
-            signals::open(p, instance, &id, &subscription.signal_name)?;
-            kept.insert(id);
+    let successor = |id: &str| successor(migration, instance, id, EventType::Signal);
+    signals::close_where(p, instance.key, &|id| successor(id).is_none())?;
+    for (key, mut subscription) in signal_subscriptions::of(p.txn, instance.key)? {
+        if let Some(id) = successor(&subscription.catch_event_id) {
+            subscription.catch_event_id = id;
+            subscription.process_definition_key = instance.process.key.0;
+            subscription.bpmn_process_id = instance.process.id.to_string();
+            signal_subscriptions::update(p.txn, key, &subscription);
+            p.event(key, SignalSubscriptionIntent::Migrated, subscription);
         }
     }
     Ok(())
