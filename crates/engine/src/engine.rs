@@ -65,7 +65,15 @@ impl Failure {
         }
     }
 
-    fn rejection(&self) -> Rejection {
+    fn rejection(&self, command: &Command) -> Rejection {
+        let is_modification = matches!(command.value, RecordValue::ProcessInstanceModification(_));
+        if is_modification && *self == Failure::Limit(LimitExceeded::Evaluation) {
+            return Rejection::invalid_argument(format!(
+                "Unable to modify process instance with key '{}' as the size exceeds the maximum batch size. \
+                 Please reduce the size by splitting the modification into multiple commands.",
+                command.key
+            ));
+        }
         let (rejection_type, lead) = match self {
             Failure::Panic(_) => (
                 RejectionType::ProcessingError,
@@ -212,7 +220,8 @@ impl Engine {
         if let Some((failed, request)) = accept(&mut p, input)? {
             p.source = failed.position;
             p.request = request;
-            give_up(&mut p, &failed, is_client, failure.rejection())?;
+            let rejection = failure.rejection(&failed.command);
+            give_up(&mut p, &failed, is_client, rejection)?;
             match (failure, culprit) {
                 (Failure::Limit(_), _) => {}
                 (Failure::Panic(_), Some(instance)) => {

@@ -186,6 +186,32 @@ impl<'a> Processing<'a> {
         }
     }
 
+    /// Refuses a client's command that has been begun already: takes back all that it has done, and rejects it.
+    ///
+    /// # Panics
+    /// If it is not the first of its evaluation, so that something else would be taken back as well.
+    pub fn take_back(&mut self, command: &Command, rejection: Rejection) {
+        let [first, ..] = &self.outcome.records[..] else {
+            panic!("a command that is evaluated has its record")
+        };
+        assert!(
+            self.source == self.context.first_position && first.record_type == RecordType::Command,
+            "only a client's command can be taken back"
+        );
+        let record_bytes = RECORD_OVERHEAD + first.value.encoded_len();
+        self.outcome.records.truncate(1);
+        self.outcome = Outcome {
+            records: std::mem::take(&mut self.outcome.records),
+            record_bytes,
+            ..Outcome::default()
+        };
+        self.txn.revert();
+        self.instances = Instances::default();
+        self.keys_given = None;
+        self.follow_ups.clear();
+        self.reject(command, rejection);
+    }
+
     /// Refuses the command being evaluated: writes the rejection down and answers with it.
     pub fn reject(&mut self, command: &Command, rejection: Rejection) {
         self.record(

@@ -19,6 +19,9 @@ pub trait Txn: Read {
     /// Deletes a key, whether it exists or not.
     fn delete(&mut self, key: &[u8]);
 
+    /// Takes back all writes.
+    fn revert(&mut self);
+
     /// Memory that the writes take, roughly.
     fn written_bytes(&self) -> usize;
 }
@@ -122,6 +125,10 @@ impl Txn for Transaction<'_> {
 
     fn delete(&mut self, key: &[u8]) {
         self.write(key, Op::Delete);
+    }
+
+    fn revert(&mut self) {
+        self.writes = Layer::default();
     }
 
     fn written_bytes(&self) -> usize {

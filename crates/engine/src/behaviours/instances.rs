@@ -6,12 +6,19 @@ use std::sync::Arc;
 use skep_bpmn::model::{ElementIndex, Process};
 use skep_protocol::{Command, Key, ProcessInstanceIntent};
 
+use crate::behaviours::incidents::Step;
 use crate::behaviours::{events, lifecycle, variables};
 use crate::definitions::Definition;
 use crate::elements;
 use crate::instances::ElementInstance;
 use crate::json::Document;
 use crate::processing::{Processing, Result};
+
+/// Types of elements at which an instance can begin, or go on when it is modified, as texts for clients list them.
+pub(crate) const ACTIVATABLE_TYPES: &str = "[SUB_PROCESS, EVENT_SUB_PROCESS, INTERMEDIATE_CATCH_EVENT, \
+    INTERMEDIATE_THROW_EVENT, END_EVENT, SERVICE_TASK, RECEIVE_TASK, USER_TASK, MANUAL_TASK, TASK, EXCLUSIVE_GATEWAY, \
+    PARALLEL_GATEWAY, EVENT_BASED_GATEWAY, INCLUSIVE_GATEWAY, MULTI_INSTANCE_BODY, CALL_ACTIVITY, BUSINESS_RULE_TASK, \
+    SCRIPT_TASK, SEND_TASK]";
 
 /// Where a process instance begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +27,6 @@ pub(crate) enum Start {
     NoneEvent,
     /// At a start event that was triggered, with variables of the event.
     Event(ElementIndex),
-    /// At any elements, with variables of the instance.
-    Elements(Vec<ElementIndex>),
 }
 
 /// Creates a process instance; `variables` is a JSON object that was checked.
@@ -34,6 +39,20 @@ pub(crate) fn create(
     let key = p.next_key()?;
     let instance = ElementInstance::root(key, Arc::clone(process));
     begin(p, instance, start, variables)
+}
+
+/// Creates a process instance that begins at any elements. It stops if a scope around them cannot be entered.
+pub(crate) fn create_at(
+    p: &mut Processing,
+    process: &Arc<Definition>,
+    targets: &[ElementIndex],
+    variables: &str,
+) -> Step<Key> {
+    let key = p.next_key()?;
+    let instance = ElementInstance::root(key, Arc::clone(process));
+    p.instances.add(instance.clone());
+    variables::merge_local(p, key, checked(variables))?;
+    enter_at(p, instance, targets)
 }
 
 /// Creates a process instance that an element instance has called; it begins at its none start event.
@@ -56,8 +75,6 @@ fn begin(
 ) -> Result<Key> {
     let key = instance.key;
     p.instances.add(instance.clone());
-    let document = Document::parse(variables)
-        .expect("documents are checked before instances are created with them");
     match start {
         Start::NoneEvent => {
             assert!(
@@ -65,13 +82,9 @@ fn begin(
                 "process '{}' has no none start event",
                 instance.process.id
             );
-            variables::merge_local(p, key, document)?;
+            variables::merge_local(p, key, checked(variables))?;
         }
         Start::Event(event) => events::queue(p, &instance, event, variables)?,
-        Start::Elements(elements) => {
-            variables::merge_local(p, key, document)?;
-            return enter_at(p, instance, &elements);
-        }
     }
     p.follow_up(Command::new(
         key,
@@ -81,12 +94,13 @@ fn begin(
     Ok(key)
 }
 
+fn checked(variables: &str) -> Document {
+    Document::parse(variables)
+        .expect("documents are checked before instances are created with them")
+}
+
 /// Activates elements, and the scopes around them, each once and without its start event.
-fn enter_at(
-    p: &mut Processing,
-    instance: ElementInstance,
-    targets: &[ElementIndex],
-) -> Result<Key> {
+fn enter_at(p: &mut Processing, instance: ElementInstance, targets: &[ElementIndex]) -> Step<Key> {
     let key = instance.key;
     elements::process::enter(p, &instance)?;
     let mut scopes = BTreeMap::from([(Process::ROOT, key)]);

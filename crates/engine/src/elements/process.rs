@@ -4,9 +4,10 @@ use skep_bpmn::model::Scope;
 use skep_protocol::ProcessInstanceIntent;
 
 use crate::behaviours::incidents::Step;
-use crate::behaviours::{calls, events, incidents, lifecycle, results, subscriptions};
+use crate::behaviours::{calls, events, lifecycle, results, subscriptions};
+use crate::elements::sub_process;
 use crate::instances::ElementInstance;
-use crate::processing::{Processing, Result};
+use crate::processing::Processing;
 use crate::tables::element_instances::ElementState;
 
 /// Begins at the start event that was triggered, or else at the none start event.
@@ -24,11 +25,10 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &S
     Ok(())
 }
 
-/// ACTIVATING and ACTIVATED without a start event.
-pub(crate) fn enter(p: &mut Processing, instance: &ElementInstance) -> Result<()> {
+/// ACTIVATING and ACTIVATED without a start event and start listeners.
+pub(crate) fn enter(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
     activating(p, instance);
-    let opened = subscriptions::open(p, instance);
-    incidents::raise_if_stopped(p, instance, opened)?;
+    sub_process::open(p, instance)?;
     lifecycle::activated(p, instance);
     Ok(())
 }

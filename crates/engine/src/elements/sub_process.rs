@@ -3,11 +3,11 @@
 use skep_bpmn::model::{ElementIndex, Scope};
 use skep_protocol::Key;
 
-use crate::behaviours::incidents::Step;
-use crate::behaviours::{incidents, lifecycle, subscriptions, variables};
+use crate::behaviours::incidents::{Failure, Step, Stop};
+use crate::behaviours::{lifecycle, subscriptions, variables};
 use crate::instances::ElementInstance;
 use crate::json::Document;
-use crate::processing::{Processing, Result};
+use crate::processing::Processing;
 
 pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &Scope) -> Step<()> {
     subscriptions::open(p, instance)?;
@@ -19,9 +19,24 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance, scope: &S
     Ok(())
 }
 
-/// ACTIVATING and ACTIVATED without its start event, for an instance that begins inside. Gives the key.
-pub(crate) fn enter(p: &mut Processing, scope: Key, element: ElementIndex) -> Result<Key> {
+/// ACTIVATING and ACTIVATED without its start event and start listeners, for an instance that begins inside. Gives the key.
+pub(crate) fn enter(p: &mut Processing, scope: Key, element: ElementIndex) -> Step<Key> {
     enter_with(p, scope, element, Vec::new())
+}
+
+/// Opens the subscriptions of a scope that is entered directly.
+pub(crate) fn open(p: &mut Processing, scope: &ElementInstance) -> Step<()> {
+    subscriptions::open(p, scope).map_err(|stop| match stop {
+        Stop::State(error) => Stop::State(error),
+        Stop::Incident(failure) => {
+            let id = &scope.element().id;
+            let message = format!(
+                "Expected to subscribe to catch event(s) of '{id}' but {}",
+                failure.message
+            );
+            Stop::Incident(Failure::new(failure.error_type, message))
+        }
+    })
 }
 
 /// [`enter`], with variables of its own.
@@ -30,15 +45,14 @@ pub(crate) fn enter_with(
     scope: Key,
     element: ElementIndex,
     documents: Vec<Document>,
-) -> Result<Key> {
+) -> Step<Key> {
     let scope = p.existing_instance(scope)?;
     let key = p.next_key()?;
     let instance = lifecycle::enter(p, key, &scope, element, 0);
     for document in documents {
         variables::merge_local(p, key, document)?;
     }
-    let opened = subscriptions::open(p, &instance);
-    incidents::raise_if_stopped(p, &instance, opened)?;
+    open(p, &instance)?;
     lifecycle::activated(p, &instance);
     Ok(key)
 }

@@ -7,7 +7,8 @@ use skep_protocol::{
     Command, Intent, Key, ProcessInstanceCreationIntent, RecordValue, Rejection, values,
 };
 
-use crate::behaviours::instances::{self, Start};
+use crate::behaviours::incidents::{Step, Stop};
+use crate::behaviours::instances::{self, ACTIVATABLE_TYPES, Start};
 use crate::definitions::Definition;
 use crate::json::Document;
 use crate::processing::{Processing, Result};
@@ -25,7 +26,14 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
             return Ok(());
         }
     };
-    let instance = instances::create(p, &process, start, &value.variables)?;
+    let instance = match create(p, &process, &start, &value.variables) {
+        Ok(instance) => instance,
+        Err(Stop::State(error)) => return Err(error),
+        Err(Stop::Incident(failure)) => {
+            p.take_back(command, Rejection::invalid_argument(failure.message));
+            return Ok(());
+        }
+    };
     let created = values::ProcessInstanceCreation {
         bpmn_process_id: process.id.to_string(),
         version: process.version,
@@ -45,6 +53,26 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
     Ok(())
 }
 
+/// Where the instance begins.
+enum Begin {
+    /// At the none start event.
+    NoneEvent,
+    /// At these elements.
+    Elements(Vec<ElementIndex>),
+}
+
+fn create(
+    p: &mut Processing,
+    process: &Arc<Definition>,
+    begin: &Begin,
+    variables: &str,
+) -> Step<Key> {
+    match begin {
+        Begin::NoneEvent => Ok(instances::create(p, process, Start::NoneEvent, variables)?),
+        Begin::Elements(targets) => instances::create_at(p, process, targets, variables),
+    }
+}
+
 /// The answer is given when the instance completes.
 fn await_result(p: &mut Processing, instance: Key, fetch_variables: &[String]) {
     if let Some(request) = p.request {
@@ -59,7 +87,7 @@ fn await_result(p: &mut Processing, instance: Key, fetch_variables: &[String]) {
     }
 }
 
-type Checked = std::result::Result<(Arc<Definition>, Start), Rejection>;
+type Checked = std::result::Result<(Arc<Definition>, Begin), Rejection>;
 
 fn check(p: &mut Processing, value: &values::ProcessInstanceCreation) -> Result<Checked> {
     if let Err(rejection) = Document::from_client(&value.variables) {
@@ -76,13 +104,13 @@ fn check(p: &mut Processing, value: &values::ProcessInstanceCreation) -> Result<
             .map(|id| start_element(&process, id))
             .collect();
         let targets: std::result::Result<Vec<_>, _> = targets;
-        return Ok(targets.map(|targets| (process, Start::Elements(targets))));
+        return Ok(targets.map(|targets| (process, Begin::Elements(targets))));
     }
     if process.none_start().is_none() {
         let reason = "Expected to create instance of process with none start event, but there is no such event";
         return Ok(Err(Rejection::invalid_state(reason)));
     }
-    Ok(Ok((process, Start::NoneEvent)))
+    Ok(Ok((process, Begin::NoneEvent)))
 }
 
 /// The process meant: by id and version, else by key.
@@ -126,7 +154,7 @@ fn start_element(process: &Definition, id: &str) -> std::result::Result<ElementI
     if process.flow_by_id(id).is_some() {
         return refuse(format!(
             "the element with id '{id}' targets unsupported element type 'SEQUENCE_FLOW'. \
-             Supported element types are: all but START_EVENT, SEQUENCE_FLOW and BOUNDARY_EVENT"
+             Supported element types are: {ACTIVATABLE_TYPES}"
         ));
     }
     let Some(element) = process.element_by_id(id) else {
@@ -141,7 +169,7 @@ fn start_element(process: &Definition, id: &str) -> std::result::Result<ElementI
     if let Some(unsupported) = unsupported {
         return refuse(format!(
             "the element with id '{id}' targets unsupported element type '{unsupported}'. \
-             Supported element types are: all but START_EVENT, SEQUENCE_FLOW and BOUNDARY_EVENT"
+             Supported element types are: {ACTIVATABLE_TYPES}"
         ));
     }
     if process
@@ -149,7 +177,8 @@ fn start_element(process: &Definition, id: &str) -> std::result::Result<ElementI
         .any(|scope| scope.multi_instance.is_some())
     {
         return refuse(format!(
-            "the element with id '{id}' is inside a multi-instance subprocess."
+            "the element with id '{id}' is inside a multi-instance subprocess. \
+             The creation of elements inside a multi-instance subprocess is not supported."
         ));
     }
     let behind_gateway = matches!(
@@ -158,7 +187,8 @@ fn start_element(process: &Definition, id: &str) -> std::result::Result<ElementI
     );
     if behind_gateway {
         return refuse(format!(
-            "the element with id '{id}' belongs to an event-based gateway."
+            "the element with id '{id}' belongs to an event-based gateway. \
+             The creation of elements belonging to an event-based gateway is not supported."
         ));
     }
     Ok(element.index)

@@ -6,12 +6,14 @@
 
 mod activation;
 mod termination;
+mod validation;
 
 use skep_protocol::{
     Command, Key, ProcessInstanceModificationIntent, RecordValue, Rejection, values,
 };
 
 use crate::banned;
+use crate::behaviours::incidents::{Step, Stop};
 use crate::behaviours::{instance_tree, lifecycle};
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
@@ -35,18 +37,30 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
         return Ok(());
     };
     let instances = instance_tree::all(p, &root)?;
-    match plan(&root, &instances, value) {
-        Ok((activations, terminated)) => modify(p, command, value, &root, activations, &terminated),
+    let planned = validation::check(p, &root, &instances, value)?
+        .and_then(|()| plan(&root, &instances, value));
+    match planned {
+        Ok((activations, terminated)) => {
+            match modify(p, command, value, &root, activations, &terminated) {
+                Ok(()) => Ok(()),
+                Err(Stop::State(error)) => Err(error),
+                Err(Stop::Incident(failure)) => {
+                    p.take_back(command, Rejection::invalid_argument(failure.message));
+                    Ok(())
+                }
+            }
+        }
         Err(problem) => {
-            let reason = format!(
-                "Expected to modify instance of process '{}' but it contains one or more {problem}",
-                root.process.id
-            );
+            let id = &root.process.id;
+            let reason = format!("Expected to modify instance of process '{id}' but {problem}");
             p.reject(command, Rejection::invalid_argument(reason));
             Ok(())
         }
     }
 }
+
+/// Something, or why it is not possible, as that stands behind the process id and "but".
+type Possible<T> = std::result::Result<T, String>;
 
 /// Whether something may begin in a scope.
 fn is_usable(scope: &ElementInstance) -> bool {
@@ -58,7 +72,7 @@ fn plan(
     root: &ElementInstance,
     instances: &[ElementInstance],
     value: &values::ProcessInstanceModification,
-) -> std::result::Result<(activation::Plan, Vec<Key>), String> {
+) -> Possible<(activation::Plan, Vec<Key>)> {
     let activations = activation::plan(root, instances, &value.activate_instructions)?;
     let terminated =
         termination::plan(root, instances, &activations, &value.terminate_instructions)?;
@@ -72,7 +86,7 @@ fn modify(
     root: &ElementInstance,
     activations: activation::Plan,
     terminated: &[Key],
-) -> Result<()> {
+) -> Step<()> {
     let mut modified = value.clone();
     modified.process_instance_key = root.key.0;
     let ancestors = activation::execute(p, activations)?;

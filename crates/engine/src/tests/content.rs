@@ -44,6 +44,10 @@ impl Txn for Content {
         self.0.remove(key);
     }
 
+    fn revert(&mut self) {
+        unreachable!("these tests have no command that is taken back");
+    }
+
     fn written_bytes(&self) -> usize {
         0
     }

@@ -5,8 +5,8 @@ use skep_protocol::values::{
     ActivateInstruction, ProcessInstanceModification, TerminateInstruction, VariableInstruction,
 };
 use skep_protocol::{
-    Command, JobIntent, Key, ProcessInstanceModificationIntent, ProcessMessageSubscriptionIntent,
-    RecordValue, RejectionType, ResponseResult,
+    Command, JobIntent, Key, ProcessInstanceIntent, ProcessInstanceModificationIntent,
+    ProcessMessageSubscriptionIntent, RecordValue, RejectionType, ResponseResult,
 };
 
 use crate::harness::Harness;
@@ -144,7 +144,7 @@ fn an_existing_scope_is_used_and_a_chosen_ancestor_gets_new_ones() {
     let (kind, reason) = refusal(modify(&mut harness, instance, &[activate("d")], &[]));
     assert_eq!(kind, RejectionType::InvalidArgument);
     assert!(
-        reason.contains("more than one active instance: 'd'"),
+        reason.contains("more than one active instance: 'inner'"),
         "{reason}"
     );
     modify(&mut harness, instance, &[within("d", instance)], &[]).unwrap();
@@ -256,9 +256,8 @@ fn an_interrupted_scope_goes_on_with_what_is_activated_in_it() {
     assert!(harness.happened("p COMPLETED"));
 }
 
-/// An instance that waits at `a`, in a process that has something of everything.
-fn waiting_at_a() -> (Harness, Key, Key) {
-    let xml = ProcessBuilder::new("p")
+fn gateway_and_many() -> String {
+    ProcessBuilder::new("p")
         .start_at("begin")
         .service_task("a", "a")
         .timer_boundary("boundary", "a", "timeDuration", "PT1H")
@@ -270,50 +269,78 @@ fn waiting_at_a() -> (Harness, Key, Key) {
         .end()
         .leave()
         .multi_instance(false, r#"inputCollection="=[1,2]""#)
+        .element("eventBasedGateway", "gateway", "")
+        .timer_catch("soon", "PT1S")
         .end()
-        .xml();
-    let mut harness = Harness::with(&xml);
-    let instance = harness.create("p", "{}");
-    let a = harness.key_of("a");
-    (harness, instance, a)
+        .move_to("gateway")
+        .timer_catch("later", "PT1H")
+        .end()
+        .xml()
 }
 
 #[test]
 fn instructions_that_cannot_be_followed_are_refused_as_a_whole() {
-    let (mut harness, instance, a) = waiting_at_a();
+    let mut harness = Harness::with(&gateway_and_many());
+    let instance = harness.create("p", "{}");
+    let a = harness.key_of("a");
+    let other = harness.create("p", "{}");
+    let other_a = harness.key_of("a");
+    harness.cancel(other).unwrap();
+    let other = harness.create("p", "{}");
+    let not_supported = "is not supported. Supported element types are: [SUB_PROCESS,";
     let cases = [
-        (activate("x"), "element that could not be found: 'x'"),
         (
-            activate("begin"),
-            "elements with type 'START_EVENT' is not supported",
+            vec![activate("y"), activate("x"), activate("y")],
+            "activate instructions with an element that could not be found: 'y', 'x'".to_owned(),
         ),
         (
-            activate("boundary"),
-            "elements with type 'BOUNDARY_EVENT' is not supported",
+            vec![activate("begin"), activate("boundary"), activate("flow_begin_a_0")],
+            format!(
+                "activate instructions for elements that are unsupported: 'begin', 'boundary', 'flow_begin_a_0'. The activation \
+                 of elements with type 'START_EVENT', 'BOUNDARY_EVENT', 'SEQUENCE_FLOW' {not_supported}"
+            ),
         ),
         (
-            activate("flow_begin_a_0"),
-            "elements with type 'SEQUENCE_FLOW' is not supported",
+            vec![activate("begin"), activate("soon"), activate("later")],
+            "activate instructions for elements that are unsupported: 'soon', 'later'. \
+             The activation of events belonging to an event-based gateway is not supported."
+                .to_owned(),
         ),
         (
-            activate("one"),
-            "inside a multi-instance subprocess is not supported",
+            vec![activate("one")],
+            "activate instructions that would result in the activation of multi-instance element 'many', which is currently \
+             unsupported."
+                .to_owned(),
         ),
         (
-            within("a", Key(99)),
-            "does not exist, or is not in an active state: '99'",
+            vec![within("a", Key(99)), within("a", other_a), within("a", other)],
+            format!("ancestor scope key that does not exist, or is not in an active state: '99', '{other_a}'"),
         ),
         (
-            within("a", a),
-            "is not an ancestor of the element to activate",
+            vec![within("a", other), within("a", a)],
+            format!("ancestor scope key that does not belong to the modified process instance: '{other}'"),
         ),
         (
-            with("a", &[("many", "{}")]),
-            "doesn't belong to the activating element's flow scope: 'many'",
+            vec![within("a", a), within("many", a), within("a", instance)],
+            format!(
+                "an ancestor scope key that is not an ancestor of the element to activate:\n\
+                 - instance '{a}' of element 'a' is not an ancestor of element 'a'\n\
+                 - instance '{a}' of element 'a' is not an ancestor of element 'many'"
+            ),
         ),
         (
-            with("a", &[("x", "{}")]),
-            "scope element id that could not be found: 'x'",
+            vec![with("a", &[("many", "{}")])],
+            "variable instructions with a scope element that doesn't belong to the activating element's flow scope. \
+             These variables should be set before or after the modification."
+                .to_owned(),
+        ),
+        (
+            vec![with("a", &[("x", "{}"), ("many", "{}"), ("y", "{}")])],
+            "variable instructions with a scope element id that could not be found: 'x', 'y'".to_owned(),
+        ),
+        (
+            vec![with("a", &[("", "[]")])],
+            "variable instructions that are invalid".to_owned(),
         ),
     ];
     let before = harness.trace();
@@ -325,20 +352,84 @@ fn instructions_that_cannot_be_followed_are_refused_as_a_whole() {
         assert!(reason.starts_with(lead), "{reason}");
         assert!(reason.contains(expected), "{reason}");
     };
-    for (activation, expected) in cases {
-        check(&[activate("a"), activation], &[a], expected);
+    for (mut activations, expected) in cases {
+        activations.push(activate("a"));
+        check(&activations, &[a], &expected);
     }
     check(
         &[],
-        &[a, Key(99)],
-        "element instance that could not be found: '99'",
+        &[Key(98), a, Key(99)],
+        "terminate instructions with an element instance that could not be found: '98', '99'",
     );
     assert_eq!(harness.trace(), before);
 }
 
 #[test]
+fn what_is_repeated_gets_more_in_it_where_it_is_chosen_or_alone() {
+    let mut harness = Harness::with(&gateway_and_many());
+    let instance = harness.create("p", "{}");
+    harness.work("a", "{}");
+    let repetition = harness.key_of("many");
+    let (_, reason) = refusal(modify(&mut harness, instance, &[activate("one")], &[]));
+    let expected = "a flow scope with more than one active instance: 'many'";
+    assert!(reason.contains(expected), "{reason}");
+    modify(&mut harness, instance, &[within("one", repetition)], &[]).unwrap();
+    assert_eq!(harness.activate("one", 10).len(), 3);
+    let body = harness.events(ProcessInstanceIntent::ElementActivating);
+    let body = body.iter().find(|record| match &record.value {
+        RecordValue::ProcessInstance(value) => value.element_id == "many",
+        _ => false,
+    });
+    let body = body.unwrap().key;
+    let (_, reason) = refusal(modify(&mut harness, instance, &[within("one", body)], &[]));
+    let expected = "would result in the activation of multi-instance element 'many'";
+    assert!(reason.contains(expected), "{reason}");
+    modify(&mut harness, instance, &[], &[repetition]).unwrap();
+    modify(&mut harness, instance, &[activate("one")], &[]).unwrap();
+    assert_eq!(harness.count("one ACTIVATED"), 4);
+}
+
+#[test]
+fn a_scope_that_cannot_wait_for_its_events_is_not_entered() {
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .service_task("a", "a")
+        .sub_process("sub")
+        .start()
+        .service_task("b", "b")
+        .end()
+        .leave()
+        .message_boundary("caught", "sub", "m", "=key")
+        .end_at("end")
+        .move_to("sub")
+        .end()
+        .xml();
+    let mut harness = Harness::with(&xml);
+    let instance = harness.create("p", "{}");
+    let records = harness.records.len();
+    let instructions = [with("b", &[("", r#"{"x":1}"#)])];
+    let (kind, reason) = refusal(modify(&mut harness, instance, &instructions, &[]));
+    assert_eq!(kind, RejectionType::InvalidArgument);
+    let expected = "Expected to subscribe to catch event(s) of 'sub' but ";
+    assert!(reason.starts_with(expected), "{reason}");
+    assert_eq!(
+        harness.records.len(),
+        records + 2,
+        "the command and its rejection"
+    );
+    assert_eq!(harness.variables(instance), Vec::<String>::new());
+    assert_eq!(harness.active(), ["p", "a"]);
+    let instructions = [with("b", &[("", r#"{"key":"k"}"#)])];
+    modify(&mut harness, instance, &instructions, &[]).unwrap();
+    harness.publish("m", "k", "{}");
+    assert!(harness.happened("sub TERMINATED"));
+}
+
+#[test]
 fn only_process_instances_are_modified() {
-    let (mut harness, _, a) = waiting_at_a();
+    let mut harness = Harness::with(&nested());
+    harness.create("p", "{}");
+    let a = harness.key_of("a");
     for key in [Key(99), a] {
         let (kind, reason) = refusal(modify(&mut harness, key, &[], &[]));
         assert_eq!(kind, RejectionType::NotFound);
@@ -386,9 +477,10 @@ fn a_called_instance_cannot_be_emptied() {
     let (a, called) = (harness.key_of("a"), harness.key_of("p"));
     let (kind, reason) = refusal(modify(&mut harness, called, &[], &[a]));
     assert_eq!(kind, RejectionType::InvalidArgument);
-    assert!(
-        reason.contains("please modify the parent process instead"),
-        "{reason}"
+    assert_eq!(
+        reason,
+        "Expected to modify instance of process 'p' but the given instructions would terminate the instance. The instance was \
+         created by a call activity in the parent process. To terminate this instance please modify the parent process instead."
     );
     modify(&mut harness, called, &[activate("b")], &[a]).unwrap();
     let call = harness.key_of("call");

@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use skep_bpmn::model::{Element, ElementIndex, ElementKind, Process};
+use skep_bpmn::model::{Element, ElementIndex, Process};
 use skep_protocol::{Command, Key, ProcessInstanceIntent, values};
 
-use super::is_usable;
+use super::{Possible, is_usable};
+use crate::behaviours::incidents::Step;
 use crate::behaviours::{lifecycle, variables};
 use crate::elements;
-use crate::instances::{ElementInstance, element_type};
+use crate::instances::ElementInstance;
 use crate::json::Document;
 use crate::processing::{Processing, Result};
-
-type Planned<T> = std::result::Result<T, String>;
 
 /// What is to be activated, in the order of the instructions.
 #[derive(Debug, Default)]
@@ -48,12 +47,12 @@ struct Scopes<'a> {
     by_key: BTreeMap<Key, &'a ElementInstance>,
 }
 
-/// Checks the instructions, and finds out where each begins.
+/// Finds out where each of the instructions, which were found to make sense, begins.
 pub(super) fn plan(
     root: &ElementInstance,
     instances: &[ElementInstance],
     instructions: &[values::ActivateInstruction],
-) -> Planned<Plan> {
+) -> Possible<Plan> {
     let mut scopes = Scopes {
         by_element: BTreeMap::new(),
         by_key: BTreeMap::new(),
@@ -67,54 +66,12 @@ pub(super) fn plan(
     }
     let mut plan = Plan::default();
     for instruction in instructions {
-        let element = activatable(&root.process, instruction)?;
+        let element = root.process.element_by_id(&instruction.element_id);
+        let element = element.expect("the elements of instructions were found to exist");
         let activation = activation(root, &scopes, instruction, element)?;
         plan.activations.push(activation);
     }
     Ok(plan)
-}
-
-/// The element of an instruction, if it can be activated at all.
-fn activatable<'a>(
-    process: &'a Process,
-    instruction: &values::ActivateInstruction,
-) -> Planned<&'a Element> {
-    let id = &instruction.element_id;
-    let unsupported = |why: String| {
-        format!("activate instructions for elements that are unsupported: '{id}'. {why}")
-    };
-    let of_type = |kind: &str| {
-        unsupported(format!(
-            "The activation of elements with type '{kind}' is not supported. \
-             Supported element types are: all but START_EVENT, SEQUENCE_FLOW, BOUNDARY_EVENT and PROCESS"
-        ))
-    };
-    if process.flow_by_id(id).is_some() {
-        return Err(of_type("SEQUENCE_FLOW"));
-    }
-    let element = process.element_by_id(id).ok_or_else(|| {
-        format!("activate instructions with an element that could not be found: '{id}'")
-    })?;
-    match &element.kind {
-        ElementKind::StartEvent(_) | ElementKind::BoundaryEvent(_) | ElementKind::Process(_) => {
-            return Err(of_type(element_type(element).name()));
-        }
-        ElementKind::IntermediateCatchEvent(event) if event.behind_event_based_gateway => {
-            return Err(unsupported(
-                "The activation of events belonging to an event-based gateway is not supported"
-                    .to_owned(),
-            ));
-        }
-        _ => {}
-    }
-    let mut around = process.flow_scopes(element.index);
-    if around.any(|scope| scope.multi_instance.is_some()) {
-        return Err(unsupported(
-            "The activation of elements inside a multi-instance subprocess is not supported"
-                .to_owned(),
-        ));
-    }
-    Ok(element)
 }
 
 fn activation(
@@ -122,25 +79,32 @@ fn activation(
     scopes: &Scopes<'_>,
     instruction: &values::ActivateInstruction,
     element: &Element,
-) -> Planned<Activation> {
-    let chosen = instruction.ancestor_scope_key > 0;
-    let within = match chosen {
-        true => chosen_ancestor(&root.process, scopes, instruction, element)?,
+) -> Possible<Activation> {
+    let chosen = Key(instruction.ancestor_scope_key);
+    let within = match chosen.0 > 0 {
+        true => scopes.by_key[&chosen],
         false => only_ancestor(root, scopes, element)?,
     };
     let mut path = vec![element.index];
-    path.extend(
-        root.process
-            .flow_scopes(element.index)
-            .map(|scope| scope.index)
-            .take_while(|scope| *scope != within.element),
-    );
+    for scope in root.process.flow_scopes(element.index) {
+        if scope.index == within.element && !within.is_body() {
+            break;
+        }
+        if scope.multi_instance.is_some() {
+            return Err(format!(
+                "it contains one or more activate instructions that would result in the activation of multi-instance element \
+                 '{}', which is currently unsupported.",
+                scope.id
+            ));
+        }
+        path.push(scope.index);
+    }
     path.reverse();
     Ok(Activation {
         within: within.key,
         path,
-        shares_scopes: !chosen,
-        documents: documents(&root.process, instruction, element)?,
+        shares_scopes: chosen.0 <= 0,
+        documents: documents(&root.process, instruction)?,
         around: around(scopes, within),
     })
 }
@@ -158,80 +122,46 @@ fn around(scopes: &Scopes<'_>, within: &ElementInstance) -> Vec<(ElementIndex, K
     found
 }
 
-fn chosen_ancestor<'a>(
-    process: &Process,
-    scopes: &Scopes<'a>,
-    instruction: &values::ActivateInstruction,
-    element: &Element,
-) -> Planned<&'a ElementInstance> {
-    let key = instruction.ancestor_scope_key;
-    let ancestor = scopes.by_key.get(&Key(key)).copied();
-    let Some(ancestor) = ancestor.filter(|ancestor| is_usable(ancestor)) else {
-        return Err(format!(
-            "activate instructions with an ancestor scope key that does not exist, or is not in an active state: '{key}'"
-        ));
-    };
-    let mut around = process.flow_scopes(element.index);
-    if ancestor.is_body() || !around.any(|scope| scope.index == ancestor.element) {
-        return Err(format!(
-            "activate instructions with an ancestor scope key that is not an ancestor of the element to activate:\n\
-             - instance '{key}' of element '{}' is not an ancestor of element '{}'",
-            ancestor.element().id,
-            element.id
-        ));
-    }
-    Ok(ancestor)
-}
-
-/// The innermost scope around an element that is there, if it is there once.
+/// The innermost scope around an element that is there, if each is there once.
 fn only_ancestor<'a>(
-    root: &ElementInstance,
+    root: &'a ElementInstance,
     scopes: &Scopes<'a>,
     element: &Element,
-) -> Planned<&'a ElementInstance> {
-    for scope in root.process.flow_scopes(element.index) {
+) -> Possible<&'a ElementInstance> {
+    let mut within = root;
+    let mut around: Vec<&Element> = root.process.flow_scopes(element.index).collect();
+    while let Some(scope) = around.pop() {
         match scopes.by_element.get(&scope.index).map(Vec::as_slice) {
-            None | Some([]) => {}
-            Some([only]) => return Ok(only),
+            None | Some([]) => break,
+            Some([only]) => within = only,
             Some(_) => {
                 return Err(format!(
-                    "activate instructions for an element that has a flow scope with more than one active instance: '{}'. \
-                     Can't decide in which instance of the flow scope '{}' the element should be activated. \
-                     Please specify an ancestor element instance key for this activate instruction.",
-                    element.id, scope.id
+                    "it contains one or more activate instructions for an element that has a flow scope with more than one active \
+                     instance: '{}'. Can't decide in which instance of the flow scope the element should be activated. Please \
+                     specify an ancestor element instance key for this activate instruction.",
+                    scope.id
                 ));
             }
         }
     }
-    unreachable!("the process instance itself is active, and around all elements")
+    Ok(within)
 }
 
 fn documents(
     process: &Process,
     instruction: &values::ActivateInstruction,
-    element: &Element,
-) -> Planned<Vec<(ElementIndex, Document)>> {
+) -> Possible<Vec<(ElementIndex, Document)>> {
     let mut documents = Vec::new();
     for of_scope in &instruction.variable_instructions {
-        let id = &of_scope.element_id;
-        let scope = match id.as_str() {
+        let scope = match of_scope.element_id.as_str() {
             "" => process.root(),
-            _ => process.element_by_id(id).ok_or_else(|| {
-                format!(
-                    "variable instructions with a scope element id that could not be found: '{id}'"
-                )
-            })?,
+            id => process
+                .element_by_id(id)
+                .expect("the scopes of variables were found to exist"),
         };
-        let mut around = process.flow_scopes(element.index);
-        if scope.index != element.index && !around.any(|other| other.index == scope.index) {
-            return Err(format!(
-                "variable instructions with a scope element that doesn't belong to the activating element's flow scope: '{id}'. \
-                 These variables should be set before or after the modification."
-            ));
-        }
         let document = Document::from_client(&of_scope.variables).map_err(|rejection| {
             format!(
-                "variable instructions that are invalid: {}",
+                "it contains one or more variable instructions that are invalid: {}",
                 rejection.reason
             )
         })?;
@@ -241,7 +171,7 @@ fn documents(
 }
 
 /// Activates the elements. Gives for each the keys of the scopes around it, from the outside in.
-pub(super) fn execute(p: &mut Processing, plan: Plan) -> Result<Vec<Vec<i64>>> {
+pub(super) fn execute(p: &mut Processing, plan: Plan) -> Step<Vec<Vec<i64>>> {
     // Scopes that were created, by the scope around them and their element.
     let mut created: BTreeMap<(Key, ElementIndex), Key> = BTreeMap::new();
     let mut ancestors = Vec::new();

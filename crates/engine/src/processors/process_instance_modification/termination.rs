@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use skep_protocol::{Key, values};
 
-use super::activation;
+use super::{Possible, activation};
 use crate::instances::ElementInstance;
 
 /// What is to be terminated: the outermost element instances, since what is in them ends with them.
@@ -13,21 +13,15 @@ pub(super) fn plan(
     instances: &[ElementInstance],
     activations: &activation::Plan,
     instructions: &[values::TerminateInstruction],
-) -> Result<Vec<Key>, String> {
+) -> Possible<Vec<Key>> {
     let by_key: BTreeMap<Key, &ElementInstance> = instances
         .iter()
         .map(|instance| (instance.key, instance))
         .collect();
-    let mut terminated = BTreeSet::new();
-    for instruction in instructions {
-        let key = Key(instruction.element_instance_key);
-        if !by_key.contains_key(&key) {
-            return Err(format!(
-                "terminate instructions with an element instance that could not be found: '{key}'"
-            ));
-        }
-        terminated.insert(key);
-    }
+    let mut terminated: BTreeSet<Key> = instructions
+        .iter()
+        .map(|instruction| Key(instruction.element_instance_key))
+        .collect();
     // What is in a scope stands behind it, so that each is complete when its scope is looked at.
     let mut ending: BTreeMap<Key, usize> = BTreeMap::new();
     for instance in instances.iter().rev() {
@@ -44,11 +38,11 @@ pub(super) fn plan(
         }
     }
     if terminated.contains(&root.key) && root.parent_process_instance_key.is_some() {
-        return Err(format!(
-            "instructions that would terminate process instance '{}', which was created by a call activity in the parent process. \
-             To terminate this instance please modify the parent process instead.",
-            root.key
-        ));
+        return Err(
+            "the given instructions would terminate the instance. The instance was created by a call activity in the parent \
+             process. To terminate this instance please modify the parent process instead."
+                .to_owned(),
+        );
     }
     let is_inside = |key: &Key| {
         by_key
