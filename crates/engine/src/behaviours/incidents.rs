@@ -111,10 +111,11 @@ pub(crate) fn resolve(p: &mut Processing, key: Key, incident: values::Incident) 
     p.event(key, IncidentIntent::Resolved, incident);
 }
 
-/// A message cut to what is kept of it.
+/// A message cut to what is kept of it, and marked as cut.
 pub(crate) fn shortened(mut message: String) -> String {
     if let Some((end, _)) = message.char_indices().nth(limits::ERROR_MESSAGE_CHARS_MAX) {
         message.truncate(end);
+        message.push_str("...");
     }
     message
 }

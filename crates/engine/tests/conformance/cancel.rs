@@ -112,3 +112,22 @@ fn tokens_that_wait_at_a_join_go_with_their_scope() {
     harness.cancel(instance).unwrap();
     harness.assert_clean();
 }
+
+#[test]
+fn an_element_that_has_been_done_is_terminated_and_nothing_follows_it() {
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .service_task("task", "work")
+        .output("=assert(1, false)", "x")
+        .service_task("after", "after")
+        .end()
+        .xml();
+    let mut harness = Harness::with(&xml);
+    let instance = harness.create("p", "{}");
+    harness.work("work", "{}");
+    assert!(harness.happened("task COMPLETING"));
+    harness.cancel(instance).unwrap();
+    assert!(harness.happened("task TERMINATED") && harness.happened("p TERMINATED"));
+    assert!(!harness.happened("task COMPLETED") && !harness.happened("after ACTIVATING"));
+    harness.assert_clean();
+}

@@ -2,7 +2,8 @@
 
 use skep_bpmn::builder::ProcessBuilder;
 use skep_protocol::{
-    Command, Key, ProcessInstanceCreationIntent, RecordValue, RejectionType, values,
+    Command, Key, ProcessInstanceCreationIntent, ProcessMessageSubscriptionIntent, RecordValue,
+    RejectionType, TimerIntent, values,
 };
 
 use crate::harness::Harness;
@@ -160,6 +161,7 @@ fn a_result_is_sent_at_the_end_with_the_variables_asked_for() {
         result_of(&mut harness, r#"{"a":1}"#, &["missing", "a"]),
         r#"{"a":1}"#
     );
+    assert_eq!(result_of(&mut harness, "{}", &["missing"]), "{}");
 }
 
 #[test]
@@ -237,18 +239,189 @@ fn a_join_can_be_where_an_instance_begins() {
 }
 
 #[test]
-fn elements_where_nothing_can_begin_are_refused() {
+fn a_creation_begins_at_the_none_start_event_only() {
     let xml = ProcessBuilder::new("p")
-        .start_at("start")
-        .service_task("task", "work")
+        .start_at("none")
         .end()
-        .error_boundary("boundary", "task", "E")
+        .without_source()
+        .message_start("message", "m")
+        .end()
+        .without_source()
+        .timer_start("timer", "timeCycle", "R/PT1H")
         .end()
         .xml();
     let mut harness = Harness::with(&xml);
-    for id in ["start", "boundary", "missing", "p"] {
+    harness.create("p", "{}");
+    assert_eq!(harness.count("none ACTIVATED"), 1);
+    for other in ["message", "timer"] {
+        assert!(!harness.happened(&format!("{other} ACTIVATING")), "{other}");
+    }
+    assert_eq!(harness.count("p COMPLETED"), 1);
+}
+
+/// Every kind of element, each by its id.
+fn all_kinds() -> String {
+    ProcessBuilder::new("p")
+        .start_at("start")
+        .service_task("service", "work")
+        .end_at("end")
+        .error_boundary("boundary", "service", "E")
+        .element("userTask", "user", "")
+        .receive_task("receive", "m", "=\"k\"")
+        .element("manualTask", "manual", "")
+        .element("task", "undefined", "")
+        .element("callActivity", "call", "")
+        .extension(r#"<zeebe:calledElement processId="p"/>"#)
+        .exclusive_gateway("exclusive")
+        .parallel_gateway("parallel")
+        .element("inclusiveGateway", "inclusive", "")
+        .timer_catch("catch", "PT1H")
+        .element("intermediateThrowEvent", "throw", "")
+        .service_task("many", "work")
+        .multi_instance(false, r#"inputCollection="=[1]""#)
+        .sub_process("sub")
+        .start()
+        .service_task("inside", "work")
+        .end()
+        .leave()
+        .sub_process("repeated")
+        .start()
+        .service_task("one", "work")
+        .end()
+        .leave()
+        .multi_instance(false, r#"inputCollection="=[1]""#)
+        .element("eventBasedGateway", "gateway", "")
+        .timer_catch("soon", "PT1S")
+        .end()
+        .move_to("gateway")
+        .timer_catch("late", "PT1H")
+        .end()
+        .xml()
+}
+
+#[test]
+fn an_instance_can_begin_at_elements_of_all_other_kinds() {
+    for id in [
+        "service",
+        "end",
+        "user",
+        "receive",
+        "manual",
+        "undefined",
+        "call",
+        "exclusive",
+        "parallel",
+        "inclusive",
+        "catch",
+        "throw",
+        "many",
+        "sub",
+        "inside",
+        "repeated",
+        "gateway",
+    ] {
+        let mut harness = Harness::with(&all_kinds());
         let value = values::ProcessInstanceCreation {
             start_instructions: vec![id.to_owned()],
+            ..creation("p")
+        };
+        harness.ask(create(value)).unwrap();
+        assert!(harness.happened(&format!("{id} ACTIVATED")), "{id}");
+        // What is called begins at its start event.
+        assert_eq!(
+            harness.count("start ACTIVATED") > 0,
+            harness.happened("call ACTIVATED"),
+            "{id}"
+        );
+        let instance = harness.events(ProcessInstanceCreationIntent::Created)[0];
+        let RecordValue::ProcessInstanceCreation(created) = &instance.value else {
+            panic!("a creation")
+        };
+        let instance = Key(created.process_instance_key);
+        if !harness.active().is_empty() {
+            harness.cancel(instance).unwrap();
+        }
+        harness.assert_clean();
+    }
+}
+
+#[test]
+fn what_a_scope_waits_for_is_opened_once_where_an_instance_begins_inside() {
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .sub_process("sub")
+        .start()
+        .service_task("a", "a")
+        .service_task("b", "b")
+        .end()
+        .event_sub_process(
+            "handler",
+            "begin",
+            "<bpmn:timerEventDefinition><bpmn:timeDuration>PT2S</bpmn:timeDuration></bpmn:timerEventDefinition>",
+            true,
+        )
+        .end()
+        .leave()
+        .leave()
+        .end()
+        .message_boundary("told", "sub", "m", "=key")
+        .end()
+        .xml();
+    let mut harness = Harness::with(&xml);
+    let begin = |variables: &str| values::ProcessInstanceCreation {
+        start_instructions: vec!["a".to_owned(), "b".to_owned()],
+        variables: variables.to_owned(),
+        ..creation("p")
+    };
+    let rejection = harness.ask(create(begin("{}"))).unwrap_err();
+    assert_eq!(rejection.rejection_type, RejectionType::InvalidArgument);
+    let expected = "Expected to subscribe to catch event(s) of 'sub' but ";
+    assert!(
+        rejection.reason.starts_with(expected),
+        "{}",
+        rejection.reason
+    );
+    harness.assert_clean();
+    harness.ask(create(begin(r#"{"key":"k"}"#))).unwrap();
+    assert_eq!(harness.events(TimerIntent::Created).len(), 1);
+    let opened = harness.events(ProcessMessageSubscriptionIntent::Created);
+    assert_eq!(opened.len(), 1);
+    harness.publish("m", "k", "{}");
+    assert!(harness.happened("told COMPLETED") && harness.happened("p COMPLETED"));
+    harness.advance(5_000);
+    harness.assert_clean();
+}
+
+#[test]
+fn elements_where_nothing_can_begin_are_refused() {
+    let mut harness = Harness::with(&all_kinds());
+    let cases = [
+        (
+            "start",
+            "targets unsupported element type 'START_EVENT'. Supported element types are: [SUB_PROCESS,",
+        ),
+        (
+            "boundary",
+            "targets unsupported element type 'BOUNDARY_EVENT'.",
+        ),
+        ("p", "targets unsupported element type 'PROCESS'."),
+        (
+            "flow_start_service_0",
+            "targets unsupported element type 'SEQUENCE_FLOW'.",
+        ),
+        ("missing", "no element found with id 'missing'."),
+        (
+            "one",
+            "is inside a multi-instance subprocess. The creation of elements inside a multi-instance subprocess",
+        ),
+        (
+            "soon",
+            "belongs to an event-based gateway. The creation of elements belonging to an event-based gateway",
+        ),
+    ];
+    for (id, expected) in cases {
+        let value = values::ProcessInstanceCreation {
+            start_instructions: vec!["service".to_owned(), id.to_owned()],
             ..creation("p")
         };
         let rejection = harness.ask(create(value)).unwrap_err();
@@ -257,11 +430,9 @@ fn elements_where_nothing_can_begin_are_refused() {
             RejectionType::InvalidArgument,
             "{id}"
         );
-        assert!(
-            rejection.reason.contains(&format!("'{id}'")),
-            "{}",
-            rejection.reason
-        );
+        let lead = "Expected to create instance of process with start instructions but";
+        assert!(rejection.reason.starts_with(lead), "{}", rejection.reason);
+        assert!(rejection.reason.contains(expected), "{}", rejection.reason);
     }
     harness.assert_clean();
 }

@@ -361,3 +361,19 @@ fn a_decision_whose_values_do_not_fit_into_a_record_fails() {
     );
     assert!(failed.evaluated_decisions.is_empty());
 }
+
+#[test]
+fn a_decision_id_of_two_graphs_means_the_one_that_came_last() {
+    let mut harness = Harness::with(&calling("risk").end().xml());
+    for (id, high) in [("g", "\"first\""), ("h", "\"second\"")] {
+        let name = format!("{id}.dmn");
+        harness
+            .deploy_resources(&[(&name, &graph(id, high))])
+            .unwrap();
+    }
+    harness.create("p", r#"{"age":20}"#);
+    let evaluated = evaluations(&harness, DecisionEvaluationIntent::Evaluated);
+    assert_eq!(evaluated[0].decision_output, r#""second""#);
+    assert_eq!(evaluated[0].decision_requirements_id, "h");
+    assert_eq!(evaluated[0].decision_version, 2);
+}

@@ -3,7 +3,7 @@
 use skep_bpmn::builder::ProcessBuilder;
 use skep_engine::tables::jobs::JobState;
 use skep_protocol::values::{self, IncidentErrorType};
-use skep_protocol::{JobIntent, RejectionType};
+use skep_protocol::{IncidentIntent, JobIntent, RecordValue, RejectionType};
 
 use crate::harness::Harness;
 
@@ -279,5 +279,35 @@ fn the_inner_scope_goes_before_the_outer_and_its_event_sub_process_before_its_bo
     assert!(at("again TERMINATED") < at("sub TERMINATED"));
     assert!(at("sub TERMINATED") < at("outside ACTIVATING"));
     assert!(harness.happened("mended COMPLETED"));
+    harness.assert_clean();
+}
+
+#[test]
+fn a_code_of_digits_is_a_text_and_a_long_message_is_cut() {
+    let xml = on_task().replace("E1", "404");
+    let mut harness = Harness::with(&xml);
+    harness.create("p", "{}");
+    let job = harness.job("work");
+    harness
+        .report(job, JobIntent::ThrowError, thrown("404", "{}"))
+        .unwrap();
+    assert!(harness.happened("caught COMPLETED"));
+
+    let mut harness = Harness::with(&xml);
+    let instance = harness.create("p", "{}");
+    let job = harness.job("work");
+    let error = values::Job {
+        error_message: "x".repeat(10_001),
+        ..thrown("405", "{}")
+    };
+    harness.report(job, JobIntent::ThrowError, error).unwrap();
+    let record = harness.events(JobIntent::ErrorThrown)[0];
+    let RecordValue::Job(thrown) = &record.value else {
+        panic!("{record:?}")
+    };
+    assert_eq!(thrown.error_message, format!("{}...", "x".repeat(10_000)));
+    // The incident goes with its scope.
+    harness.cancel(instance).unwrap();
+    assert_eq!(harness.events(IncidentIntent::Resolved).len(), 1);
     harness.assert_clean();
 }

@@ -381,3 +381,55 @@ fn a_boundary_event_that_is_due_at_the_same_time_wins() {
     assert!(harness.happened("p COMPLETED"));
     harness.assert_clean();
 }
+
+#[test]
+fn incidents_end_with_what_is_interrupted() {
+    let xml = ProcessBuilder::new("p")
+        .definitions(DEFINITIONS)
+        .start()
+        .service_task("task", "=missing")
+        .end()
+        .event_sub_process("on", "on-start", MESSAGE, true)
+        .service_task("handle", "handle")
+        .end()
+        .leave()
+        .xml();
+    let mut harness = Harness::with(&xml);
+    harness.create("p", r#"{"key":"k"}"#);
+    let incident = harness.incidents()[0].0;
+    publish(&mut harness, "{}");
+    let resolved = harness.events(skep_protocol::IncidentIntent::Resolved);
+    assert_eq!(resolved[0].key, incident);
+    assert!(harness.happened("task TERMINATED"));
+    harness.work("handle", "{}");
+    assert!(harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}
+
+#[test]
+fn a_boundary_event_in_an_interrupted_scope_does_not_come_any_more() {
+    let xml = ProcessBuilder::new("p")
+        .definitions(DEFINITIONS)
+        .start()
+        .sub_process("sub")
+        .start()
+        .service_task("task", "work")
+        .end()
+        .leave()
+        .end()
+        .timer_boundary("late", "sub", "timeDuration", "PT1S")
+        .end_at("late-end")
+        .event_sub_process("on", "on-start", MESSAGE, true)
+        .service_task("handle", "handle")
+        .end()
+        .leave()
+        .xml();
+    let mut harness = Harness::with(&xml);
+    harness.create("p", r#"{"key":"k"}"#);
+    publish(&mut harness, "{}");
+    harness.advance(1_000);
+    assert!(harness.happened("sub TERMINATED") && !harness.happened("late ACTIVATING"));
+    harness.work("handle", "{}");
+    assert!(harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}

@@ -388,3 +388,35 @@ fn each_repetition_has_its_listeners() {
     assert!(harness.happened("p COMPLETED"));
     harness.assert_clean();
 }
+
+#[test]
+fn scopes_that_are_entered_for_what_is_inside_have_no_listeners_before_them() {
+    let process = listeners(
+        ProcessBuilder::new("p"),
+        &[("start", "p-start"), ("end", "p-end")],
+    );
+    let process = process
+        .start()
+        .sub_process("sub")
+        .start()
+        .service_task("task", "work")
+        .end()
+        .leave();
+    let process = listeners(process, &[("start", "sub-start"), ("end", "sub-end")]).end();
+    let mut harness = Harness::with(&process.xml());
+    let creation = values::ProcessInstanceCreation {
+        bpmn_process_id: "p".to_owned(),
+        version: -1,
+        start_instructions: vec!["task".to_owned()],
+        ..Default::default()
+    };
+    let intent = skep_protocol::ProcessInstanceCreationIntent::Create;
+    harness
+        .ask(skep_protocol::Command::new(Key::NONE, intent, creation))
+        .unwrap();
+    for job_type in ["work", "sub-end", "p-end"] {
+        harness.work(job_type, "{}");
+    }
+    assert!(harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}

@@ -150,3 +150,100 @@ fn nothing_completes_or_begins_in_a_scope_that_is_being_terminated() {
     assert!(harness.happened("p TERMINATED"));
     harness.assert_clean();
 }
+
+/// A task in a scope; both may have outputs, and the scope an input, that fail.
+fn failing(input: &str, output: &str, of_task: &str) -> Harness {
+    let builder = ProcessBuilder::new("p")
+        .start()
+        .sub_process("sub")
+        .start()
+        .service_task("task", "work")
+        .output(of_task, "x")
+        .end()
+        .leave()
+        .input(input, "y")
+        .output(output, "z")
+        .end();
+    let mut harness = Harness::with(&builder.xml());
+    harness.create("p", "{}");
+    harness
+}
+
+const FAILING: &str = r#"=assert(1, false)"#;
+
+/// The value of an element in a scope, as a command to activate it has it.
+fn inside(harness: &Harness, element: &str, scope: Key) -> values::ProcessInstance {
+    values::ProcessInstance {
+        element_id: element.to_owned(),
+        element_type: values::BpmnElementType::ServiceTask.into(),
+        flow_scope_key: scope.0,
+        ..value_of(harness, "sub")
+    }
+}
+
+#[test]
+fn nothing_begins_in_a_scope_that_is_not_active() {
+    // Activating: its input mapping has failed. Completing: its output mapping has.
+    let activating = failing(FAILING, "=1", "=1");
+    let mut completing = failing("=1", FAILING, "=1");
+    completing.work("work", "{}");
+    for mut harness in [activating, completing] {
+        assert_eq!(harness.incidents().len(), 1);
+        let sub = harness.key_of("sub");
+        let value = inside(&harness, "task", sub);
+        let intent = ProcessInstanceIntent::ActivateElement;
+        assert!(is_refused(&mut harness, Key(78), intent, &value));
+    }
+    let mut terminated = failing("=1", "=1", "=1");
+    let (sub, task) = (terminated.key_of("sub"), terminated.key_of("task"));
+    let value = inside(&terminated, "task", sub);
+    let instance = terminated.key_of("p");
+    terminated.cancel(instance).unwrap();
+    for (key, intent) in [
+        (Key(78), ProcessInstanceIntent::ActivateElement),
+        (task, ProcessInstanceIntent::CompleteElement),
+        (task, ProcessInstanceIntent::TerminateElement),
+        (sub, ProcessInstanceIntent::TerminateElement),
+    ] {
+        assert!(
+            is_refused(&mut terminated, key, intent, &value),
+            "{intent:?}"
+        );
+    }
+}
+
+#[test]
+fn nothing_completes_or_begins_in_a_scope_that_is_interrupted() {
+    // More tasks than are terminated at once, so that some are left when the scope has been interrupted.
+    let mut builder = ProcessBuilder::new("p")
+        .start()
+        .parallel_gateway("fork")
+        .event_sub_process(
+            "handler",
+            "begin",
+            "<bpmn:timerEventDefinition><bpmn:timeDuration>PT1S</bpmn:timeDuration></bpmn:timerEventDefinition>",
+            true,
+        )
+        .leave();
+    for index in 0..200 {
+        builder = builder
+            .move_to("fork")
+            .service_task(&format!("t{index}"), "work");
+    }
+    let mut harness = Harness::with(&builder.xml());
+    harness.create("p", "{}");
+    let (last, value) = (harness.key_of("t199"), value_of(&harness, "t199"));
+    harness.time += 1_000;
+    let due = harness.due().commands.remove(0);
+    harness.process(Input::Internal(due));
+    assert!(!harness.happened("t199 TERMINATED") && !harness.happened("handler ACTIVATED"));
+    for (key, intent) in [
+        (last, ProcessInstanceIntent::CompleteElement),
+        (Key(78), ProcessInstanceIntent::ActivateElement),
+    ] {
+        assert!(is_refused(&mut harness, key, intent, &value), "{intent:?}");
+    }
+    harness.settle();
+    assert!(harness.happened("handler COMPLETED") && harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}

@@ -24,6 +24,7 @@ mod incidents;
 mod inclusive_joins;
 mod jobs;
 mod links;
+mod listed;
 mod messages;
 mod migrate;
 mod migrate_waiting;

@@ -543,3 +543,29 @@ fn errors_inside_and_outside_of_repetitions_are_caught_where_they_should() {
     assert!(harness.happened("p COMPLETED"));
     harness.assert_clean();
 }
+
+#[test]
+fn the_list_is_read_outside_of_what_is_mapped_into_each_repetition() {
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .sub_process("scope")
+        .start()
+        .service_task("task", "work")
+        .multi_instance(false, r#"inputCollection="=list" inputElement="item""#)
+        .input("=[9]", "list")
+        .input("=item + 1", "next")
+        .end()
+        .leave()
+        .input("=[1,2]", "list")
+        .end()
+        .xml();
+    let mut harness = Harness::with(&xml);
+    harness.create("p", r#"{"list":[7,8,9]}"#);
+    let jobs = harness.activate("work", 10);
+    let variables: Vec<String> = jobs.into_iter().map(|(_, job)| job.variables).collect();
+    assert_eq!(variables.len(), 2);
+    for (variables, next) in variables.iter().zip([r#""next":2"#, r#""next":3"#]) {
+        assert!(variables.contains(next), "{variables}");
+        assert!(variables.contains(r#""list":[9]"#), "{variables}");
+    }
+}

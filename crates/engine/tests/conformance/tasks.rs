@@ -230,3 +230,31 @@ fn a_receive_task_ends_what_it_waits_for_with_its_instance() {
     harness.cancel(instance).unwrap();
     harness.assert_clean();
 }
+
+#[test]
+fn headers_that_say_nothing_are_left_out_and_quotes_of_static_texts_are_kept() {
+    for (tag, content, _) in JOB_ELEMENTS {
+        let process = job_element(tag, content, "\"quoted\"")
+            .header("", "v")
+            .header("empty", "")
+            .header("h", "v");
+        let (mut harness, _) = created(&process, "{}");
+        let (_, job) = harness.activate("\"quoted\"", 1).remove(0);
+        assert_eq!(job.custom_headers, r#"{"h":"v"}"#, "{tag}");
+        assert_eq!(job.job_type, "\"quoted\"", "{tag}");
+    }
+}
+
+#[test]
+fn what_is_not_mended_is_another_incident() {
+    let (mut harness, instance) = created(&job_element("serviceTask", "", "=t"), "{}");
+    let first = harness.incidents()[0].0;
+    harness
+        .set_variables(instance, r#"{"t":7}"#, false)
+        .unwrap();
+    harness.resolve(first).unwrap();
+    let incidents = harness.incidents();
+    assert_eq!(incidents.len(), 2);
+    assert_ne!(incidents[1].0, first);
+    assert_ne!(incidents[1].1.error_message, incidents[0].1.error_message);
+}

@@ -151,3 +151,15 @@ fn several_tokens_into_an_activity_activate_it_once_each() {
     assert_eq!(harness.count("p COMPLETED"), 1);
     harness.assert_clean();
 }
+
+#[test]
+fn an_event_without_outgoing_flow_ends_its_token() {
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .element("intermediateThrowEvent", "last", "")
+        .xml();
+    let mut harness = Harness::with(&xml);
+    harness.create("p", "{}");
+    assert!(harness.happened("last COMPLETED") && harness.happened("p COMPLETED"));
+    harness.assert_clean();
+}

@@ -477,3 +477,28 @@ fn a_form_can_be_bound_to_its_deployment_or_to_a_tag() {
         assert_eq!(incident.error_message, message);
     }
 }
+
+#[test]
+fn a_form_in_the_process_is_a_key_for_jobs_and_nothing_to_the_engine() {
+    let with_form = |task: &str| {
+        ProcessBuilder::new("p")
+            .extension(r#"<zeebe:userTaskForm id="inside">{"components":[]}</zeebe:userTaskForm>"#)
+            .start()
+            .element("userTask", "task", "")
+            .extension(task)
+            .end()
+            .xml()
+    };
+    let by_key = r#"<zeebe:formDefinition formKey="camunda-forms:bpmn:inside"/>"#;
+    let mut harness = running(&with_form(by_key), "{}");
+    assert_eq!(
+        headers(&mut harness),
+        serde_json::json!({"io.camunda.zeebe:formKey": "camunda-forms:bpmn:inside"})
+    );
+    let harness = running(&with_form("<zeebe:userTask/>"), "{}");
+    let (_, task) = last(&harness, UserTaskIntent::Created);
+    assert_eq!(
+        (task.form_key, task.external_form_reference.as_str()),
+        (-1, "")
+    );
+}

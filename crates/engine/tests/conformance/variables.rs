@@ -185,3 +185,36 @@ fn a_value_too_deep_for_expressions_is_an_incident_and_not_a_crash() {
         value.error_message
     );
 }
+
+#[test]
+fn values_keep_their_types_on_all_ways() {
+    let values = r#"{"b":true,"f":1.5,"i":-3,"l":[1,"x",null,{"y":[]}],"n":null,"o":{"k":{"z":0}},"s":"text"}"#;
+    let expected = [
+        "b=true",
+        "f=1.5",
+        "i=-3",
+        r#"l=[1,"x",null,{"y":[]}]"#,
+        "n=null",
+        r#"o={"k":{"z":0}}"#,
+        r#"s="text""#,
+    ];
+    let mut harness = Harness::with(&task_with(&[], &[]));
+    let created = harness.create("p", values);
+    assert_eq!(harness.variables(created), expected);
+    let mut harness = Harness::with(&task_with(&[], &[]));
+    let brought = harness.create("p", "{}");
+    harness.work("work", values);
+    assert_eq!(harness.variables(brought), expected);
+    let set = harness.create("p", "{}");
+    harness.set_variables(set, values, true).unwrap();
+    assert_eq!(harness.variables(set), expected);
+    let outputs: Vec<(String, String)> = ["b", "f", "i", "l", "n", "o", "s"]
+        .map(|name| (format!("={name}"), format!("out.{name}")))
+        .into();
+    let outputs: Vec<(&str, &str)> = outputs
+        .iter()
+        .map(|(source, target)| (source.as_str(), target.as_str()))
+        .collect();
+    let mapped = after_work(&task_with(&[], &outputs), "{}", values);
+    assert_eq!(mapped, [format!("out={values}")]);
+}
