@@ -369,8 +369,9 @@ fn dispatch(p: &mut Processing, command: &Command) -> Result<()> {
         RecordValue::Incident(_) => processors::incident::process(p, command),
         RecordValue::VariableDocument(_) => processors::variable_document::process(p, command),
         RecordValue::Timer(_) => processors::timer::process(p, command),
-        RecordValue::Deployment(_) | RecordValue::DeploymentDistribution(_) => {
-            processors::deployment::process(p, command)
+        RecordValue::Deployment(_) => processors::deployment::process(p, command),
+        RecordValue::CommandDistribution(_) => {
+            processors::command_distribution::process(p, command)
         }
         RecordValue::Message(_) | RecordValue::MessageBatch(_) => {
             processors::message::process(p, command)

@@ -86,8 +86,7 @@ intents! {
     }
     /// Resources deployed together.
     Deployment = 4, "DEPLOYMENT", DeploymentIntent {
-        Create = 0 "CREATE" command, Created = 1 "CREATED" event, Distribute = 2 "DISTRIBUTE" command,
-        Distributed = 3 "DISTRIBUTED" event, FullyDistributed = 4 "FULLY_DISTRIBUTED" event,
+        Create = 0 "CREATE" command, Created = 1 "CREATED" event,
     }
     /// Execution of a process or of one of its elements.
     ProcessInstance = 5, "PROCESS_INSTANCE", ProcessInstanceIntent {
@@ -146,10 +145,6 @@ intents! {
     ProcessInstanceResult = 21, "PROCESS_INSTANCE_RESULT", ProcessInstanceResultIntent { Completed = 0 "COMPLETED" event, }
     /// A process definition.
     Process = 22, "PROCESS", ProcessIntent { Created = 0 "CREATED" event, Deleting = 1 "DELETING" event, Deleted = 2 "DELETED" event, }
-    /// A deployment on its way to another partition.
-    DeploymentDistribution = 23, "DEPLOYMENT_DISTRIBUTION", DeploymentDistributionIntent {
-        Distributing = 0 "DISTRIBUTING" event, Complete = 1 "COMPLETE" command, Completed = 2 "COMPLETED" event,
-    }
     /// A trigger queued in an event scope.
     ProcessEvent = 24, "PROCESS_EVENT", ProcessEventIntent { Triggering = 0 "TRIGGERING" event, Triggered = 1 "TRIGGERED" event, }
     /// A decision.

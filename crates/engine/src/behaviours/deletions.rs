@@ -13,7 +13,7 @@ use skep_protocol::{
 use crate::behaviours::deployments;
 use crate::instances::ElementInstance;
 use crate::processing::{Processing, Result};
-use crate::tables::{decisions, deployments as pending, element_instances, forms, processes};
+use crate::tables::{decisions, distributions, element_instances, forms, processes};
 
 /// Something that can be deleted.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ fn delete_form(p: &mut Processing, form: values::Form) -> Result<()> {
 /// A definition is gone: its resource goes with the last of those that came in it.
 fn release(p: &mut Processing, deployment: Key, resource_name: &str) -> Result<()> {
     if processes::release_resource(p.txn, deployment, resource_name)?
-        && !pending::keep_until_acknowledged(p.txn, deployment, resource_name)?
+        && !distributions::keep_until_acknowledged(p.txn, deployment, resource_name)?
     {
         processes::delete_resource(p.txn, deployment, resource_name);
     }

@@ -9,7 +9,7 @@ use skep_state::{Read, StateError};
 
 use crate::behaviours::{forms as form_behaviour, message_starts, signals, timer_starts, timers};
 use crate::processing::{Processing, Result};
-use crate::tables::{decisions, deployments as pending, forms, processes};
+use crate::tables::{decisions, distributions, forms, processes};
 
 /// The part of a deployment that is new: without what was deployed before, and the resources of only that.
 pub(crate) fn new_part(deployment: &values::Deployment) -> values::Deployment {
@@ -51,38 +51,24 @@ pub(crate) fn is_known(p: &Processing, new: &values::Deployment) -> Result<bool>
     Ok(true)
 }
 
-/// Whether its event is written for each definition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Announce {
-    /// On the deployment partition.
-    Yes,
-    /// On the others: the records would say the same again.
-    No,
-}
-
 /// Keeps resources and definitions.
-pub(crate) fn keep(
-    p: &mut Processing,
-    key: Key,
-    new: &values::Deployment,
-    announce: Announce,
-) -> Result<()> {
+pub(crate) fn keep(p: &mut Processing, key: Key, new: &values::Deployment) -> Result<()> {
     for resource in &new.resources {
         let name = &resource.resource_name;
         let definitions = definitions_in(new, name);
         processes::insert_resource(p.txn, key, name, &resource.resource, definitions);
     }
     for process in &new.processes {
-        keep_process(p, key, new, process, announce)?;
+        keep_process(p, key, new, process)?;
     }
     for graph in &new.decision_requirements {
-        keep_requirements(p, key, new, graph, announce)?;
+        keep_requirements(p, key, new, graph)?;
     }
     for decision in &new.decisions {
-        keep_decision(p, key, decision, announce)?;
+        keep_decision(p, key, decision)?;
     }
     for metadata in &new.forms {
-        keep_form(p, key, new, metadata, announce)?;
+        keep_form(p, key, new, metadata)?;
     }
     Ok(())
 }
@@ -109,7 +95,6 @@ fn keep_process(
     deployment: Key,
     new: &values::Deployment,
     process: &values::ProcessMetadata,
-    announce: Announce,
 ) -> Result<()> {
     let mut definition = values::Process {
         bpmn_process_id: process.bpmn_process_id.clone(),
@@ -123,11 +108,9 @@ fn keep_process(
         version_tag: process.version_tag.clone(),
     };
     processes::insert(p.txn, &definition)?;
-    if announce == Announce::Yes {
-        definition.resource = content(new, &process.resource_name).to_vec();
-        let key = Key(process.process_definition_key);
-        p.event(key, ProcessIntent::Created, definition);
-    }
+    definition.resource = content(new, &process.resource_name).to_vec();
+    let key = Key(process.process_definition_key);
+    p.event(key, ProcessIntent::Created, definition);
     Ok(())
 }
 
@@ -136,7 +119,6 @@ fn keep_requirements(
     deployment: Key,
     new: &values::Deployment,
     graph: &values::DecisionRequirementsMetadata,
-    announce: Announce,
 ) -> Result<()> {
     let mut requirements = values::DecisionRequirements {
         decision_requirements_id: graph.decision_requirements_id.clone(),
@@ -150,11 +132,9 @@ fn keep_requirements(
         deployment_key: deployment.0,
     };
     decisions::insert_requirements(p.txn, &requirements)?;
-    if announce == Announce::Yes {
-        requirements.resource = content(new, &graph.resource_name).to_vec();
-        let key = Key(graph.decision_requirements_key);
-        p.event(key, DecisionRequirementsIntent::Created, requirements);
-    }
+    requirements.resource = content(new, &graph.resource_name).to_vec();
+    let key = Key(graph.decision_requirements_key);
+    p.event(key, DecisionRequirementsIntent::Created, requirements);
     Ok(())
 }
 
@@ -162,7 +142,6 @@ fn keep_decision(
     p: &mut Processing,
     deployment: Key,
     metadata: &values::DecisionMetadata,
-    announce: Announce,
 ) -> Result<()> {
     let decision = values::Decision {
         decision_id: metadata.decision_id.clone(),
@@ -175,10 +154,8 @@ fn keep_decision(
         version_tag: metadata.version_tag.clone(),
     };
     decisions::insert(p.txn, &decision)?;
-    if announce == Announce::Yes {
-        let key = Key(metadata.decision_key);
-        p.event(key, DecisionIntent::Created, decision);
-    }
+    let key = Key(metadata.decision_key);
+    p.event(key, DecisionIntent::Created, decision);
     Ok(())
 }
 
@@ -187,14 +164,11 @@ fn keep_form(
     deployment: Key,
     new: &values::Deployment,
     metadata: &values::FormMetadata,
-    announce: Announce,
 ) -> Result<()> {
     let mut form = form_behaviour::of_metadata(deployment, metadata);
     forms::insert(p.txn, &form)?;
-    if announce == Announce::Yes {
-        form.resource = content(new, &metadata.resource_name).to_vec();
-        p.event(Key(metadata.form_key), FormIntent::Created, form);
-    }
+    form.resource = content(new, &metadata.resource_name).to_vec();
+    p.event(Key(metadata.form_key), FormIntent::Created, form);
     Ok(())
 }
 
@@ -237,7 +211,7 @@ pub(crate) fn fill_content(
         match processes::resource(state, key, &resource.resource_name)? {
             Some(content) => resource.resource = content,
             // It was deleted since all have it; only the channel does not know yet that they do.
-            None if pending::pending(state, key)?.is_empty() => {}
+            None if distributions::pending(state, key)?.is_empty() => {}
             None => {
                 return Err(StateError::Corrupt {
                     place: format!("resource '{}' of deployment {key}", resource.resource_name),

@@ -27,7 +27,7 @@ use skep_protocol::{
 };
 use skep_state::Read;
 
-use crate::behaviours::channel;
+use crate::behaviours::{channel, distribution};
 use crate::engine::Due;
 use crate::limits;
 use crate::processing::{Processing, Result};
@@ -110,10 +110,14 @@ pub(crate) fn migrate(
     subscription.interrupting = interrupting;
     subscriptions::set(p.txn, key, &subscription);
     let target = PartitionId(subscription.subscription_partition);
-    let migrate = to_message_side(key, &subscription, MessageSubscriptionIntent::Migrate);
+    let mut migrate = to_message_side(key, &subscription, MessageSubscriptionIntent::Migrate);
     let intent = ProcessMessageSubscriptionIntent::Migrated;
     p.event(key, intent, subscription);
-    channel::send(p, target, migrate)
+    if target == p.config.partition {
+        return channel::send(p, target, migrate);
+    }
+    migrate.key = key;
+    distribution::distribute(p, &migrate, &[target])
 }
 
 /// A command about a subscription, for the message's side.
@@ -144,7 +148,7 @@ pub(crate) fn send_to_process_side(
     intent: ProcessMessageSubscriptionIntent,
     variables: &str,
 ) -> Result<()> {
-    let target = partition_of(Key(subscription.process_subscription_key));
+    let target = distribution::partition_of(Key(subscription.process_subscription_key));
     let value = values::ProcessMessageSubscription {
         process_instance_key: subscription.process_instance_key,
         element_instance_key: subscription.element_instance_key,
@@ -163,11 +167,6 @@ pub(crate) fn send_to_process_side(
         target,
         Command::new(Key(subscription.process_subscription_key), intent, value),
     )
-}
-
-/// Our own keys name existing partitions.
-fn partition_of(key: Key) -> PartitionId {
-    PartitionId(u32::try_from(key.partition()).expect("the keys of subscriptions are ours"))
 }
 
 /// Sends a message to a waiting subscription.

@@ -7,6 +7,7 @@ pub(crate) mod compensation;
 pub(crate) mod decisions;
 pub(crate) mod deletions;
 pub(crate) mod deployments;
+pub(crate) mod distribution;
 pub(crate) mod errors;
 pub(crate) mod escalations;
 pub(crate) mod event_sub_processes;

@@ -7,11 +7,9 @@
 
 use skep_bpmn::model::{self, Element, Trigger};
 use skep_feel::Environment;
-use skep_protocol::{
-    Command, Key, PartitionId, SignalIntent, SignalSubscriptionIntent as Intent, values,
-};
+use skep_protocol::{Command, Key, SignalIntent, SignalSubscriptionIntent as Intent, values};
 
-use crate::behaviours::{channel, events, instances, start_names};
+use crate::behaviours::{events, instances, start_names};
 use crate::instances::ElementInstance;
 use crate::limits;
 use crate::processing::{Processing, Result};
@@ -107,25 +105,6 @@ pub(crate) fn schedule_broadcast(p: &mut Processing, signal_name: &str, variable
         ..values::Signal::default()
     };
     p.follow_up(Command::new(Key::NONE, SignalIntent::Broadcast, signal));
-}
-
-/// Sends a broadcast to the other partitions.
-pub(crate) fn send_to_others(p: &mut Processing, key: Key, signal: &values::Signal) -> Result<()> {
-    let others = (1..=p.config.partition_count)
-        .map(PartitionId)
-        .filter(|partition| *partition != p.config.partition);
-    for target in others {
-        let signal = values::Signal {
-            is_distributed: true,
-            ..signal.clone()
-        };
-        channel::send(
-            p,
-            target,
-            Command::new(key, SignalIntent::Broadcast, signal),
-        )?;
-    }
-    Ok(())
 }
 
 /// Triggers the next of what waits for a signal, and has the rest triggered after that.

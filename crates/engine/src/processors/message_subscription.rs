@@ -6,7 +6,7 @@ use skep_protocol::{
     Rejection, values,
 };
 
-use crate::behaviours::messages as correlation;
+use crate::behaviours::{distribution, messages as correlation};
 use crate::processing::{Processing, Result};
 use crate::tables::{message_subscriptions as subscriptions, messages};
 
@@ -137,10 +137,22 @@ fn migrate(
     value: &values::MessageSubscription,
 ) -> Result<()> {
     let found = subscriptions::of_process_key(p.txn, value.process_subscription_key)?;
-    let Some((key, before)) = found else {
-        not_found(p, command, value, "migrate");
-        return Ok(());
-    };
+    match found {
+        Some((key, before)) => move_to(p, key, before, value)?,
+        None => not_found(p, command, value, "migrate"),
+    }
+    match command.key.is_some() {
+        true => distribution::acknowledge(p, command),
+        false => Ok(()),
+    }
+}
+
+fn move_to(
+    p: &mut Processing,
+    key: Key,
+    before: values::MessageSubscription,
+    value: &values::MessageSubscription,
+) -> Result<()> {
     let after = values::MessageSubscription {
         bpmn_process_id: value.bpmn_process_id.clone(),
         interrupting: value.interrupting,

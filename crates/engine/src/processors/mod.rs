@@ -2,6 +2,7 @@
 
 pub(crate) mod channel;
 pub(crate) mod checkpoint;
+pub(crate) mod command_distribution;
 pub(crate) mod decision_evaluation;
 pub(crate) mod deployment;
 pub(crate) mod incident;

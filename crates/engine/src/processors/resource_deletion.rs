@@ -1,10 +1,8 @@
 //! RESOURCE_DELETION: a deployed resource is deleted, on the deployment partition first and then on the others.
 
-use skep_protocol::{
-    Command, Key, PartitionId, RecordValue, Rejection, ResourceDeletionIntent, values,
-};
+use skep_protocol::{Command, Key, RecordValue, Rejection, ResourceDeletionIntent, values};
 
-use crate::behaviours::{channel, deletions};
+use crate::behaviours::{deletions, distribution};
 use crate::processing::{Processing, Result};
 
 /// Evaluates a RESOURCE_DELETION command.
@@ -17,7 +15,10 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
         let reason =
             format!("Expected to delete resource but no resource found with key `{resource}`");
         p.reject(command, Rejection::not_found(reason));
-        return Ok(());
+        return match deletion.is_distributed {
+            true => distribution::acknowledge(p, command),
+            false => Ok(()),
+        };
     };
     if !deletion.is_distributed && deletions::is_in_use(p, &deletable)? {
         let reason = format!(
@@ -34,23 +35,14 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
     deletions::delete(p, deletable)?;
     p.event(key, ResourceDeletionIntent::Deleted, deletion.clone());
     p.respond(key, ResourceDeletionIntent::Deleted, deletion.clone());
-    if !deletion.is_distributed {
-        send_to_others(p, key, resource)?;
+    if deletion.is_distributed {
+        return distribution::acknowledge(p, command);
     }
-    Ok(())
-}
-
-fn send_to_others(p: &mut Processing, key: Key, resource_key: i64) -> Result<()> {
-    let others = (1..=p.config.partition_count)
-        .map(PartitionId)
-        .filter(|partition| *partition != p.config.partition);
-    for target in others {
-        let deletion = values::ResourceDeletion {
-            resource_key,
-            is_distributed: true,
-        };
-        let command = Command::new(key, ResourceDeletionIntent::Delete, deletion);
-        channel::send(p, target, command)?;
-    }
-    Ok(())
+    let distributed = values::ResourceDeletion {
+        is_distributed: true,
+        ..deletion.clone()
+    };
+    let distributed = Command::new(key, ResourceDeletionIntent::Delete, distributed);
+    let others = distribution::others(p);
+    distribution::distribute(p, &distributed, &others)
 }

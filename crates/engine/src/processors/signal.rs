@@ -1,8 +1,8 @@
 //! SIGNAL: a signal is broadcast, by a client, a process instance or another partition.
 
-use skep_protocol::{Command, RecordValue, Rejection, SignalIntent, names, values};
+use skep_protocol::{Command, Key, RecordValue, Rejection, SignalIntent, names, values};
 
-use crate::behaviours::signals;
+use crate::behaviours::{distribution, signals};
 use crate::json::Document;
 use crate::processing::{Processing, Result};
 
@@ -18,19 +18,34 @@ pub(crate) fn process(p: &mut Processing, command: &Command) -> Result<()> {
         p.reject(command, rejection);
         return Ok(());
     }
-    let key = p.next_key()?;
+    let here = p.next_key()?;
+    let key = match signal.is_distributed {
+        true => command.key,
+        false => here,
+    };
     p.event(key, SignalIntent::Broadcasted, signal.clone());
     p.respond(key, SignalIntent::Broadcasted, signal.clone());
-    if !signal.is_distributed {
-        signals::send_to_others(p, key, signal)?;
+    match signal.is_distributed {
+        true => distribution::acknowledge(p, command)?,
+        false => distribute(p, key, signal)?,
     }
     // What is opened later has a higher key, and does not wait for this one.
     let broadcast = values::Signal {
-        up_to: key.0,
+        up_to: here.0,
         reached: 0,
         ..signal.clone()
     };
     signals::trigger_next(p, key, &broadcast)
+}
+
+fn distribute(p: &mut Processing, key: Key, signal: &values::Signal) -> Result<()> {
+    let distributed = values::Signal {
+        is_distributed: true,
+        ..signal.clone()
+    };
+    let distributed = Command::new(key, SignalIntent::Broadcast, distributed);
+    let others = distribution::others(p);
+    distribution::distribute(p, &distributed, &others)
 }
 
 fn check(signal: &values::Signal) -> std::result::Result<(), Rejection> {

@@ -12,7 +12,7 @@ pub mod checkpoint;
 pub(crate) mod compensation_subscriptions;
 pub mod continuations;
 pub(crate) mod decisions;
-pub(crate) mod deployments;
+pub(crate) mod distributions;
 pub mod element_instances;
 pub mod event_triggers;
 pub(crate) mod forms;
@@ -114,8 +114,8 @@ pub mod prefix {
     pub const MESSAGE_STARTED_INSTANCES: u8 = 53;
     /// Correlation key of an instance started by message.
     pub const MESSAGE_STARTED_BY_INSTANCE: u8 = 54;
-    /// Deployments not yet acknowledged by all partitions.
-    pub const PENDING_DEPLOYMENTS: u8 = 55;
+    /// Distributed commands not yet acknowledged by all partitions.
+    pub const PENDING_DISTRIBUTIONS: u8 = 55;
     /// Resources of deployments: (deployment, resource name).
     pub const RESOURCES: u8 = 56;
     /// Message start events by (process definition, message name, start event).

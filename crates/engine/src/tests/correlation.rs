@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use skep_protocol::{
-    Command, DeploymentIntent, Intent, Key, MessageIntent, MessageStartEventSubscriptionIntent,
-    MessageSubscriptionIntent, ProcessInstanceCreationIntent, ProcessInstanceIntent,
+    Command, CommandDistributionIntent, DeploymentIntent, Intent, Key, MessageIntent,
+    MessageStartEventSubscriptionIntent, MessageSubscriptionIntent, ProcessInstanceCreationIntent,
+    ProcessInstanceIntent, ProcessInstanceMigrationIntent, ProcessIntent,
     ProcessMessageSubscriptionIntent, RecordValue, routing, values,
 };
 
@@ -354,4 +355,52 @@ fn a_message_starts_an_instance_or_reaches_one_but_not_both() {
         instances(&world, ProcessInstanceIntent::ElementCompleted).len(),
         1
     );
+}
+
+#[test]
+fn a_subscription_goes_over_to_the_process_that_its_instance_was_migrated_to() {
+    for seed in 0..10 {
+        let mut world = World::faulty(PARTITIONS, seed);
+        deploy(&mut world, WAIT);
+        deploy(&mut world, &WAIT.replace("\"wait\"", "\"other\""));
+        let target = *world
+            .partition(1)
+            .keys(ProcessIntent::Created)
+            .last()
+            .unwrap();
+        let elsewhere = |key: &String| routing::message_partition(key, PARTITIONS).0 == 2;
+        let key = (0..).map(|n: u32| n.to_string()).find(elsewhere).unwrap();
+        let instance = create(&mut world, 1, &key);
+        world.settle();
+        let migration = values::ProcessInstanceMigration {
+            process_instance_key: instance.0,
+            target_process_definition_key: target.0,
+            mapping_instructions: vec![values::MappingInstruction {
+                source_element_id: "catch".to_owned(),
+                target_element_id: "catch".to_owned(),
+            }],
+        };
+        let migrate = Command::new(instance, ProcessInstanceMigrationIntent::Migrate, migration);
+        world.client(1, migrate.clone()).unwrap();
+        let rejection = world.client(1, migrate.clone()).unwrap_err();
+        let expected =
+            "has a pending message subscription migration distribution for event with id 'catch'.";
+        assert!(rejection.reason.ends_with(expected), "{}", rejection.reason);
+        world.settle();
+        let subscription = world
+            .partition(1)
+            .keys(ProcessMessageSubscriptionIntent::Migrated);
+        let finished = world.partition(1).keys(CommandDistributionIntent::Finished);
+        assert_eq!(finished.last(), subscription.first());
+        let migrated = world
+            .partition(2)
+            .events(MessageSubscriptionIntent::Migrated);
+        assert!(matches!(
+            &migrated[0].value,
+            RecordValue::MessageSubscription(value) if value.bpmn_process_id == "other"
+        ));
+        assert_eq!(world.content(1).count(prefix::PENDING_DISTRIBUTIONS), 0);
+        world.client(1, migrate).unwrap();
+        world.settle();
+    }
 }

@@ -1,8 +1,9 @@
 //! Deleted resources on several partitions.
 
 use skep_protocol::{
-    Command, DeploymentIntent, Key, ProcessInstanceCreationIntent, ProcessInstanceIntent,
-    ProcessIntent, RecordValue, RejectionType, ResourceDeletionIntent, ResponseResult, values,
+    Command, CommandDistributionIntent, DeploymentIntent, Key, ProcessInstanceCreationIntent,
+    ProcessInstanceIntent, ProcessIntent, RecordValue, RejectionType, ResourceDeletionIntent,
+    ResponseResult, values,
 };
 
 use super::world::World;
@@ -63,7 +64,7 @@ fn left(world: &World, partition: u32) -> usize {
         prefix::PROCESSES_BY_DEPLOYMENT,
         prefix::PROCESSES_BY_TAG,
         prefix::RESOURCES,
-        prefix::PENDING_DEPLOYMENTS,
+        prefix::PENDING_DISTRIBUTIONS,
     ];
     let content = world.content(partition);
     tables.iter().map(|table| content.count(*table)).sum()
@@ -80,6 +81,8 @@ fn a_deleted_process_is_gone_on_all_partitions_however_the_network_behaves() {
         // Else the others do not have it yet, and must get it to be told that it is gone.
         delete(&mut world, key).unwrap();
         world.settle();
+        let finished = world.partition(1).keys(CommandDistributionIntent::Finished);
+        assert_eq!(finished.len(), 2, "the deployment and the deletion");
         for partition in 1..=3 {
             assert_eq!(left(&world, partition), 0, "partition {partition}");
             let rejection = create(&mut world, partition, key).unwrap_err();

@@ -1,7 +1,6 @@
 use skep_protocol::{
-    Command, DeploymentDistributionIntent, DeploymentIntent, Key,
-    MessageStartEventSubscriptionIntent, PartitionId, ProcessIntent, RecordValue, Rejection,
-    RejectionType, values,
+    Command, CommandDistributionIntent, DeploymentIntent, Key, MessageStartEventSubscriptionIntent,
+    PartitionId, ProcessIntent, RecordValue, Rejection, RejectionType, values,
 };
 
 use super::world::World;
@@ -99,13 +98,6 @@ fn versions_grow_and_unchanged_resources_are_recognised() {
         6
     );
     assert_eq!(world.partition(1).events(ProcessIntent::Created).len(), 4);
-    assert_eq!(
-        world
-            .partition(1)
-            .events(DeploymentIntent::FullyDistributed)
-            .len(),
-        6
-    );
     let latest = processes::latest(world.content(1), "p").unwrap().unwrap();
     assert_eq!((latest.version, latest.key().0), (4, keys[5]));
 }
@@ -285,7 +277,7 @@ fn all_partitions_get_a_deployment_whatever_the_network_does() {
             );
             if id > 1 {
                 assert_eq!(
-                    world.partition(id).keys(DeploymentIntent::Distributed),
+                    world.partition(id).keys(DeploymentIntent::Created),
                     [first, second],
                     "seed {seed}"
                 );
@@ -298,23 +290,18 @@ fn all_partitions_get_a_deployment_whatever_the_network_does() {
 /// The deployment partition has heard from all others, and has nothing more to send.
 fn assert_distributed(world: &World, deployments: [Key; 2], seed: u64) {
     let deployer = world.partition(1);
-    let mut fully = deployer.keys(DeploymentIntent::FullyDistributed);
-    fully.sort();
-    assert_eq!(fully, deployments, "seed {seed}");
+    let mut finished = deployer.keys(CommandDistributionIntent::Finished);
+    finished.sort();
+    assert_eq!(finished, deployments, "seed {seed}");
+    for (intent, count) in [
+        (CommandDistributionIntent::Started, 2),
+        (CommandDistributionIntent::Distributing, 4),
+        (CommandDistributionIntent::Acknowledged, 4),
+    ] {
+        assert_eq!(deployer.events(intent).len(), count, "seed {seed}");
+    }
     assert_eq!(
-        deployer
-            .events(DeploymentDistributionIntent::Distributing)
-            .len(),
-        4
-    );
-    assert_eq!(
-        deployer
-            .events(DeploymentDistributionIntent::Completed)
-            .len(),
-        4
-    );
-    assert_eq!(
-        deployer.content.count(prefix::PENDING_DEPLOYMENTS)
+        deployer.content.count(prefix::PENDING_DISTRIBUTIONS)
             + deployer.content.count(prefix::OUTBOX),
         0
     );
@@ -345,7 +332,7 @@ fn only_what_is_new_is_distributed() {
     let written = &world.partition(1).records[before..];
     assert_eq!(
         written.last().unwrap().intent,
-        DeploymentIntent::FullyDistributed.into(),
+        DeploymentIntent::Created.into(),
         "nothing is to be distributed"
     );
 }

@@ -1,8 +1,8 @@
 //! A signal on several partitions, whatever the network does.
 
 use skep_protocol::{
-    Command, DeploymentIntent, Key, ProcessInstanceCreationIntent, ProcessInstanceIntent,
-    RecordValue, SignalIntent, values,
+    Command, CommandDistributionIntent, DeploymentIntent, Key, ProcessInstanceCreationIntent,
+    ProcessInstanceIntent, RecordValue, SignalIntent, values,
 };
 
 use super::world::World;
@@ -70,6 +70,20 @@ fn it_reaches_all_partitions_once_and_starts_instances_on_one() {
             assert_eq!(broadcasts.len(), 1);
             let left = world.content(partition).count(prefix::SIGNAL_SUBSCRIPTIONS);
             assert_eq!(left, 1, "that of the start event");
+            let pending = world
+                .content(partition)
+                .count(prefix::PENDING_DISTRIBUTIONS);
+            assert_eq!(pending, 0);
+        }
+        let signal = world.partition(2).keys(SignalIntent::Broadcasted);
+        for (intent, count) in [
+            (CommandDistributionIntent::Started, 1),
+            (CommandDistributionIntent::Distributing, 2),
+            (CommandDistributionIntent::Acknowledged, 2),
+            (CommandDistributionIntent::Finished, 1),
+        ] {
+            let keys = world.partition(2).keys(intent);
+            assert_eq!(keys, vec![signal[0]; count], "{intent:?}");
         }
     }
 }

@@ -1,9 +1,7 @@
-//! Deployments, process definitions and their distribution.
+//! Deployments and process definitions.
 
 use skep_protocol::Key;
-use skep_protocol::values::{
-    Deployment, DeploymentDistribution, DeploymentResource, Process, ProcessMetadata,
-};
+use skep_protocol::values::{Deployment, DeploymentResource, Process, ProcessMetadata};
 
 use super::writer::Object;
 use super::{decision, form};
@@ -66,8 +64,4 @@ pub(super) fn process(object: &mut Object<'_>, value: &Process) {
         .optional("deploymentKey", value.deployment_key)
         .text("versionTag", &value.version_tag)
         .tenant();
-}
-
-pub(super) fn distribution(object: &mut Object<'_>, value: &DeploymentDistribution) {
-    object.number("partitionId", value.partition_id);
 }

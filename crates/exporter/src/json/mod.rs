@@ -5,6 +5,7 @@
 
 mod decision;
 mod deployment;
+mod distribution;
 mod event;
 mod form;
 mod incident;
@@ -16,7 +17,7 @@ mod user_task;
 mod variable;
 mod writer;
 
-use skep_protocol::{Record, RecordValue, Rejection};
+use skep_protocol::{Key, RecordValue, Rejection};
 
 use crate::Exported;
 use writer::Object;
@@ -49,18 +50,20 @@ pub(crate) fn put_record(out: &mut String, exported: &Exported<'_>, broker_versi
             .number("partitionId", exported.partition.0)
             .object("authorizations", |_| {})
             .number("operationReference", NO_OPERATION)
-            .object("value", |object| put_value(object, record));
+            .object("value", |object| {
+                put_value(object, &record.value, record.key)
+            });
     });
 }
 
-// A table of all value types, which may be long.
-fn put_value(object: &mut Object<'_>, record: &Record) {
-    match &record.value {
+// A table of all value types, which may be long. The key is the record's.
+fn put_value(object: &mut Object<'_>, value: &RecordValue, key: Key) {
+    match value {
         RecordValue::Job(value) => job::job(object, value),
         RecordValue::JobBatch(value) => job::batch(object, value),
-        RecordValue::Deployment(value) => deployment::deployment(object, value, record.key),
+        RecordValue::Deployment(value) => deployment::deployment(object, value, key),
         RecordValue::Process(value) => deployment::process(object, value),
-        RecordValue::DeploymentDistribution(value) => deployment::distribution(object, value),
+        RecordValue::CommandDistribution(value) => distribution::distribution(object, value, key),
         RecordValue::ProcessInstance(value) => process_instance::instance(object, value),
         RecordValue::ProcessInstanceCreation(value) => process_instance::creation(object, value),
         RecordValue::ProcessInstanceResult(value) => process_instance::result(object, value),

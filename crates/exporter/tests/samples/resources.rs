@@ -87,8 +87,10 @@ fn deployed() -> Vec<(Intent, RecordValue)> {
     vec![
         (DeploymentIntent::Created.into(), deployment().into()),
         (
-            DeploymentDistributionIntent::Distributing.into(),
-            DeploymentDistribution { partition_id: 2 }.into(),
+            CommandDistributionIntent::Started.into(),
+            CommandDistribution::new(PartitionId(2), ResourceDeletionIntent::Delete.into())
+                .with_value(&deletion.clone().into())
+                .into(),
         ),
         (ProcessIntent::Created.into(), process.into()),
         (FormIntent::Created.into(), form.into()),

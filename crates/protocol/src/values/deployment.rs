@@ -1,4 +1,4 @@
-//! Deployments, process definitions and their distribution.
+//! Deployments and process definitions.
 
 /// Resources deployed together; as an event, with what came of them.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -87,12 +87,4 @@ pub struct Process {
     /// Tag that bindings can refer to; empty when it has none.
     #[prost(string, tag = "9")]
     pub version_tag: String,
-}
-
-/// A deployment on its way to a partition.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct DeploymentDistribution {
-    /// The partition that has, or is to get, the deployment.
-    #[prost(uint32, tag = "1")]
-    pub partition_id: u32,
 }

@@ -4,6 +4,7 @@
 
 mod decision;
 mod deployment;
+mod distribution;
 mod event;
 mod form;
 mod incident;
@@ -16,6 +17,7 @@ mod variable;
 
 pub use decision::*;
 pub use deployment::*;
+pub use distribution::*;
 pub use event::*;
 pub use form::*;
 pub use incident::*;
@@ -73,7 +75,7 @@ record_values! {
     JobBatch(JobBatch), Timer(Timer), MessageStartEventSubscription(MessageStartEventSubscription),
     Variable(Variable), VariableDocument(VariableDocument), ProcessInstanceCreation(ProcessInstanceCreation),
     Error(Error), ProcessInstanceResult(ProcessInstanceResult), Process(Process),
-    DeploymentDistribution(DeploymentDistribution), ProcessEvent(ProcessEvent), MessageBatch(MessageBatch),
+    CommandDistribution(CommandDistribution), ProcessEvent(ProcessEvent), MessageBatch(MessageBatch),
     Escalation(Escalation), Signal(Signal), CompensationSubscription(CompensationSubscription), SignalSubscription(SignalSubscription),
     ProcessInstanceBatch(ProcessInstanceBatch), Checkpoint(Checkpoint),
     Decision(Decision), DecisionRequirements(DecisionRequirements), DecisionEvaluation(DecisionEvaluation),

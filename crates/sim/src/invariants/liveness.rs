@@ -42,7 +42,7 @@ const TRANSIENT: [(u8, &str); 25] = [
         prefix::MESSAGE_STARTED_INSTANCES,
         "instances started by message",
     ),
-    (prefix::PENDING_DEPLOYMENTS, "pending deployments"),
+    (prefix::PENDING_DISTRIBUTIONS, "pending distributions"),
     (prefix::OUTBOX, "commands not acknowledged"),
 ];
 

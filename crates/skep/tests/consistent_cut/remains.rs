@@ -20,7 +20,7 @@ pub type Counts = BTreeMap<u8, u64>;
 fn belongs_to_an_instance(table: u8) -> bool {
     (prefix::ELEMENT_INSTANCES..=prefix::CONTINUATIONS).contains(&table)
         || (prefix::MESSAGE_SUBSCRIPTIONS..=prefix::PROCESS_MESSAGE_SUBSCRIPTIONS).contains(&table)
-        || (prefix::MESSAGE_STARTED_INSTANCES..=prefix::PENDING_DEPLOYMENTS).contains(&table)
+        || (prefix::MESSAGE_STARTED_INSTANCES..=prefix::PENDING_DISTRIBUTIONS).contains(&table)
         || table == prefix::OUTBOX
 }
 

@@ -11,7 +11,7 @@ use crate::behaviours::subscriptions;
 use crate::instances::{ElementInstance, event_type};
 use crate::processing::{Processing, Result};
 use crate::tables::element_instances::ElementState;
-use crate::tables::process_message_subscriptions;
+use crate::tables::{distributions, process_message_subscriptions};
 
 /// Whether each mapped event stays at its element, alone and of its kind.
 pub(super) fn attached(
@@ -110,6 +110,14 @@ pub(super) fn subscribable(
         }
     };
     let open = process_message_subscriptions::of(p.txn, before.key)?;
+    for (key, subscription) in &open {
+        if !distributions::pending(p.txn, *key)?.is_empty() {
+            return Ok(Err(format!(
+                "active element with id '{id}' has a pending message subscription migration distribution for event with id '{}'.",
+                subscription.element_id
+            )));
+        }
+    }
     for (event, name) in messages {
         if open.iter().any(|(_, open)| open.message_name == name) {
             return Ok(Err(format!(
