@@ -4,12 +4,13 @@ use skep_bpmn::builder::ProcessBuilder;
 use skep_engine::tables::prefix;
 use skep_engine::{Failure, Input};
 use skep_protocol::{
-    Command, ErrorIntent, JobIntent, Key, MessageIntent, MessageSubscriptionIntent, RecordValue,
-    RejectionType, RequestId, values,
+    Command, ErrorIntent, JobIntent, Key, MessageIntent, MessageSubscriptionIntent, RejectionType,
+    RequestId, values,
 };
 use skep_state::{LimitExceeded, TableKey};
 
 use crate::harness::Harness;
+use crate::helpers::values_of;
 
 fn one_task() -> String {
     ProcessBuilder::new("p")
@@ -50,12 +51,11 @@ fn publish(time_to_live: i64) -> Command {
 
 /// Process instances in which something was banned, as the record stream says.
 fn errors(harness: &Harness) -> Vec<i64> {
-    let errors = harness.events(ErrorIntent::Created).into_iter();
-    let instances = errors.map(|record| match &record.value {
-        RecordValue::Error(error) => error.process_instance_key,
-        other => panic!("unexpected value {other:?}"),
-    });
-    instances.collect()
+    let errors: Vec<values::Error> = values_of(harness, ErrorIntent::Created);
+    errors
+        .iter()
+        .map(|error| error.process_instance_key)
+        .collect()
 }
 
 /// Has the sub-process of the latest instance vanish, as only a bug could: what completes in it panics.

@@ -4,10 +4,11 @@ use skep_bpmn::builder::ProcessBuilder;
 use skep_protocol::values::IncidentErrorType;
 use skep_protocol::{
     Command, DecisionEvaluationIntent, DecisionIntent, Key, ProcessInstanceIntent, ProcessIntent,
-    RecordValue, ResourceDeletionIntent, values,
+    values,
 };
 
 use crate::harness::Harness;
+use crate::helpers::{delete, values_of};
 
 /// A process with a call activity.
 fn caller(id: &str, binding: &str) -> String {
@@ -67,23 +68,11 @@ fn deploy(harness: &mut Harness, resources: &[(&str, &str)]) -> Key {
     harness.deploy_resources(resources).unwrap().key
 }
 
-/// Deletes the resource of that key.
-fn delete(harness: &mut Harness, key: Key) {
-    let value = values::ResourceDeletion {
-        resource_key: key.0,
-        is_distributed: false,
-    };
-    let command = Command::new(Key::NONE, ResourceDeletionIntent::Delete, value);
-    harness.ask(command).unwrap();
-}
-
 /// What decisions gave so far.
 fn outputs(harness: &Harness) -> Vec<String> {
-    let evaluated = harness.events(DecisionEvaluationIntent::Evaluated);
-    let outputs = evaluated.into_iter().map(|record| match &record.value {
-        RecordValue::DecisionEvaluation(evaluation) => evaluation.decision_output.clone(),
-        other => panic!("{other:?}"),
-    });
+    let evaluated =
+        values_of::<values::DecisionEvaluation>(harness, DecisionEvaluationIntent::Evaluated);
+    let outputs = evaluated.into_iter().map(|it| it.decision_output);
     outputs.collect()
 }
 
@@ -153,13 +142,11 @@ fn a_process_with_a_tag_is_called_the_latest_of_several() {
     harness.resolve(incident).unwrap();
     harness.work("second", "{}");
     assert!(harness.happened("p COMPLETED"));
-    let RecordValue::Process(created) = &harness.events(ProcessIntent::Created)[1].value else {
-        panic!()
-    };
-    assert_eq!(created.version_tag, "v1");
+    let created: Vec<values::Process> = values_of(&harness, ProcessIntent::Created);
+    assert_eq!(created[1].version_tag, "v1");
     // Without the second version the first is the latest with the tag.
     let second = harness.events(ProcessIntent::Created)[2].key;
-    delete(&mut harness, second);
+    delete(&mut harness, second).unwrap();
     harness.create("p", "{}");
     harness.work("first", "{}");
     assert_eq!(harness.count("p COMPLETED"), 2);
@@ -202,10 +189,8 @@ fn a_decision_with_a_tag_is_evaluated_the_latest_of_several() {
     let incident = harness.incidents()[0].0;
     harness.resolve(incident).unwrap();
     assert_eq!(outputs(&harness), [r#""second""#]);
-    let RecordValue::Decision(created) = &harness.events(DecisionIntent::Created)[0].value else {
-        panic!()
-    };
-    assert_eq!(created.version_tag, "v1");
+    let created: Vec<values::Decision> = values_of(&harness, DecisionIntent::Created);
+    assert_eq!(created[0].version_tag, "v1");
     assert!(harness.happened("p COMPLETED"));
     harness.assert_clean();
 }

@@ -1,9 +1,10 @@
 //! Compensation (15.9).
 
 use skep_bpmn::builder::ProcessBuilder;
-use skep_protocol::{CompensationSubscriptionIntent, JobIntent, RecordValue, values};
+use skep_protocol::{CompensationSubscriptionIntent, JobIntent, values};
 
 use crate::harness::Harness;
+use crate::helpers::values_of;
 
 const ALL: &str = "<bpmn:compensateEventDefinition/>";
 
@@ -32,14 +33,10 @@ fn subscriptions(
     harness: &Harness,
     intent: CompensationSubscriptionIntent,
 ) -> Vec<(String, String)> {
-    let records = harness.events(intent).into_iter();
-    let found = records.map(|record| match &record.value {
-        RecordValue::CompensationSubscription(value) => (
-            value.compensable_activity_id.clone(),
-            value.compensation_handler_id.clone(),
-        ),
-        other => panic!("unexpected value {other:?}"),
-    });
+    let values: Vec<values::CompensationSubscription> = values_of(harness, intent);
+    let found = values
+        .into_iter()
+        .map(|value| (value.compensable_activity_id, value.compensation_handler_id));
     found.collect()
 }
 

@@ -8,6 +8,7 @@ use skep_protocol::{
 };
 
 use crate::harness::Harness;
+use crate::helpers::{answered, values_of};
 
 /// A graph of two decisions: `rate` requires `risk`, whose rules have those outputs.
 fn graph(id: &str, high: &str) -> String {
@@ -41,22 +42,6 @@ fn calling(decision: &str) -> ProcessBuilder {
         .extension(&called)
 }
 
-fn deployed(answer: ResponseResult) -> values::Deployment {
-    match answer.unwrap().value {
-        RecordValue::Deployment(deployment) => deployment,
-        other => panic!("unexpected answer {other:?}"),
-    }
-}
-
-fn evaluations(harness: &Harness, intent: DecisionEvaluationIntent) -> Vec<DecisionEvaluation> {
-    let records = harness.events(intent).into_iter();
-    let values = records.map(|record| match &record.value {
-        RecordValue::DecisionEvaluation(evaluation) => evaluation.clone(),
-        other => panic!("unexpected value {other:?}"),
-    });
-    values.collect()
-}
-
 fn evaluate(harness: &mut Harness, id: &str, key: i64, variables: &str) -> ResponseResult {
     let asked = DecisionEvaluation {
         decision_id: id.to_owned(),
@@ -85,7 +70,9 @@ fn a_decision_gives_a_variable_and_a_record_of_how_it_was_made() {
         harness.variables(instance),
         ["age=20", "factor=1.5", result]
     );
-    let [evaluated] = &evaluations(&harness, DecisionEvaluationIntent::Evaluated)[..] else {
+    let [evaluated] =
+        &values_of::<DecisionEvaluation>(&harness, DecisionEvaluationIntent::Evaluated)[..]
+    else {
         panic!("one evaluation");
     };
     assert_eq!(evaluated.decision_id, "rate");
@@ -176,7 +163,8 @@ fn a_decision_that_fails_is_an_incident_that_can_be_resolved() {
         "Expected to evaluate decision 'rate', but failed to evaluate expression 'Risk': the hit policy of a decision table is \
          violated: UNIQUE, but several rules match"
     );
-    let [failed] = &evaluations(&harness, DecisionEvaluationIntent::Failed)[..] else {
+    let [failed] = &values_of::<DecisionEvaluation>(&harness, DecisionEvaluationIntent::Failed)[..]
+    else {
         panic!("one evaluation");
     };
     assert_eq!(failed.failed_decision_id, "risk");
@@ -201,7 +189,8 @@ fn a_decision_id_that_is_no_text_is_an_incident() {
 #[test]
 fn an_unchanged_graph_is_a_duplicate_and_a_changed_one_a_new_version() {
     let mut harness = Harness::new();
-    let first = deployed(harness.deploy_resources(&[("g.dmn", &graph("g", "1"))]));
+    let first =
+        answered::<values::Deployment>(harness.deploy_resources(&[("g.dmn", &graph("g", "1"))]));
     let ids = first
         .decisions
         .iter()
@@ -212,20 +201,24 @@ fn an_unchanged_graph_is_a_duplicate_and_a_changed_one_a_new_version() {
         "g name"
     );
     assert_eq!(first.decision_requirements[0].namespace, "n");
-    let same = deployed(harness.deploy_resources(&[("g.dmn", &graph("g", "1"))]));
+    let same =
+        answered::<values::Deployment>(harness.deploy_resources(&[("g.dmn", &graph("g", "1"))]));
     assert!(same.decision_requirements[0].duplicate && same.decisions[1].duplicate);
     assert_eq!(
         same.decisions[1].decision_key,
         first.decisions[1].decision_key
     );
-    let other_name = deployed(harness.deploy_resources(&[("h.dmn", &graph("g", "1"))]));
-    let changed = deployed(harness.deploy_resources(&[("h.dmn", &graph("g", "2"))]));
+    let other_name =
+        answered::<values::Deployment>(harness.deploy_resources(&[("h.dmn", &graph("g", "1"))]));
+    let changed =
+        answered::<values::Deployment>(harness.deploy_resources(&[("h.dmn", &graph("g", "2"))]));
     for (version, deployment) in [(2, other_name), (3, changed)] {
         assert_eq!(deployment.decision_requirements[0].version, version);
         assert_eq!(deployment.decisions[0].version, version);
     }
     // The decisions of another graph go on with the versions of their ids.
-    let other_graph = deployed(harness.deploy_resources(&[("i.dmn", &graph("i", "1"))]));
+    let other_graph =
+        answered::<values::Deployment>(harness.deploy_resources(&[("i.dmn", &graph("i", "1"))]));
     assert_eq!(other_graph.decision_requirements[0].version, 1);
     assert_eq!(other_graph.decisions[0].version, 4);
     assert_eq!(harness.events(DecisionRequirementsIntent::Created).len(), 4);
@@ -277,7 +270,8 @@ fn what_is_wrong_with_a_graph_is_said_with_its_place() {
 #[test]
 fn a_client_gets_the_latest_version_of_an_id_or_the_decision_of_a_key() {
     let mut harness = Harness::new();
-    let first = deployed(harness.deploy_resources(&[("g.dmn", &graph("g", "1"))]));
+    let first =
+        answered::<values::Deployment>(harness.deploy_resources(&[("g.dmn", &graph("g", "1"))]));
     harness
         .deploy_resources(&[("g.dmn", &graph("g", "2"))])
         .unwrap();
@@ -372,7 +366,7 @@ fn a_decision_id_of_two_graphs_means_the_one_that_came_last() {
             .unwrap();
     }
     harness.create("p", r#"{"age":20}"#);
-    let evaluated = evaluations(&harness, DecisionEvaluationIntent::Evaluated);
+    let evaluated = values_of::<DecisionEvaluation>(&harness, DecisionEvaluationIntent::Evaluated);
     assert_eq!(evaluated[0].decision_output, r#""second""#);
     assert_eq!(evaluated[0].decision_requirements_id, "h");
     assert_eq!(evaluated[0].decision_version, 2);

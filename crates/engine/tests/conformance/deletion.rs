@@ -4,28 +4,12 @@ use skep_bpmn::builder::ProcessBuilder;
 use skep_protocol::values::{self, IncidentErrorType};
 use skep_protocol::{
     Command, DecisionIntent, DecisionRequirementsIntent, FormIntent, Key,
-    ProcessInstanceCreationIntent, ProcessIntent, RecordValue, RejectionType,
-    ResourceDeletionIntent, ResponseResult, SignalIntent, TimerIntent,
+    ProcessInstanceCreationIntent, ProcessIntent, RejectionType, ResourceDeletionIntent,
+    SignalIntent, TimerIntent,
 };
 
 use crate::harness::Harness;
-
-fn delete(harness: &mut Harness, key: Key) -> ResponseResult {
-    let deletion = values::ResourceDeletion {
-        resource_key: key.0,
-        is_distributed: false,
-    };
-    harness.ask(Command::new(
-        Key::NONE,
-        ResourceDeletionIntent::Delete,
-        deletion,
-    ))
-}
-
-fn refusal(answer: ResponseResult) -> (RejectionType, String) {
-    let rejection = answer.unwrap_err();
-    (rejection.rejection_type, rejection.reason)
-}
+use crate::helpers::{delete, refusal, values_of};
 
 /// A process whose one task has that job type.
 fn version(job_type: &str) -> String {
@@ -43,10 +27,8 @@ fn processes(harness: &Harness) -> Vec<Key> {
 }
 
 fn new_version(harness: &Harness) -> i32 {
-    match &harness.events(ProcessIntent::Created).last().unwrap().value {
-        RecordValue::Process(process) => process.version,
-        other => panic!("{other:?}"),
-    }
+    let created: Vec<values::Process> = values_of(harness, ProcessIntent::Created);
+    created.last().unwrap().version
 }
 
 #[test]

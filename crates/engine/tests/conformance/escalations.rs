@@ -1,10 +1,11 @@
 //! Escalations (15.1, 15.2).
 
 use skep_bpmn::builder::ProcessBuilder;
-use skep_protocol::values::IncidentErrorType;
-use skep_protocol::{EscalationIntent, RecordValue};
+use skep_protocol::EscalationIntent;
+use skep_protocol::values::{self, IncidentErrorType};
 
 use crate::harness::Harness;
+use crate::helpers::values_of;
 
 const DEFINITIONS: &str = r#"<bpmn:escalation id="low" escalationCode="low"/>
     <bpmn:escalation id="high" escalationCode="high"/>
@@ -32,14 +33,10 @@ fn throwing(thrown: &str) -> ProcessBuilder {
 }
 
 fn outcomes(harness: &Harness, intent: EscalationIntent) -> Vec<(String, String)> {
-    let records = harness.events(intent).into_iter();
-    let outcomes = records.map(|record| match &record.value {
-        RecordValue::Escalation(value) => (
-            value.escalation_code.clone(),
-            value.catch_element_id.clone(),
-        ),
-        other => panic!("unexpected value {other:?}"),
-    });
+    let values: Vec<values::Escalation> = values_of(harness, intent);
+    let outcomes = values
+        .into_iter()
+        .map(|value| (value.escalation_code, value.catch_element_id));
     outcomes.collect()
 }
 

@@ -5,6 +5,7 @@ use skep_protocol::values::{self, IncidentErrorType, JobKind, JobListenerEventTy
 use skep_protocol::{IncidentIntent, JobIntent, Key, ProcessMessageSubscriptionIntent};
 
 use crate::harness::Harness;
+use crate::helpers::created;
 
 /// Listeners of the element added last: when they come, and their job types.
 fn listeners(process: ProcessBuilder, listeners: &[(&str, &str)]) -> ProcessBuilder {
@@ -20,12 +21,6 @@ fn listeners(process: ProcessBuilder, listeners: &[(&str, &str)]) -> ProcessBuil
     process.extension(&format!(
         "<zeebe:executionListeners>{listeners}</zeebe:executionListeners>"
     ))
-}
-
-fn created(process: &ProcessBuilder, variables: &str) -> (Harness, Key) {
-    let mut harness = Harness::with(&process.xml());
-    let instance = harness.create("p", variables);
-    (harness, instance)
 }
 
 /// A task that a worker does, with listeners.

@@ -20,6 +20,7 @@ mod format;
 mod gateways;
 mod guards;
 mod harness;
+mod helpers;
 mod incidents;
 mod inclusive_joins;
 mod jobs;

@@ -1,12 +1,13 @@
 //! Messages (19.3, 19.6 to 19.12).
 
 use skep_bpmn::builder::ProcessBuilder;
-use skep_protocol::values::IncidentErrorType;
+use skep_protocol::values::{self, IncidentErrorType};
 use skep_protocol::{
     Key, MessageStartEventSubscriptionIntent, ProcessMessageSubscriptionIntent, RecordValue,
 };
 
 use crate::harness::Harness;
+use crate::helpers::values_of;
 
 fn catching(name: &str, key: &str) -> String {
     ProcessBuilder::new("p")
@@ -132,12 +133,9 @@ fn the_oldest_message_comes_first() {
     harness.publish("m", "k", r#"{"n":1}"#);
     harness.publish("m", "k", r#"{"n":2}"#);
     let brought = |harness: &Harness| {
-        let correlated = harness.events(ProcessMessageSubscriptionIntent::Correlated);
-        let last = correlated.last().map(|record| record.value.clone());
-        match last {
-            Some(RecordValue::ProcessMessageSubscription(value)) => value.variables,
-            other => panic!("{other:?}"),
-        }
+        let correlated: Vec<values::ProcessMessageSubscription> =
+            values_of(harness, ProcessMessageSubscriptionIntent::Correlated);
+        correlated.last().unwrap().variables.clone()
     };
     harness.create("p", r#"{"key":"k"}"#);
     assert_eq!(brought(&harness), r#"{"n":1}"#);

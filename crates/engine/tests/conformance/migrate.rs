@@ -4,11 +4,11 @@ use skep_bpmn::builder::ProcessBuilder;
 use skep_protocol::values::{MappingInstruction, ProcessInstanceMigration};
 use skep_protocol::{
     Command, IncidentIntent, JobIntent, Key, ProcessInstanceMigrationIntent, ProcessIntent,
-    RecordValue, RejectionType, ResourceDeletionIntent, ResponseResult, TimerIntent,
-    UserTaskIntent, VariableIntent, values,
+    RejectionType, ResponseResult, TimerIntent, UserTaskIntent, VariableIntent, values,
 };
 
 use crate::harness::Harness;
+use crate::helpers::{delete, refusal, values_of};
 
 fn task(process: &str, id: &str, job_type: &str) -> String {
     ProcessBuilder::new(process)
@@ -43,19 +43,11 @@ pub fn migrate(
     harness.ask(Command::new(instance, intent, value))
 }
 
-fn refusal(answer: ResponseResult) -> (RejectionType, String) {
-    let rejection = answer.unwrap_err();
-    (rejection.rejection_type, rejection.reason)
-}
-
 /// An instance of `from`, and the key of `to`.
 pub fn prepared(from: &str, to: &str, variables: &str) -> (Harness, Key, Key) {
     let mut harness = Harness::with(from);
-    let id = match &harness.events(ProcessIntent::Created)[0].value {
-        RecordValue::Process(process) => process.bpmn_process_id.clone(),
-        other => panic!("{other:?}"),
-    };
-    let instance = harness.create(&id, variables);
+    let deployed: Vec<values::Process> = values_of(&harness, ProcessIntent::Created);
+    let instance = harness.create(&deployed[0].bpmn_process_id, variables);
     harness.deploy(to);
     let target = latest(&harness);
     (harness, instance, target)
@@ -76,21 +68,14 @@ fn jobs_and_variables_keep_their_keys_and_the_instance_goes_on_in_the_target() {
     let migrated = harness.trace();
     assert!(migrated.contains(&"q MIGRATED".to_owned()));
     assert!(migrated.contains(&"b MIGRATED".to_owned()));
-    let moved = harness.events(JobIntent::Migrated);
-    assert_eq!(moved[0].key, job);
-    match &moved[0].value {
-        RecordValue::Job(moved) => {
-            // What it says for workers is not evaluated again.
-            assert_eq!(moved.job_type, "work");
-            assert_eq!(
-                (moved.element_id.as_str(), moved.element_instance_key),
-                ("b", a.0)
-            );
-            assert_eq!(moved.bpmn_process_id, "q");
-            assert_eq!(moved.process_definition_key, target.0);
-        }
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(harness.events(JobIntent::Migrated)[0].key, job);
+    let moved: Vec<values::Job> = values_of(&harness, JobIntent::Migrated);
+    // What it says for workers is not evaluated again.
+    assert_eq!(moved[0].job_type, "work");
+    let element = (moved[0].element_id.as_str(), moved[0].element_instance_key);
+    assert_eq!(element, ("b", a.0));
+    assert_eq!(moved[0].bpmn_process_id, "q");
+    assert_eq!(moved[0].process_definition_key, target.0);
     assert_eq!(harness.events(VariableIntent::Migrated).len(), 1);
     assert_eq!(
         harness
@@ -111,19 +96,9 @@ fn instances_count_for_the_definition_that_they_went_to() {
         prepared(&task("p", "a", "work"), &task("q", "b", "other"), "{}");
     let source = harness.events(ProcessIntent::Created)[0].key;
     migrate(&mut harness, instance, target, &[("a", "b")]).unwrap();
-    let mut delete = |key: Key| {
-        let value = values::ResourceDeletion {
-            resource_key: key.0,
-            is_distributed: false,
-        };
-        harness.ask(Command::new(
-            Key::NONE,
-            ResourceDeletionIntent::Delete,
-            value,
-        ))
-    };
-    delete(source).unwrap();
-    assert_eq!(refusal(delete(target)).0, RejectionType::InvalidState);
+    delete(&mut harness, source).unwrap();
+    let (kind, _) = refusal(delete(&mut harness, target));
+    assert_eq!(kind, RejectionType::InvalidState);
 }
 
 #[test]
@@ -142,16 +117,9 @@ fn incidents_and_native_user_tasks_move_along() {
         prepared(&process("p", "a", "eve"), &process("q", "b", "bob"), "{}");
     let user_task = harness.events(UserTaskIntent::Created)[0].key;
     migrate(&mut harness, instance, target, &[("a", "b")]).unwrap();
-    let moved = harness.events(UserTaskIntent::Migrated);
-    match &moved[0].value {
-        RecordValue::UserTask(task) => {
-            assert_eq!(
-                (task.element_id.as_str(), task.assignee.as_str()),
-                ("b", "eve")
-            );
-        }
-        other => panic!("{other:?}"),
-    }
+    let moved: Vec<values::UserTask> = values_of(&harness, UserTaskIntent::Migrated);
+    let task = (moved[0].element_id.as_str(), moved[0].assignee.as_str());
+    assert_eq!(task, ("b", "eve"));
     let complete = values::UserTask::default();
     harness
         .ask(Command::new(user_task, UserTaskIntent::Complete, complete))

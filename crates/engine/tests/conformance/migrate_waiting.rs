@@ -2,12 +2,12 @@
 
 use skep_bpmn::builder::ProcessBuilder;
 use skep_protocol::{
-    Command, CompensationSubscriptionIntent, Intent, Key, MessageSubscriptionIntent,
-    ProcessMessageSubscriptionIntent, RejectionType, SignalIntent, SignalSubscriptionIntent,
-    TimerIntent, values,
+    CompensationSubscriptionIntent, Intent, Key, MessageSubscriptionIntent,
+    ProcessMessageSubscriptionIntent, RejectionType, SignalSubscriptionIntent, TimerIntent,
 };
 
 use crate::harness::Harness;
+use crate::helpers::broadcast;
 use crate::migrate::{assert_refused, latest, migrate, prepared};
 
 /// Ids of elements and of what they become.
@@ -20,16 +20,6 @@ fn timer(kind: &str, time: &str) -> String {
     format!(
         "<bpmn:timerEventDefinition><bpmn:{kind}>{time}</bpmn:{kind}></bpmn:timerEventDefinition>"
     )
-}
-
-fn signal(harness: &mut Harness) {
-    let value = values::Signal {
-        signal_name: "alarm".to_owned(),
-        ..Default::default()
-    };
-    harness
-        .ask(Command::new(Key::NONE, SignalIntent::Broadcast, value))
-        .unwrap();
 }
 
 fn count(harness: &Harness, intent: impl Into<Intent>) -> usize {
@@ -118,7 +108,7 @@ fn timer_and_signal_catch_events_keep_what_they_wait_for() {
         harness.events(SignalSubscriptionIntent::Migrated)[0].key,
     );
     assert_eq!(created, migrated);
-    signal(&mut harness);
+    broadcast(&mut harness, "alarm", "{}").unwrap();
     assert!(harness.happened("q COMPLETED"));
     harness.assert_clean();
 }

@@ -10,6 +10,7 @@ use skep_protocol::{
 };
 
 use crate::harness::Harness;
+use crate::helpers::{refusal, values_of};
 
 fn activate(element: &str) -> ActivateInstruction {
     ActivateInstruction {
@@ -52,11 +53,6 @@ fn modify(
     };
     let intent = ProcessInstanceModificationIntent::Modify;
     harness.ask(Command::new(instance, intent, value))
-}
-
-fn refusal(answer: ResponseResult) -> (RejectionType, String) {
-    let rejection = answer.unwrap_err();
-    (rejection.rejection_type, rejection.reason)
 }
 
 /// Two tasks in a row, then a sub-process with a task and one in an inner sub-process.
@@ -115,14 +111,11 @@ fn missing_scopes_are_activated_without_their_start_events_and_shared() {
     .unwrap();
     assert_eq!(harness.count("outer ACTIVATED"), 1);
     assert_eq!(harness.count("inner ACTIVATED"), 1);
-    match &harness.events(ProcessInstanceModificationIntent::Modified)[0].value {
-        RecordValue::ProcessInstanceModification(modified) => {
-            let scopes = &modified.activate_instructions[0].ancestor_scope_keys;
-            let expected = [instance, harness.key_of("outer"), harness.key_of("inner")];
-            assert_eq!(*scopes, expected.map(|key| key.0));
-        }
-        other => panic!("{other:?}"),
-    }
+    let modified: Vec<ProcessInstanceModification> =
+        values_of(&harness, ProcessInstanceModificationIntent::Modified);
+    let scopes = &modified[0].activate_instructions[0].ancestor_scope_keys;
+    let expected = [instance, harness.key_of("outer"), harness.key_of("inner")];
+    assert_eq!(*scopes, expected.map(|key| key.0));
     harness.work("d", "{}");
     harness.work("c", "{}");
     harness.work("d", "{}");

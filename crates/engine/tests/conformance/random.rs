@@ -5,9 +5,10 @@
 mod blocks;
 
 use proptest::prelude::*;
-use skep_protocol::{Command, JobIntent, Key, RejectionType, SignalIntent, values};
+use skep_protocol::{JobIntent, Key, RejectionType, values};
 
 use crate::harness::Harness;
+use crate::helpers::broadcast;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -61,7 +62,7 @@ fn apply(harness: &mut Harness, step: &Step, n: i64) {
             let instance = harness.key_of("p");
             let _ = harness.set_variables(instance, &format!(r#"{{"n":{n}}}"#), false);
         }
-        Step::Signal => broadcast(harness),
+        Step::Signal => broadcast(harness, "alarm", "{}").map(drop).unwrap(),
         Step::Message => publish(harness, &format!(r#"{{"n":{n}}}"#)),
     }
 }
@@ -70,16 +71,6 @@ fn report(harness: &mut Harness, intent: JobIntent, value: &values::Job) {
     for (job, _) in harness.activate("work", 1) {
         harness.report(job, intent, value.clone()).unwrap();
     }
-}
-
-fn broadcast(harness: &mut Harness) {
-    let signal = values::Signal {
-        signal_name: "alarm".to_owned(),
-        ..Default::default()
-    };
-    harness
-        .ask(Command::new(Key::NONE, SignalIntent::Broadcast, signal))
-        .unwrap();
 }
 
 fn publish(harness: &mut Harness, variables: &str) {
@@ -109,7 +100,7 @@ fn run_to_the_end(harness: &mut Harness) {
         }
         resolve_all(harness);
         harness.advance(1_000);
-        broadcast(harness);
+        broadcast(harness, "alarm", "{}").unwrap();
         publish(harness, "{}");
         for (job, _) in harness.activate("work", 100) {
             // It is gone if another one's completion has ended its scope.

@@ -3,11 +3,10 @@
 use skep_bpmn::builder::ProcessBuilder;
 use skep_engine::Input;
 use skep_protocol::values::{self, IncidentErrorType};
-use skep_protocol::{
-    Command, Key, RejectionType, ResponseResult, SignalIntent, SignalSubscriptionIntent,
-};
+use skep_protocol::{Command, Key, RejectionType, SignalIntent, SignalSubscriptionIntent};
 
 use crate::harness::Harness;
+use crate::helpers::broadcast;
 
 const DEFINITIONS: &str = r#"<bpmn:signal id="signal" name="alarm"/>
     <bpmn:signal id="computed" name="=name"/>"#;
@@ -16,15 +15,6 @@ const COMPUTED: &str = r#"<bpmn:signalEventDefinition signalRef="computed"/>"#;
 
 fn process(id: &str) -> ProcessBuilder {
     ProcessBuilder::new(id).definitions(DEFINITIONS)
-}
-
-fn broadcast(harness: &mut Harness, name: &str, variables: &str) -> ResponseResult {
-    let signal = values::Signal {
-        signal_name: name.to_owned(),
-        variables: variables.to_owned(),
-        ..Default::default()
-    };
-    harness.ask(Command::new(Key::NONE, SignalIntent::Broadcast, signal))
 }
 
 fn alarm(harness: &mut Harness, variables: &str) {

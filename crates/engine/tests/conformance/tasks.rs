@@ -3,10 +3,11 @@
 use skep_bpmn::builder::ProcessBuilder;
 use skep_protocol::values::{BpmnElementType, IncidentErrorType};
 use skep_protocol::{
-    JobIntent, Key, ProcessInstanceIntent, ProcessMessageSubscriptionIntent, RecordValue,
+    JobIntent, ProcessInstanceIntent, ProcessMessageSubscriptionIntent, RecordValue,
 };
 
 use crate::harness::Harness;
+use crate::helpers::created;
 
 /// All that is done by a job worker: its name in BPMN, what stands inside, and its kind in records.
 const JOB_ELEMENTS: [(&str, &str, BpmnElementType); 6] = [
@@ -32,12 +33,6 @@ fn job_element(tag: &str, content: &str, job_type: &str) -> ProcessBuilder {
         .start()
         .job_element(tag, "task", job_type)
         .content(content)
-}
-
-fn created(process: &ProcessBuilder, variables: &str) -> (Harness, Key) {
-    let mut harness = Harness::with(&process.xml());
-    let instance = harness.create("p", variables);
-    (harness, instance)
 }
 
 fn lifecycle_of(harness: &Harness, element: &str) -> Vec<String> {

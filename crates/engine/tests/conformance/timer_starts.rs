@@ -5,6 +5,7 @@ use skep_engine::Input;
 use skep_protocol::{Key, RecordValue, TimerIntent, values};
 
 use crate::harness::{Harness, START};
+use crate::helpers::values_of;
 
 fn process(kind: &str, time: &str) -> String {
     ProcessBuilder::new("p")
@@ -14,19 +15,10 @@ fn process(kind: &str, time: &str) -> String {
         .xml()
 }
 
-fn timers(harness: &Harness, intent: TimerIntent) -> Vec<values::Timer> {
-    let events = harness.events(intent).into_iter();
-    let timers = events.filter_map(|record| match &record.value {
-        RecordValue::Timer(timer) => Some(timer.clone()),
-        _ => None,
-    });
-    timers.collect()
-}
-
 #[test]
 fn a_timer_is_of_the_definition_and_of_no_instance() {
     let harness = Harness::with(&process("timeCycle", "R3/PT10S"));
-    let created = timers(&harness, TimerIntent::Created);
+    let created = values_of::<values::Timer>(&harness, TimerIntent::Created);
     let [timer] = &created[..] else {
         panic!("{created:?}")
     };
@@ -46,7 +38,7 @@ fn a_cycle_starts_as_many_instances_as_it_says_and_does_not_drift() {
         harness.settle();
         assert_eq!(harness.count("p ACTIVATED") as i64, round.min(3));
     }
-    let due: Vec<i64> = timers(&harness, TimerIntent::Triggered)
+    let due: Vec<i64> = values_of::<values::Timer>(&harness, TimerIntent::Triggered)
         .iter()
         .map(|timer| timer.due_date - START)
         .collect();
@@ -132,7 +124,7 @@ fn cron_comes_at_its_times_and_not_at_all_if_it_never_does() {
 fn a_new_version_replaces_the_timers_of_the_one_before() {
     let mut harness = Harness::with(&process("timeCycle", "R/PT10S"));
     harness.deploy(&process("timeCycle", "R2/PT20S"));
-    let canceled = timers(&harness, TimerIntent::Canceled);
+    let canceled = values_of::<values::Timer>(&harness, TimerIntent::Canceled);
     assert_eq!(canceled.len(), 1);
     assert_eq!(canceled[0].due_date, START + 10_000);
     harness.advance(10_000);
@@ -150,7 +142,10 @@ fn a_new_version_replaces_the_timers_of_the_one_before() {
     assert!(versions.iter().all(|&version| version == 2));
     let without = ProcessBuilder::new("p").start().end().xml();
     harness.deploy(&without);
-    assert_eq!(timers(&harness, TimerIntent::Canceled).len(), 2);
+    assert_eq!(
+        values_of::<values::Timer>(&harness, TimerIntent::Canceled).len(),
+        2
+    );
     assert_eq!(harness.due().next, None);
 }
 

@@ -3,10 +3,11 @@
 use skep_bpmn::builder::ProcessBuilder;
 use skep_protocol::values::{self, IncidentErrorType, UserTask};
 use skep_protocol::{
-    Command, FormIntent, JobIntent, Key, RecordValue, RejectionType, ResponseResult, UserTaskIntent,
+    Command, FormIntent, JobIntent, Key, RejectionType, ResponseResult, UserTaskIntent,
 };
 
 use crate::harness::{Harness, START};
+use crate::helpers::{answered, refusal, values_of};
 
 const JOB_TYPE: &str = "io.camunda.zeebe:userTask";
 
@@ -39,12 +40,9 @@ fn headers(harness: &mut Harness) -> serde_json::Value {
 
 /// Value of the last event.
 fn last(harness: &Harness, intent: UserTaskIntent) -> (Key, UserTask) {
-    let events = harness.events(intent);
-    let event = events.last().expect("an event");
-    match &event.value {
-        RecordValue::UserTask(task) => (event.key, task.clone()),
-        other => panic!("{other:?}"),
-    }
+    let key = harness.events(intent).last().expect("an event").key;
+    let task = values_of(harness, intent).pop();
+    (key, task.expect("an event"))
 }
 
 fn ask(
@@ -54,11 +52,6 @@ fn ask(
     value: UserTask,
 ) -> ResponseResult {
     harness.ask(Command::new(task, intent, value))
-}
-
-fn refusal(answer: ResponseResult) -> (RejectionType, String) {
-    let rejection = answer.unwrap_err();
-    (rejection.rejection_type, rejection.reason)
 }
 
 #[test]
@@ -346,10 +339,7 @@ fn unknown_tasks_are_not_found() {
 const FORM: &str = r#"{"id":"f","components":[]}"#;
 
 fn deployed_forms(answer: ResponseResult) -> Vec<values::FormMetadata> {
-    match answer.unwrap().value {
-        RecordValue::Deployment(deployment) => deployment.forms,
-        other => panic!("{other:?}"),
-    }
+    answered::<values::Deployment>(answer).forms
 }
 
 #[test]
@@ -371,12 +361,9 @@ fn an_unchanged_form_is_a_duplicate_and_a_changed_one_a_new_version() {
         (first[0].form_key, 1, true)
     );
     assert_eq!((renamed[0].version, renamed[0].duplicate), (2, false));
-    let created = harness.events(FormIntent::Created);
+    let created: Vec<values::Form> = values_of(&harness, FormIntent::Created);
     assert_eq!(created.len(), 2);
-    match &created[0].value {
-        RecordValue::Form(form) => assert_eq!(form.resource, FORM.as_bytes()),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(created[0].resource, FORM.as_bytes());
 }
 
 #[test]
