@@ -46,12 +46,20 @@ impl WriteNotes {
 
     /// The upload of the content at `at` begins. Gives what it may build on.
     pub fn begin(&mut self, backup: BackupId, at: &[u8]) -> Option<BaseBackup> {
-        let base = self.base.as_ref().map(|(backup_id, dirty)| BaseBackup {
+        // What was written between this backup and a later one is not noted.
+        let base = self.base.as_ref().filter(|(base, _)| *base < backup);
+        let base = base.map(|(backup_id, dirty)| BaseBackup {
             backup_id: *backup_id,
             dirty: Arc::new(dirty.clone()),
         });
+        if self.since.contains_key(&backup) {
+            return base;
+        }
         // Without a base all keys are noted as they are, in terms of an index without chunks.
-        let index = base.as_ref().map(|base| Arc::clone(base.dirty.index()));
+        let index = self
+            .base
+            .as_ref()
+            .map(|(_, dirty)| Arc::clone(dirty.index()));
         let index = index.unwrap_or_default();
         // An upload may begin later than its checkpoint, as with one that a former leader made.
         let since = if self.written_at == at {
@@ -63,8 +71,11 @@ impl WriteNotes {
         base
     }
 
-    /// A backup is complete: it is the base from now on.
+    /// A backup is complete: it is the base from now on, unless a later one is.
     pub fn completed(&mut self, backup: BackupId, index: ChunkIndex) {
+        if self.base.as_ref().is_some_and(|(base, _)| *base >= backup) {
+            return;
+        }
         let index = Arc::new(index);
         let dirty = match self.since.remove(&backup) {
             Some(since) => since.rebase(index),
@@ -140,6 +151,23 @@ mod tests {
         assert_eq!(base.dirty.dirty_count(), 1, "of the base all is known");
         notes.completed(BackupId(2), index(&["a", "m"]));
         assert_eq!(dirty(&notes), [0, 1]);
+    }
+
+    #[test]
+    fn a_backup_does_not_build_on_a_later_one_nor_replace_it() {
+        let mut notes = WriteNotes::new(1_000);
+        notes.begin(BackupId(1), b"");
+        write(&mut notes, "1", &[b"b"]);
+        notes.begin(BackupId(2), b"1");
+        notes.completed(BackupId(2), index(&["a", "m"]));
+        write(&mut notes, "2", &[b"n"]);
+        assert!(notes.begin(BackupId(1), b"").is_none());
+        notes.completed(BackupId(1), index(&["a", "c", "m"]));
+        assert_eq!(dirty(&notes), [1]);
+        assert_eq!(
+            notes.begin(BackupId(3), b"2").unwrap().backup_id,
+            BackupId(2)
+        );
     }
 
     #[test]

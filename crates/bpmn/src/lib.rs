@@ -20,6 +20,8 @@ mod compile;
 mod document;
 mod limits;
 pub mod model;
+#[cfg(any(test, feature = "testkit"))]
+pub mod shapes;
 mod supported;
 pub mod timer;
 mod validate;

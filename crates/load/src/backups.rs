@@ -1,26 +1,34 @@
 //! Backups of a large state under load: first, unchanged, after 1 % has changed; then its loss and its restore.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use crate::BackupArguments;
 use crate::broker::Place;
 use crate::clients::Clients;
-use crate::content::{TASK, WAITING, document};
+use crate::content::{TASK, WAITING};
 use crate::failure::Failure;
+use crate::fill::{AT_ONCE, SETTLES, fill, joined};
 use crate::open_loop::OpenLoop;
 use crate::report::Report;
 
 /// Variables of each instance that waits.
 const DOCUMENT_BYTES: usize = 2_000;
-/// Instances that are started or changed at once.
-const AT_ONCE: usize = 64;
-/// How long latencies are taken without a backup, before and after.
-const WITHOUT: Duration = Duration::from_secs(15);
-/// Phases of the open loop.
-const QUIET: usize = 0;
-const DURING: usize = 1;
+/// How long latencies are taken without a backup, in each round.
+const WITHOUT: Duration = Duration::from_secs(8);
+/// Between what is measured and what is not.
+const PAUSE: Duration = Duration::from_secs(4);
+/// Phases of the open loop. What belongs to none of the others is not compared.
+const OTHER: usize = 0;
+const WITHOUT_BACKUP: usize = 1;
+const FULL: usize = 2;
+const CHANGES: usize = 3;
+const PHASES: [(usize, &str); 3] = [
+    (WITHOUT_BACKUP, "without a backup"),
+    (FULL, "while everything is backed up"),
+    (CHANGES, "while 1 % that has changed is backed up"),
+];
 
 /// Measures.
 pub async fn measure(arguments: &BackupArguments) -> Result<Report, Failure> {
@@ -32,35 +40,34 @@ pub async fn measure(arguments: &BackupArguments) -> Result<Report, Failure> {
         clients.deploy(process, arguments.broker.partitions).await?;
     }
     let count = (arguments.gigabytes * 1e9 / DOCUMENT_BYTES as f64) as u64;
-    let instances = fill(&clients, count, &mut report).await?;
+    let instances = fill(&clients, count, DOCUMENT_BYTES, &mut report).await?;
     report.add("data directory", place.data_bytes()? as f64 / 1e6, "MB");
+    tokio::time::sleep(SETTLES).await;
 
-    let running = OpenLoop::begin(&clients, arguments.rate, 2);
-    tokio::time::sleep(WITHOUT).await;
+    let running = OpenLoop::begin(&clients, arguments.rate, PHASES.len() + 1);
+    tokio::time::sleep(PAUSE).await;
     let mut backups = Backups {
         place: &place,
         running: &running,
         next: 1,
+        kept: 1,
     };
-    backups.take("first", &mut report).await?;
-    backups
-        .take("second, only the load has run since", &mut report)
-        .await?;
-    let one_percent = instances.len() / 100;
-    change(&clients, &instances[instances.len() - one_percent..]).await?;
-    backups
-        .take("after the newest 1 % has changed", &mut report)
-        .await?;
-    let spread: Vec<i64> = instances.iter().copied().step_by(100).collect();
-    change(&clients, &spread).await?;
-    let last = backups
-        .take("after every 100th has changed", &mut report)
-        .await?;
-    tokio::time::sleep(WITHOUT).await;
+    sizes(&mut backups, &clients, &instances, &mut report).await?;
+    for round in 1..=arguments.rounds {
+        eprintln!("  latencies, round {round} of {}", arguments.rounds);
+        compare(&mut backups, &clients, &instances).await?;
+    }
+    let last = backups.next - 1;
     let outcome = running.end().await?;
     report.add("load", f64::from(arguments.rate), "instances/s");
-    report.add_latencies("without a backup", &outcome.latencies[QUIET]);
-    report.add_latencies("during backups", &outcome.latencies[DURING]);
+    for (phase, name) in PHASES {
+        report.add_latencies(name, &outcome.latencies[phase]);
+    }
+    let p99 = |phase: usize| outcome.latencies[phase].value_at_quantile(0.99) as f64;
+    for (phase, name) in &PHASES[1..] {
+        let ratio = p99(*phase) / p99(WITHOUT_BACKUP);
+        report.add(format!("p99 {name}, to that without"), ratio, "x");
+    }
     report.add("refused", outcome.refused as f64, "instances");
     let (_, most) = broker.memory()?;
     report.add("memory, most", most, "MB");
@@ -85,56 +92,42 @@ pub async fn measure(arguments: &BackupArguments) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// Starts the instances that wait, and gives their keys in the order in which they were started.
-async fn fill(clients: &Clients, count: u64, report: &mut Report) -> Result<Vec<i64>, Failure> {
-    let begun = Instant::now();
-    let mut shown = begun;
-    let mut calls = JoinSet::new();
-    let mut keys = Vec::with_capacity(count as usize);
-    for number in 0..count {
-        if calls.len() == AT_ONCE {
-            keys.extend(joined(calls.join_next().await)?);
-        }
-        let clients = clients.clone();
-        calls.spawn(async move { start(clients, number).await });
-        if shown.elapsed() > Duration::from_secs(5) {
-            eprintln!("  {number} of {count} instances wait");
-            shown = Instant::now();
-        }
-    }
-    while let Some(call) = calls.join_next().await {
-        keys.extend(joined(Some(call))?);
-    }
-    keys.sort_unstable();
-    report.add("instances that wait", count as f64, "instances");
-    report.add(
-        "started",
-        count as f64 / begun.elapsed().as_secs_f64(),
-        "instances/s",
-    );
-    Ok(keys)
+/// Times of backups and what they store, by what has changed.
+async fn sizes(
+    backups: &mut Backups<'_>,
+    clients: &Clients,
+    instances: &[i64],
+    report: &mut Report,
+) -> Result<(), Failure> {
+    backups.report("first", FULL, report)?;
+    backups.report("second, only the load has run since", OTHER, report)?;
+    let one_percent = instances.len() / 100;
+    change(clients, &instances[instances.len() - one_percent..]).await?;
+    backups.report("after the newest 1 % has changed", OTHER, report)?;
+    let spread: Vec<i64> = instances.iter().copied().step_by(100).collect();
+    change(clients, &spread).await?;
+    backups.report("after every 100th has changed", OTHER, report)
 }
 
-async fn start(clients: Clients, number: u64) -> Result<i64, Failure> {
-    loop {
-        let variables = document(number, DOCUMENT_BYTES);
-        match clients.start(number, WAITING, variables).await {
-            Err(status) if status.code() == tonic::Code::ResourceExhausted => {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            answer => return answer.map_err(Failure::call("CreateProcessInstance")),
-        }
-    }
-}
-
-fn joined<T>(
-    call: Option<Result<Result<T, Failure>, tokio::task::JoinError>>,
-) -> Result<Option<T>, Failure> {
-    match call {
-        None => Ok(None),
-        Some(Ok(answer)) => answer.map(Some),
-        Some(Err(_)) => Err(Failure::Program("a client panicked".to_owned())),
-    }
+/// Takes latencies without a backup, while everything is backed up, and while what has changed is.
+async fn compare(
+    backups: &mut Backups<'_>,
+    clients: &Clients,
+    instances: &[i64],
+) -> Result<(), Failure> {
+    backups.running.enter(WITHOUT_BACKUP);
+    tokio::time::sleep(WITHOUT).await;
+    backups.running.enter(OTHER);
+    // With no other backup in the store, all chunks are sent.
+    backups.delete_all()?;
+    tokio::time::sleep(PAUSE).await;
+    backups.take(FULL)?;
+    let one_percent = instances.len() / 100;
+    change(clients, &instances[instances.len() - one_percent..]).await?;
+    tokio::time::sleep(PAUSE).await;
+    backups.take(CHANGES)?;
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
 }
 
 /// Changes a variable of each instance.
@@ -161,23 +154,42 @@ struct Backups<'a> {
     place: &'a Place,
     running: &'a OpenLoop,
     next: u64,
+    /// The oldest that is not deleted.
+    kept: u64,
 }
 
 impl Backups<'_> {
-    /// Takes the next backup, waits for it, and gives its id.
-    async fn take(&mut self, name: &str, report: &mut Report) -> Result<u64, Failure> {
-        let id = self.next;
-        self.next += 1;
+    /// Takes the next backup and reports on it.
+    fn report(&mut self, name: &str, phase: usize, report: &mut Report) -> Result<(), Failure> {
         let before = self.place.backup_bytes()?;
-        self.running.enter(DURING);
-        let text = id.to_string();
-        // The clients go on on the runtime's other thread.
-        let time =
-            tokio::task::block_in_place(|| self.place.run(&["backup", "take", &text, "--wait"]))?;
-        self.running.enter(QUIET);
+        let time = self.take(phase)?;
         report.add_time(format!("backup, {name}"), time);
-        let bytes = self.place.backup_bytes()? - before;
+        let bytes = self.place.backup_bytes()?.saturating_sub(before);
         report.add(format!("backup, {name}, stored"), bytes as f64 / 1e6, "MB");
-        Ok(id)
+        Ok(())
+    }
+
+    /// Takes the next backup and waits for it.
+    fn take(&mut self, phase: usize) -> Result<Duration, Failure> {
+        let id = self.next.to_string();
+        self.next += 1;
+        self.running.enter(phase);
+        let time = self.run(&["backup", "take", &id, "--wait"]);
+        self.running.enter(OTHER);
+        time
+    }
+
+    /// Deletes all backups.
+    fn delete_all(&mut self) -> Result<(), Failure> {
+        for id in self.kept..self.next {
+            self.run(&["backup", "delete", &id.to_string()])?;
+        }
+        self.kept = self.next;
+        Ok(())
+    }
+
+    /// Runs a command while the clients go on on the runtime's other thread.
+    fn run(&self, arguments: &[&str]) -> Result<Duration, Failure> {
+        tokio::task::block_in_place(|| self.place.run(arguments))
     }
 }

@@ -22,6 +22,8 @@ const POLLS: usize = 4;
 const JOBS_PER_POLL: i32 = 64;
 /// Longer than any run.
 const JOB_TIMEOUT: Duration = Duration::from_secs(3600);
+/// Longer than an instance takes that waits for its turn.
+const RUN_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_TIMEOUT: Duration = Duration::from_secs(10);
 /// A deployment is answered by the first partition and reaches the others a moment later.
 const DISTRIBUTION_ATTEMPTS: usize = 500;
@@ -56,13 +58,24 @@ impl Clients {
         self.gateways[turn as usize % self.gateways.len()].clone()
     }
 
-    /// Deploys a process and waits until each partition has it.
+    /// Deploys a process of one service task and waits until each partition has it.
     pub async fn deploy(&self, id: &str, partitions: u32) -> Result<(), Failure> {
+        let resource = proto::Resource {
+            name: format!("{id}.bpmn"),
+            content: process(id),
+        };
+        self.deploy_all(id, vec![resource], partitions).await
+    }
+
+    /// Deploys resources, a process with this id among them, and waits until each partition has them.
+    pub async fn deploy_all(
+        &self,
+        id: &str,
+        resources: Vec<proto::Resource>,
+        partitions: u32,
+    ) -> Result<(), Failure> {
         let request = proto::DeployResourceRequest {
-            resources: vec![proto::Resource {
-                name: format!("{id}.bpmn"),
-                content: process(id),
-            }],
+            resources,
             ..Default::default()
         };
         let deployed = self.gateway(0).deploy_resource(request).await;
@@ -109,6 +122,44 @@ impl Clients {
         };
         let answer = self.gateway(turn).create_process_instance(request).await?;
         Ok(answer.into_inner().process_instance_key)
+    }
+
+    /// Runs an instance to its end.
+    pub async fn run(
+        &self,
+        turn: u64,
+        process: &str,
+        variables: String,
+    ) -> Result<(), tonic::Status> {
+        let request = proto::CreateProcessInstanceWithResultRequest {
+            request: Some(proto::CreateProcessInstanceRequest {
+                bpmn_process_id: process.to_owned(),
+                version: -1,
+                variables,
+                ..Default::default()
+            }),
+            request_timeout: RUN_TIMEOUT.as_millis() as i64,
+            // Whatever the instance has is not what is measured.
+            fetch_variables: vec!["order".to_owned()],
+        };
+        let mut gateway = self.gateway(turn);
+        let answer = gateway.create_process_instance_with_result(request).await;
+        answer.map(|_| ())
+    }
+
+    /// Publishes a message that is kept until it is correlated.
+    pub async fn publish(&self, name: &str, correlation_key: &str) -> Result<(), tonic::Status> {
+        let request = proto::PublishMessageRequest {
+            name: name.to_owned(),
+            correlation_key: correlation_key.to_owned(),
+            time_to_live: RUN_TIMEOUT.as_millis() as i64,
+            ..Default::default()
+        };
+        let turn = correlation_key.len() as u64;
+        self.gateway(turn)
+            .publish_message(request)
+            .await
+            .map(|_| ())
     }
 
     /// Sets variables of an instance.

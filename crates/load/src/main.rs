@@ -12,8 +12,10 @@ mod clients;
 mod content;
 mod directory;
 mod failure;
+mod fill;
 mod open_loop;
 mod report;
+mod shapes;
 mod startup;
 mod throughput;
 
@@ -38,6 +40,7 @@ const AFTER_HELP: &str = "\
 Examples:
   skep-load throughput                         instances per second, latencies at half of it, memory, log bytes
   skep-load backup --gigabytes 1               backup and restore of 1 GB of state under load
+  skep-load shapes                             processes of other shapes: many tasks, calls, decisions, messages
   skep-load startup                            time from start to ready, memory of an idle broker
 
 Every command starts brokers of its own in a temporary directory below --directory. Nothing else should run meanwhile.
@@ -49,6 +52,8 @@ enum Command {
     Throughput(ThroughputArguments),
     /// Backups of a large state under load: first, unchanged, after 1 % has changed; then its loss and its restore.
     Backup(BackupArguments),
+    /// Completed instances per second of processes of several shapes.
+    Shapes(ShapesArguments),
     /// Time from start to ready and memory, without load.
     Startup(BrokerArguments),
 }
@@ -83,6 +88,21 @@ struct ThroughputArguments {
     /// Instances per second of the open loop [default: half of what saturation gave]
     #[arg(long)]
     rate: Option<u32>,
+    /// Instances that wait all the time, started before anything is measured
+    #[arg(long, default_value_t = 0)]
+    waiting: u64,
+}
+
+#[derive(Debug, Clone, Args)]
+struct ShapesArguments {
+    #[command(flatten)]
+    broker: BrokerArguments,
+    /// Seconds of each measurement, after a warm-up of a quarter of it
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Instances under way at once
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    in_flight: u32,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -95,6 +115,9 @@ struct BackupArguments {
     /// Instances per second that run while backups are taken
     #[arg(long, default_value_t = 1000)]
     rate: u32,
+    /// Pairs of a time without and a time with a backup, whose latencies are compared
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
 }
 
 impl ThroughputArguments {
@@ -108,6 +131,7 @@ fn main() -> ExitCode {
     let json = match &cli.command {
         Command::Throughput(arguments) => arguments.broker.json,
         Command::Backup(arguments) => arguments.broker.json,
+        Command::Shapes(arguments) => arguments.broker.json,
         Command::Startup(arguments) => arguments.json,
     };
     match run(cli.command) {
@@ -132,6 +156,7 @@ fn run(command: Command) -> Result<Report, Failure> {
         match command {
             Command::Throughput(arguments) => throughput::measure(&arguments).await,
             Command::Backup(arguments) => backups::measure(&arguments).await,
+            Command::Shapes(arguments) => shapes::measure(&arguments).await,
             Command::Startup(arguments) => startup::measure(&arguments).await,
         }
     })

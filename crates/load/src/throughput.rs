@@ -8,8 +8,9 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::ThroughputArguments;
 use crate::broker::{Broker, Place};
 use crate::clients::{Clients, Workers};
-use crate::content::TASK;
+use crate::content::{TASK, WAITING};
 use crate::failure::Failure;
+use crate::fill::{SETTLES, fill};
 use crate::open_loop::OpenLoop;
 use crate::report::Report;
 
@@ -20,6 +21,11 @@ pub async fn measure(arguments: &ThroughputArguments) -> Result<Report, Failure>
     let (broker, _) = place.start()?;
     let clients = Clients::connect(&place.gateway()).await?;
     clients.deploy(TASK, arguments.broker.partitions).await?;
+    if arguments.waiting > 0 {
+        clients.deploy(WAITING, arguments.broker.partitions).await?;
+        fill(&clients, arguments.waiting, 0, &mut report).await?;
+        tokio::time::sleep(SETTLES).await;
+    }
     eprintln!("saturation, {} instances under way:", arguments.in_flight);
     let rate = saturate(arguments, &place, &broker, &clients, &mut report).await?;
     let rate = arguments.rate.unwrap_or((rate / 2.0) as u32).max(1);
