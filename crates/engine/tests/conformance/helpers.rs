@@ -62,7 +62,8 @@ macro_rules! values {
 
 values! {
     CompensationSubscription, Decision, DecisionEvaluation, Deployment, Error, Escalation, Form, Job, Process,
-    ProcessInstanceCreation, ProcessInstanceModification, ProcessInstanceResult, ProcessMessageSubscription, Timer, UserTask,
+    ProcessInstanceCreation, ProcessInstanceMigration,
+    ProcessInstanceModification, ProcessInstanceResult, ProcessMessageSubscription, Timer, UserTask,
 }
 
 fn expect<V: Value>(value: RecordValue) -> V {

@@ -5,21 +5,31 @@
 mod blocks;
 
 use proptest::prelude::*;
-use skep_protocol::{JobIntent, Key, RejectionType, values};
+use skep_bpmn::model::{Element, ElementKind, Process};
+use skep_protocol::{
+    JobIntent, Key, ProcessInstanceMigrationIntent, ProcessIntent, RejectionType, values,
+};
 
 use crate::harness::Harness;
-use crate::helpers::broadcast;
+use crate::helpers::{broadcast, values_of};
+use crate::migrate::migrate;
 
 #[derive(Debug, Clone)]
 enum Step {
     Complete,
-    Fail { retries: i32 },
+    Fail {
+        retries: i32,
+    },
     Throw,
     Resolve,
     Advance,
     Set,
     Signal,
     Message,
+    /// Goes over to the other version of the process, with its events or without.
+    Migrate {
+        events: bool,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -32,6 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Set),
         2 => Just(Step::Signal),
         2 => Just(Step::Message),
+        2 => any::<bool>().prop_map(|events| Step::Migrate { events }),
     ]
 }
 
@@ -64,6 +75,46 @@ fn apply(harness: &mut Harness, step: &Step, n: i64) {
         }
         Step::Signal => broadcast(harness, "alarm", "{}").map(drop).unwrap(),
         Step::Message => publish(harness, &format!(r#"{{"n":{n}}}"#)),
+        Step::Migrate { events } => migrate_to_other(harness, *events),
+    }
+}
+
+/// Versions of the process differ in nothing, so that the instance goes on as if nothing had happened, or stays where it is.
+fn migrate_to_other(harness: &mut Harness, events: bool) {
+    let instance = harness.key_of("p");
+    let versions: Vec<values::Process> = values_of(harness, ProcessIntent::Created);
+    let versions: Vec<values::Process> = versions
+        .into_iter()
+        .filter(|version| version.bpmn_process_id == "p")
+        .collect();
+    let migrated: Vec<values::ProcessInstanceMigration> =
+        values_of(harness, ProcessInstanceMigrationIntent::Migrated);
+    // Instances begin with the last.
+    let target = &versions[migrated.len() % 2];
+    let process = skep_bpmn::parse("p.bpmn", &target.resource)
+        .unwrap()
+        .remove(0);
+    let is_meant = |element: &&Element| {
+        let is_attached = matches!(
+            element.kind,
+            ElementKind::BoundaryEvent(_) | ElementKind::StartEvent(_)
+        );
+        element.index != Process::ROOT && (events || !is_attached)
+    };
+    let ids: Vec<String> = process
+        .elements
+        .iter()
+        .filter(is_meant)
+        .map(|element| element.id.to_string())
+        .collect();
+    let mapping: Vec<(&str, &str)> = ids.iter().map(|id| (id.as_str(), id.as_str())).collect();
+    let key = Key(target.process_definition_key);
+    if let Err(rejection) = migrate(harness, instance, key, &mapping) {
+        let expected = [RejectionType::InvalidState, RejectionType::NotFound];
+        assert!(
+            expected.contains(&rejection.rejection_type),
+            "{rejection:?}"
+        );
     }
 }
 
@@ -127,7 +178,9 @@ proptest! {
         cancel: bool,
     ) {
         let mut harness = Harness::with(&blocks::called());
-        harness.deploy(&blocks::process(&block));
+        let process = blocks::process(&block);
+        harness.deploy(&process);
+        harness.deploy(&process.replace("targetNamespace", "name=\"other\" targetNamespace"));
         let instance = harness.create("p", r#"{"n":1,"key":"k"}"#);
         for (step, n) in &steps {
             apply(&mut harness, step, *n);
