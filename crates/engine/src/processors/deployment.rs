@@ -33,7 +33,7 @@ fn create(p: &mut Processing, command: &Command, deployment: &values::Deployment
         }
     };
     let key = p.next_key()?;
-    let deployment = identity::identify(p, deployment, &parsed)?;
+    let deployment = identity::identify(p, key, deployment, &parsed)?;
     let new = deployments::new_part(&deployment);
     deployments::keep(p, key, &new)?;
     let mut created = deployment;

@@ -83,8 +83,13 @@ fn versions_grow_and_unchanged_resources_are_recognised() {
         ("b.bpmn", &one, 4, false),
     ];
     let mut keys = Vec::new();
+    let mut brought_by = Key::NONE;
     for (name, content, version, duplicate) in cases {
-        let (_, processes) = deploy(&mut world, &[(name, content)]);
+        let (deployment, processes) = deploy(&mut world, &[(name, content)]);
+        if !duplicate {
+            brought_by = deployment;
+        }
+        assert_eq!(processes[0].deployment_key, brought_by.0);
         assert_eq!(
             (processes[0].version, processes[0].duplicate),
             (version, duplicate),

@@ -1,15 +1,13 @@
 //! Decisions, decision requirements graphs, and evaluations.
 
-use skep_protocol::Key;
 use skep_protocol::values::{
     Decision, DecisionEvaluation, DecisionMetadata, DecisionRequirements,
     DecisionRequirementsMetadata, EvaluatedDecision, EvaluatedInput, EvaluatedOutput, MatchedRule,
 };
 
-use super::deployment::brought_by;
 use super::writer::Object;
 
-pub(super) fn metadata(object: &mut Object<'_>, value: &DecisionMetadata, key: Key) {
+pub(super) fn metadata(object: &mut Object<'_>, value: &DecisionMetadata) {
     object
         .text("decisionId", &value.decision_id)
         .text("decisionName", &value.decision_name)
@@ -18,7 +16,7 @@ pub(super) fn metadata(object: &mut Object<'_>, value: &DecisionMetadata, key: K
         .text("decisionRequirementsId", &value.decision_requirements_id)
         .optional("decisionRequirementsKey", value.decision_requirements_key)
         .boolean("duplicate", value.duplicate)
-        .number("deploymentKey", brought_by(key, value.duplicate))
+        .optional("deploymentKey", value.deployment_key)
         .text("versionTag", &value.version_tag)
         .tenant();
 }

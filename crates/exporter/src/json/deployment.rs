@@ -10,20 +10,14 @@ use super::{decision, form};
 pub(super) fn deployment(object: &mut Object<'_>, value: &Deployment, key: Key) {
     object
         .objects("resources", &value.resources, resource)
-        .objects("processesMetadata", &value.processes, |object, process| {
-            process_metadata(object, process, key);
-        })
-        .objects("decisionsMetadata", &value.decisions, |object, found| {
-            decision::metadata(object, found, key);
-        })
+        .objects("processesMetadata", &value.processes, process_metadata)
+        .objects("decisionsMetadata", &value.decisions, decision::metadata)
         .objects(
             "decisionRequirementsMetadata",
             &value.decision_requirements,
             decision::requirements_metadata,
         )
-        .objects("formMetadata", &value.forms, |object, found| {
-            form::metadata(object, found, key);
-        })
+        .objects("formMetadata", &value.forms, form::metadata)
         .optional("deploymentKey", key.0)
         .tenant();
 }
@@ -34,12 +28,7 @@ fn resource(object: &mut Object<'_>, value: &DeploymentResource) {
         .bytes("resource", &value.resource);
 }
 
-/// The deployment that brought something; of a duplicate an earlier one did, which its record does not name.
-pub(super) const fn brought_by(key: Key, duplicate: bool) -> i64 {
-    if duplicate { Key::NONE.0 } else { key.0 }
-}
-
-fn process_metadata(object: &mut Object<'_>, value: &ProcessMetadata, key: Key) {
+fn process_metadata(object: &mut Object<'_>, value: &ProcessMetadata) {
     object
         .text("bpmnProcessId", &value.bpmn_process_id)
         .optional("version", value.version)
@@ -47,7 +36,7 @@ fn process_metadata(object: &mut Object<'_>, value: &ProcessMetadata, key: Key) 
         .text("resourceName", &value.resource_name)
         .bytes("checksum", &value.checksum)
         .boolean("duplicate", value.duplicate)
-        .number("deploymentKey", brought_by(key, value.duplicate))
+        .optional("deploymentKey", value.deployment_key)
         .text("versionTag", &value.version_tag)
         .tenant();
 }

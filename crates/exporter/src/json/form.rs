@@ -1,12 +1,10 @@
 //! Forms.
 
-use skep_protocol::Key;
 use skep_protocol::values::{Form, FormMetadata};
 
-use super::deployment::brought_by;
 use super::writer::Object;
 
-pub(super) fn metadata(object: &mut Object<'_>, value: &FormMetadata, key: Key) {
+pub(super) fn metadata(object: &mut Object<'_>, value: &FormMetadata) {
     object
         .text("formId", &value.form_id)
         .optional("version", value.version)
@@ -14,7 +12,7 @@ pub(super) fn metadata(object: &mut Object<'_>, value: &FormMetadata, key: Key) 
         .text("resourceName", &value.resource_name)
         .bytes("checksum", &value.checksum)
         .boolean("duplicate", value.duplicate)
-        .number("deploymentKey", brought_by(key, value.duplicate))
+        .optional("deploymentKey", value.deployment_key)
         .text("versionTag", &value.version_tag)
         .tenant();
 }

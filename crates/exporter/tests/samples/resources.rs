@@ -25,6 +25,7 @@ fn deployment() -> Deployment {
             checksum: b"checksum".to_vec(),
             duplicate: false,
             version_tag: text("v2"),
+            deployment_key: 4,
         }],
         decisions: vec![DecisionMetadata {
             decision_id: text("discount"),
@@ -35,6 +36,7 @@ fn deployment() -> Deployment {
             decision_requirements_key: 7,
             duplicate: true,
             version_tag: text("v3"),
+            deployment_key: 3,
         }],
         decision_requirements: vec![DecisionRequirementsMetadata {
             decision_requirements_id: text("prices"),
@@ -54,6 +56,7 @@ fn deployment() -> Deployment {
             checksum: b"checksum".to_vec(),
             duplicate: false,
             version_tag: text("v1"),
+            deployment_key: 4,
         }],
     }
 }

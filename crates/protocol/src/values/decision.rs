@@ -27,6 +27,9 @@ pub struct DecisionMetadata {
     /// Tag that bindings can refer to; empty when it has none.
     #[prost(string, tag = "8")]
     pub version_tag: String,
+    /// The deployment that brought it: this one, or of what is the same as before, an earlier one.
+    #[prost(int64, tag = "9")]
+    pub deployment_key: i64,
 }
 
 /// A decision requirements graph of a deployment.

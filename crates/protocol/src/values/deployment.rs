@@ -55,6 +55,9 @@ pub struct ProcessMetadata {
     /// Tag that bindings can refer to; empty when it has none.
     #[prost(string, tag = "7")]
     pub version_tag: String,
+    /// The deployment that brought it: this one, or of what is the same as before, an earlier one.
+    #[prost(int64, tag = "8")]
+    pub deployment_key: i64,
 }
 
 /// A process definition.

@@ -15,6 +15,8 @@ const CHECKSUM_BYTES: usize = 16;
 
 /// A resource as it is recognised when it comes again.
 struct Identity<'a> {
+    /// The deployment that it comes in now.
+    deployment: Key,
     resource_name: &'a str,
     checksum: &'a [u8],
 }
@@ -30,11 +32,14 @@ impl Identity<'_> {
 struct Same {
     version: i32,
     key: Key,
+    /// The deployment that brought it.
+    deployment: i64,
 }
 
 /// The deployment with what came of its resources.
 pub(super) fn identify(
     p: &mut Processing,
+    key: Key,
     deployment: &values::Deployment,
     parsed: &Parsed,
 ) -> Result<values::Deployment> {
@@ -46,6 +51,7 @@ pub(super) fn identify(
     let mut resources = Vec::new();
     for ((resource, checksum), content) in deployment.resources.iter().zip(&checksums).zip(parsed) {
         let identity = Identity {
+            deployment: key,
             resource_name: &resource.resource_name,
             checksum,
         };
@@ -88,8 +94,8 @@ fn same_process(p: &Processing, identity: &Identity<'_>, id: &str) -> Result<Opt
         return Ok(None);
     };
     let deployed = processes::get(p.txn, latest.key())?;
-    let same = deployed.is_some_and(|it| identity.is_of(&it.resource_name, &it.checksum));
-    Ok(same.then_some(latest.into()))
+    let same = deployed.filter(|it| identity.is_of(&it.resource_name, &it.checksum));
+    Ok(same.map(|it| Same::new(latest, it.deployment_key)))
 }
 
 fn same_requirements(p: &Processing, identity: &Identity<'_>, id: &str) -> Result<Option<Same>> {
@@ -97,8 +103,8 @@ fn same_requirements(p: &Processing, identity: &Identity<'_>, id: &str) -> Resul
         return Ok(None);
     };
     let deployed = decisions::requirements(p.txn, latest.key())?;
-    let same = deployed.is_some_and(|it| identity.is_of(&it.resource_name, &it.checksum));
-    Ok(same.then_some(latest.into()))
+    let same = deployed.filter(|it| identity.is_of(&it.resource_name, &it.checksum));
+    Ok(same.map(|it| Same::new(latest, it.deployment_key)))
 }
 
 fn same_form(p: &Processing, identity: &Identity<'_>, id: &str) -> Result<Option<Same>> {
@@ -106,17 +112,23 @@ fn same_form(p: &Processing, identity: &Identity<'_>, id: &str) -> Result<Option
         return Ok(None);
     };
     let deployed = forms::get(p.txn, latest.key())?;
-    let same = deployed.is_some_and(|it| identity.is_of(&it.resource_name, &it.checksum));
-    Ok(same.then_some(latest.into()))
+    let same = deployed.filter(|it| identity.is_of(&it.resource_name, &it.checksum));
+    Ok(same.map(|it| Same::new(latest, it.deployment_key)))
 }
 
-impl From<Version> for Same {
-    fn from(latest: Version) -> Same {
+impl Same {
+    fn new(latest: Version, deployment: i64) -> Same {
         Same {
             version: latest.version,
             key: latest.key(),
+            deployment,
         }
     }
+}
+
+/// The deployment that brought something.
+fn brought_by(identity: &Identity<'_>, same: Option<Same>) -> i64 {
+    same.map_or(identity.deployment.0, |same| same.deployment)
 }
 
 /// What came of one resource. `known` tells that the latest versions are taken.
@@ -145,7 +157,7 @@ fn identify_content(
             };
             let graph = identify_requirements(p, identity, model, same)?;
             for decision in model.decisions() {
-                let metadata = identify_decision(p, &graph, &decision)?;
+                let metadata = identify_decision(p, identity, &graph, &decision)?;
                 identified.decisions.push(metadata);
             }
             identified.decision_requirements.push(graph);
@@ -181,6 +193,7 @@ fn identify_process(
         checksum: identity.checksum.to_vec(),
         duplicate: same.is_some(),
         version_tag: tag(process.version_tag.as_deref()),
+        deployment_key: brought_by(identity, same),
     })
 }
 
@@ -212,6 +225,7 @@ fn identify_requirements(
 /// A new version of a graph makes a new version of each of its decisions.
 fn identify_decision(
     p: &mut Processing,
+    identity: &Identity<'_>,
     graph: &values::DecisionRequirementsMetadata,
     decision: &skep_dmn::Decision<'_>,
 ) -> Result<values::DecisionMetadata> {
@@ -225,12 +239,14 @@ fn identify_decision(
         decision_requirements_key: requirements.0,
         duplicate: graph.duplicate,
         version_tag: tag(decision.version_tag()),
+        deployment_key: identity.deployment.0,
     };
     if graph.duplicate {
         let mut deployed = decisions::of_requirements(p.txn, requirements)?.into_iter();
         if let Some(same) = deployed.find(|other| other.decision_id == decision.id()) {
             metadata.version = same.version;
             metadata.decision_key = same.decision_key;
+            metadata.deployment_key = same.deployment_key;
             return Ok(metadata);
         }
     }
@@ -257,6 +273,7 @@ fn identify_form(
         checksum: identity.checksum.to_vec(),
         duplicate: same.is_some(),
         version_tag: tag(form.version_tag.as_deref()),
+        deployment_key: brought_by(identity, same),
     })
 }
 
