@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use skep_exporter::file::{FileExporter, FileOptions};
-use skep_exporter::{CommittedLog, Filter, Phase, Progress, Source, Worker};
+use skep_exporter::{CommittedLog, Exported, Filter, Phase, Progress, Source, Worker};
 use skep_protocol::values::{BpmnElementType, Job, ProcessInstance};
 use skep_protocol::*;
 
@@ -87,10 +87,31 @@ fn records() -> Vec<Record> {
     records
 }
 
+/// Time of one record as JSON in memory, in the quietest of many rounds.
+fn json_alone(records: &[Record]) -> Duration {
+    let mut out = Vec::new();
+    let rounds = (0..200).map(|_| {
+        out.clear();
+        let begun = Instant::now();
+        for record in records {
+            let exported = Exported {
+                partition: PartitionId(1),
+                position: Position(1_234_568),
+                timestamp: 1_795_527_404_123,
+                record,
+            };
+            exported.put_json(&mut out, "8.6.0");
+        }
+        begun.elapsed() / records.len() as u32
+    });
+    rounds.min().unwrap()
+}
+
 fn main() {
     let directory = std::env::args().nth(1).expect("usage: lines DIRECTORY");
     let directory = std::path::PathBuf::from(directory);
     let records = records();
+    println!("{:?} a record as JSON", json_alone(&records));
     let batch = |sequence: u64| {
         let header = BatchHeader {
             epoch: Epoch(0),

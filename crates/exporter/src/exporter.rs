@@ -19,7 +19,7 @@ pub struct Exported<'a> {
 
 impl Exported<'_> {
     /// Appends the record as a JSON object on one line, without the line's end.
-    pub fn put_json(&self, out: &mut String, broker_version: &str) {
+    pub fn put_json(&self, out: &mut Vec<u8>, broker_version: &str) {
         json::put_record(out, self, broker_version);
     }
 }

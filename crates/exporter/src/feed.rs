@@ -41,7 +41,7 @@ pub(crate) struct Told {
 #[derive(Debug)]
 struct State {
     told: Told,
-    /// How many exporters wait to be woken.
+    /// How many exporters wait for entries to be committed.
     waiting: usize,
 }
 
@@ -66,9 +66,15 @@ impl Feed {
         }
     }
 
-    /// An entry is committed. Costs a lock that nobody holds for long, and a system call only if an exporter waits.
+    /// An entry is committed. Costs a lock that nobody holds for long, and a system call only if an exporter waits for it.
     pub fn committed(&self, index: Index) {
-        self.change(|told| told.end = told.end.max(Index(index.0 + 1)));
+        let mut state = self.lock();
+        state.told.end = state.told.end.max(Index(index.0 + 1));
+        let wake = state.waiting > 0;
+        drop(state);
+        if wake {
+            self.changed.notify_all();
+        }
     }
 
     /// Index after the last committed entry.
@@ -78,12 +84,14 @@ impl Feed {
 
     /// Exporting pauses or goes on.
     pub fn set_phase(&self, phase: Phase) {
-        self.change(|told| told.phase = phase);
+        self.lock().told.phase = phase;
+        self.changed.notify_all();
     }
 
     /// Exporters end, once they have caught up.
     pub fn stop(&self) {
-        self.change(|told| told.stopping = true);
+        self.lock().told.stopping = true;
+        self.changed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -91,26 +99,33 @@ impl Feed {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Told)) {
-        let mut state = self.lock();
-        change(&mut state.told);
-        let wake = state.waiting > 0;
-        drop(state);
-        if wake {
-            self.changed.notify_all();
-        }
-    }
-
     /// Waits until `wanted`, or until the time is over.
     pub(crate) fn wait(&self, timeout: Option<Duration>, wanted: impl Fn(&Told) -> bool) -> Told {
-        let until = timeout.map(|timeout| Instant::now() + timeout);
         let mut state = self.lock();
+        state.waiting += 1;
+        state = self.wait_with(state, timeout, wanted);
+        state.waiting -= 1;
+        state.told
+    }
+
+    /// Waits until exporters are to end, or until the time is over; what is committed meanwhile wakes nobody.
+    pub(crate) fn pause(&self, time: Duration) -> Told {
+        self.wait_with(self.lock(), Some(time), |told| told.stopping)
+            .told
+    }
+
+    fn wait_with<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        timeout: Option<Duration>,
+        wanted: impl Fn(&Told) -> bool,
+    ) -> MutexGuard<'a, State> {
+        let until = timeout.map(|timeout| Instant::now() + timeout);
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if wanted(&state.told) || left.is_some_and(|left| left.is_zero()) {
-                return state.told;
+                return state;
             }
-            state.waiting += 1;
             state = match left {
                 None => self
                     .changed
@@ -121,7 +136,6 @@ impl Feed {
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
-            state.waiting -= 1;
         }
     }
 }

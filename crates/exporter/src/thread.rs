@@ -54,8 +54,7 @@ fn run(worker: &mut Worker, feed: &Feed) {
         if worker.next() > began {
             pause = RETRY_MIN;
         }
-        let told = feed.wait(Some(pause), |told| told.stopping);
-        if told.stopping {
+        if feed.pause(pause).stopping {
             return;
         }
         pause = (pause * 2).min(RETRY_MAX);
@@ -88,7 +87,7 @@ fn work(worker: &mut Worker, feed: &Feed) -> Result<(), ExportError> {
             worker.flush(phase)?;
         }
         if !has_more(&told, worker.next()) {
-            feed.wait(Some(GATHER), |told| told.stopping);
+            feed.pause(GATHER);
         }
     }
 }

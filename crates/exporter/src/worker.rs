@@ -1,5 +1,7 @@
 //! One exporter of one partition at work: reads the log, passes the fence, exports, and writes down how far.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skep_protocol::{BatchHeader, Index, LogEntry, PartitionId, Sequence};
@@ -11,8 +13,6 @@ use crate::position::Saved;
 use crate::{
     CommittedLog, Counts, ExportError, Exported, Exporter, Filter, PositionFile, Progress, Status,
 };
-use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Where the records come from.
 pub struct Source {

@@ -37,9 +37,9 @@ fn line(record: &Record) -> String {
         timestamp: 1_795_527_404_123,
         record,
     };
-    let mut out = String::new();
+    let mut out = Vec::new();
     exported.put_json(&mut out, "8.6.0");
-    out
+    String::from_utf8(out).unwrap()
 }
 
 fn json(record: &Record) -> Value {

@@ -38,7 +38,7 @@ pub struct FileOptions {
 pub struct FileExporter {
     options: FileOptions,
     open: Option<OpenFile>,
-    lines: String,
+    lines: Vec<u8>,
     /// The file was flushed when it was full: the next record goes to another one.
     is_finished: bool,
     /// The file of the mark that was written down last.
@@ -59,7 +59,7 @@ impl FileExporter {
         FileExporter {
             options,
             open: None,
-            lines: String::new(),
+            lines: Vec::new(),
             is_finished: false,
             acknowledged: None,
         }
@@ -136,7 +136,7 @@ impl FileExporter {
     fn write(&mut self) -> Result<(), ExportError> {
         let open = self.open.as_mut().expect("opened first");
         open.file
-            .write_all(self.lines.as_bytes())
+            .write_all(&self.lines)
             .map_err(ExportError::file("write to", &open.path))?;
         open.length += self.lines.len() as u64;
         self.lines.clear();
@@ -196,7 +196,7 @@ impl Exporter for FileExporter {
             self.rotate()?;
         }
         record.put_json(&mut self.lines, self.options.broker_version);
-        self.lines.push('\n');
+        self.lines.push(b'\n');
         if self.lines.len() >= WRITE_BYTES {
             self.write()?;
         }

@@ -29,7 +29,7 @@ const RECORD_VERSION: i64 = 1;
 const NO_OPERATION: i64 = -1;
 
 /// Appends the record as one object on one line, without the line's end.
-pub(crate) fn put_record(out: &mut String, exported: &Exported<'_>, broker_version: &str) {
+pub(crate) fn put_record(out: &mut Vec<u8>, exported: &Exported<'_>, broker_version: &str) {
     let record = exported.record;
     let rejection = record.rejection.as_ref();
     let rejection_type = rejection.map_or("NULL_VAL", |rejection| rejection.rejection_type.name());
