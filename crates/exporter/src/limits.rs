@@ -8,6 +8,9 @@ pub const READ_BYTES: usize = 1 << 20;
 /// Text gathered before it is written: large enough that system calls do not count.
 pub const WRITE_BYTES: usize = 256 << 10;
 
+/// Text that may wait for the disk: a sync of the log has to wait for what is written at the same time, so it must not be much.
+pub const UNSYNCED_BYTES: u64 = 1 << 20;
+
 /// Pause of an exporter that has caught up, in which commits gather: it bounds how often processing has to wake it.
 pub const GATHER: Duration = Duration::from_millis(20);
 

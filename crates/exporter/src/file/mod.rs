@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use tracing::warn;
 
-use crate::limits::WRITE_BYTES;
+use crate::limits::{UNSYNCED_BYTES, WRITE_BYTES};
 use crate::{ExportError, Exported, Exporter, Mark};
 use series::FileName;
 
@@ -51,6 +51,27 @@ struct OpenFile {
     file: File,
     /// Bytes in the file.
     length: u64,
+    /// Bytes that may not be on the disk yet.
+    unsynced: u64,
+}
+
+impl OpenFile {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
+        self.file
+            .write_all(bytes)
+            .map_err(ExportError::file("write to", &self.path))?;
+        self.length += bytes.len() as u64;
+        self.unsynced += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), ExportError> {
+        self.file
+            .sync_data()
+            .map_err(ExportError::file("sync", &self.path))?;
+        self.unsynced = 0;
+        Ok(())
+    }
 }
 
 impl FileExporter {
@@ -95,6 +116,7 @@ impl FileExporter {
             path,
             file,
             length,
+            unsynced: 0,
         }))
     }
 
@@ -130,19 +152,20 @@ impl FileExporter {
             path,
             file,
             length: 0,
+            unsynced: 0,
         })
     }
 
     fn write(&mut self) -> Result<(), ExportError> {
         let open = self.open.as_mut().expect("opened first");
-        open.file
-            .write_all(&self.lines)
-            .map_err(ExportError::file("write to", &open.path))?;
-        open.length += self.lines.len() as u64;
+        open.append(&self.lines)?;
         self.lines.clear();
         // One huge record must not keep its memory.
         self.lines.shrink_to(2 * WRITE_BYTES);
-        Ok(())
+        match open.unsynced >= UNSYNCED_BYTES {
+            true => open.sync(),
+            false => Ok(()),
+        }
     }
 
     fn rotate(&mut self) -> Result<(), ExportError> {
@@ -210,11 +233,9 @@ impl Exporter for FileExporter {
 
     fn flush(&mut self) -> Result<Mark, ExportError> {
         self.write()?;
-        let open = self.open.as_ref().expect("opened first");
-        open.file
-            .sync_data()
-            .map_err(ExportError::file("sync", &open.path))?;
         self.is_finished = self.is_full();
+        let open = self.open.as_mut().expect("opened first");
+        open.sync()?;
         Ok(Mark([open.name.series, open.name.number, open.length]))
     }
 
