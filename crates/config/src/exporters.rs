@@ -98,7 +98,7 @@ fn one(id: &str, values: &ExporterValues) -> Result<ExporterConfig, ConfigError>
             variable_of(&key)
         )));
     };
-    let size = parsed("maxFileSize", "128MB");
+    let size = parsed("maxFileSize", "16MB");
     let files = parsed("maxFiles", "0");
     let interval = parsed("flushInterval", "1s");
     let names = |name: &'static str| -> Vec<String> {
@@ -117,7 +117,7 @@ fn one(id: &str, values: &ExporterValues) -> Result<ExporterConfig, ConfigError>
                     id,
                     "args.maxFileSize",
                     size,
-                    "a size of at least 64KB, such as 128MB",
+                    "a size of at least 64KB, such as 16MB",
                 )
             })?,
         files_max: match files.trim().parse() {

@@ -247,7 +247,7 @@ const EXPORTERS: &str = "    # Exporters of the record stream, each under an id 
     #       # Directory of the files; made if it does not exist. There is no default.
     #       directory: exports
     #       # Size after which another file is begun.
-    #       maxFileSize: 128MB
+    #       maxFileSize: 16MB
     #       # Files kept for each partition, the latest ones; 0 for all.
     #       maxFiles: 0
     #       # How often what was exported is made durable, after which the log may let it go.
