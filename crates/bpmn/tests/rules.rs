@@ -487,3 +487,63 @@ fn only_activities_are_repeated() {
     check("", &process, &["p: Only activities can be multi-instance"]);
     check("", &task, &[]);
 }
+
+#[test]
+fn listeners_are_refused_where_they_would_never_be_done() {
+    let listening = |events: &[&str]| {
+        let listeners: String = events
+            .iter()
+            .map(|event| format!("<z:executionListener eventType='{event}' type='l'/>"))
+            .collect();
+        format!("<z:executionListeners>{listeners}</z:executionListeners>")
+    };
+    let extended = |events: &[&str]| {
+        let listeners = listening(events);
+        format!("<b:extensionElements>{listeners}</b:extensionElements>")
+    };
+    let task = "<b:serviceTask id='t'><b:extensionElements><z:taskDefinition type='t'/></b:extensionElements></b:serviceTask>";
+    let with = |id: &str, tag: &str, attributes: &str, inside: &str, events: &[&str]| {
+        let extensions = extended(events);
+        format!(
+            "<b:startEvent id='s'/>{task}<b:{tag} id='{id}' {attributes}>{extensions}{inside}</b:{tag}>"
+        )
+    };
+    let timer =
+        "<b:timerEventDefinition><b:timeDuration>PT1S</b:timeDuration></b:timerEventDefinition>";
+    let error = "<b:errorEventDefinition errorRef='e'/>";
+    let attached = "attachedToRef='t'";
+    let (no_start, no_end) = (
+        "x: Execution listeners of type 'start' are not supported by this element",
+        "x: Execution listeners of type 'end' are not supported by this element",
+    );
+    let on_start =
+        |events: &[&str]| format!("<b:startEvent id='x'>{}</b:startEvent>", extended(events));
+    check("", &on_start(&["start"]), &[no_start]);
+    check("", &on_start(&["end"]), &[]);
+    let flow = |boundary: &str| {
+        format!(
+            "{boundary}<b:endEvent id='n'/><b:sequenceFlow id='f' sourceRef='x' targetRef='n'/>"
+        )
+    };
+    let boundary = |events: &[&str]| flow(&with("x", "boundaryEvent", attached, timer, events));
+    check("", &boundary(&["start"]), &[no_start]);
+    check("", &boundary(&["end"]), &[]);
+    for gateway in ["exclusiveGateway", "parallelGateway", "inclusiveGateway"] {
+        check("", &with("x", gateway, "", "", &["end"]), &[no_end]);
+        check("", &with("x", gateway, "", "", &["start"]), &[]);
+    }
+    check(
+        MESSAGES,
+        &with("x", "endEvent", "", error, &["end"]),
+        &[no_end],
+    );
+    check(MESSAGES, &with("x", "endEvent", "", error, &["start"]), &[]);
+    let twice =
+        "x: Multiple execution listeners with the same event type and job type 'l' are not allowed";
+    check(
+        "",
+        &with("x", "manualTask", "", "", &["end", "end"]),
+        &[twice],
+    );
+    check("", &with("x", "manualTask", "", "", &["start", "end"]), &[]);
+}
