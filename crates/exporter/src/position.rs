@@ -66,6 +66,13 @@ impl PositionFile {
         (&mut file)
             .take(SLOTS * SLOT_BYTES as u64)
             .read_to_end(&mut bytes)?;
+        if bytes.is_empty() {
+            // So that a file that is written to is also found again.
+            let directory = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
         let found = bytes
             .chunks(SLOT_BYTES)
             .filter_map(decode)

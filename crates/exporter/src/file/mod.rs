@@ -11,7 +11,7 @@ mod series;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
@@ -145,8 +145,7 @@ impl FileExporter {
         let path = directory.join(name.to_string());
         let file = OpenOptions::new().append(true).create_new(true).open(&path);
         let file = file.map_err(ExportError::file("create", &path))?;
-        let synced = File::open(directory).and_then(|directory| directory.sync_all());
-        synced.map_err(ExportError::file("sync", directory))?;
+        sync_directory(directory)?;
         Ok(OpenFile {
             name,
             path,
@@ -194,12 +193,23 @@ impl FileExporter {
     }
 }
 
+fn sync_directory(path: &Path) -> Result<(), ExportError> {
+    let synced = File::open(path).and_then(|directory| directory.sync_all());
+    synced.map_err(ExportError::file("sync", path))
+}
+
 impl Exporter for FileExporter {
     fn open(&mut self, mark: Option<Mark>) -> Result<(), ExportError> {
         self.open = None;
         self.lines.clear();
         let directory = &self.options.directory;
         fs::create_dir_all(directory).map_err(ExportError::file("create", directory))?;
+        if let Some(above) = directory
+            .parent()
+            .filter(|above| !above.as_os_str().is_empty())
+        {
+            sync_directory(above)?;
+        }
         let resumed = match mark {
             Some(mark) => self.resume(mark)?,
             None => None,
