@@ -304,10 +304,11 @@ async fn start_partition(
         FileNote::open(&note).map_err(|error| format!("open {}: {error}", note.display()))?;
     replica.keep_note(Box::new(note));
     exporters.start(id, shared.data, &tap, readers, &replica.inspect())?;
-    let partitions = Arc::clone(&shared.partitions);
+    let (partitions, requests) = (Arc::clone(&shared.partitions), Arc::clone(&shared.requests));
     let ended = move |result: Result<(), skep_partition::ReplicaError>| {
         if let Err(error) = result {
             partitions.set_failed(id, error.to_string());
+            requests.forget(id);
         }
     };
     ReplicaThread::spawn(format!("partition-{id}"), replica, receiver, ended)

@@ -51,7 +51,7 @@ impl Brokers for LocalBrokers {
             let Some(target) = self.partitions.get(partition) else {
                 return Err(BrokerError::PartitionLeaderMismatch { partition });
             };
-            let mut waiting = self.requests.begin();
+            let mut waiting = self.requests.begin(partition);
             target
                 .inbox
                 .submit(command.clone(), Some(waiting.id))

@@ -99,7 +99,7 @@ impl ManagedNode {
             failure_reason: String::new(),
         };
         let command = Command::new(Key::NONE, CheckpointIntent::Create, value);
-        let mut waiting = self.requests.begin();
+        let mut waiting = self.requests.begin(target.id);
         target
             .inbox
             .submit(command, Some(waiting.id))

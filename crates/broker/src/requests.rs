@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use skep_partition::Refusal;
-use skep_protocol::{RequestId, Response, ResponseResult};
+use skep_protocol::{PartitionId, RequestId, Response, ResponseResult};
 use tokio::sync::oneshot;
 
 use crate::clock::process_nonce;
@@ -20,7 +20,13 @@ const SHARDS: usize = 16;
 pub struct Requests {
     gateway: u64,
     next: AtomicU64,
-    shards: [Mutex<HashMap<u64, oneshot::Sender<Answer>>>; SHARDS],
+    shards: [Mutex<HashMap<u64, Waiter>>; SHARDS],
+}
+
+/// Who waits for which partition.
+struct Waiter {
+    partition: PartitionId,
+    sender: oneshot::Sender<Answer>,
 }
 
 /// A request that waits; forgotten when dropped.
@@ -42,18 +48,19 @@ impl Requests {
         }
     }
 
-    fn shard(&self, request: u64) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
+    fn shard(&self, request: u64) -> MutexGuard<'_, HashMap<u64, Waiter>> {
         // No code that can panic runs under the lock.
         self.shards[request as usize % SHARDS]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to wait.
-    pub fn begin(&self) -> Waiting<'_> {
+    /// Begins to wait for a partition.
+    pub fn begin(&self, partition: PartitionId) -> Waiting<'_> {
         let request = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
-        self.shard(request).insert(request, sender);
+        let waiter = Waiter { partition, sender };
+        self.shard(request).insert(request, waiter);
         Waiting {
             requests: self,
             id: RequestId {
@@ -74,12 +81,20 @@ impl Requests {
         self.answer(request, Err(refusal));
     }
 
+    /// The partition has stopped and will not answer: nobody waits for it any more.
+    pub fn forget(&self, partition: PartitionId) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.retain(|_, waiter| waiter.partition != partition);
+        }
+    }
+
     fn answer(&self, request: RequestId, answer: Answer) {
         if request.gateway == self.gateway
-            && let Some(sender) = self.shard(request.request).remove(&request.request)
+            && let Some(waiter) = self.shard(request.request).remove(&request.request)
         {
             // Whoever waited may have gone away.
-            let _ = sender.send(answer);
+            let _ = waiter.sender.send(answer);
         }
     }
 }
@@ -89,5 +104,25 @@ impl Drop for Waiting<'_> {
         self.requests
             .shard(self.id.request)
             .remove(&self.id.request);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_partition_that_has_stopped_is_told_and_others_wait_on() {
+        let requests = Requests::new();
+        let [mut of_1, mut of_2] = [1, 2].map(|partition| requests.begin(PartitionId(partition)));
+        requests.forget(PartitionId(1));
+        assert_eq!(
+            of_1.answer.try_recv().err(),
+            Some(oneshot::error::TryRecvError::Closed)
+        );
+        assert_eq!(
+            of_2.answer.try_recv().err(),
+            Some(oneshot::error::TryRecvError::Empty)
+        );
     }
 }

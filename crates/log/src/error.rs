@@ -35,8 +35,7 @@ impl std::fmt::Display for Damage {
 pub enum LogError {
     /// Only this group stops; the others go on.
     #[error(
-        "{0}; reset this group's log and let the partition be copied from another replica, \
-         or restore it from a backup"
+        "{0}. Other partitions go on. Check the disk, empty the data directory and restore a backup: skep restore --backupId=N"
     )]
     Corrupt(Box<Damage>),
     /// The store was closed while it waited for space; what was pending is not acknowledged.

@@ -67,8 +67,8 @@ pub(crate) fn open_segments(files: &dyn FileSystem, dir: &Path) -> Result<Vec<Se
     for pair in numbers.windows(2) {
         if pair[1] != pair[0] + 1 {
             return Err(LogError::Open(format!(
-                "{} is missing in {}; put it back, or remove all segments and let the partitions \
-                 be copied from other replicas or restored",
+                "{} is missing in {}; put it back, or empty the data directory and restore a backup: \
+                 skep restore --backupId=N",
                 segments::name(pair[0] + 1),
                 dir.display()
             )));
@@ -93,8 +93,8 @@ fn open_segment(files: &dyn FileSystem, dir: &Path, number: u64) -> Result<Segme
     let header = frame::decode_segment_header(&head).map_err(|error| {
         LogError::Open(match error {
             SegmentHeaderError::Damaged => format!(
-                "the header of {} is damaged; put the file back from a copy, or remove all \
-                 segments and let the partitions be copied from other replicas or restored",
+                "{} is damaged at offset 0: both copies of its header; put the file back from a copy, or empty the \
+                 data directory and restore a backup: skep restore --backupId=N",
                 path.display()
             ),
             SegmentHeaderError::Version(version) => format!(

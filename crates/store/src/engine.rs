@@ -212,12 +212,15 @@ fn config(
         .filter_block_pinning_policy(PinningPolicy::all(false))
 }
 
-/// What the state's user is told. Names the damaged file, which takes reading all of them: the store stops here anyway.
+/// What the state's user is told. Names the damaged file and place, which takes reading all of them: the store stops here anyway.
 fn translate(layout: &Layout, action: &str, failure: Failure) -> StateError {
     match failure {
         Failure::Io(error) => error::io(format!("{action} {}", layout.root().display()), &error),
         Failure::Damage(reason) => match manifest::find_damaged_table(layout) {
-            Ok(Some(file)) => error::corrupt(&file, reason),
+            Ok(Some(table)) => match table.offset {
+                Some(offset) => error::corrupt_at(&table.path, offset, reason),
+                None => error::corrupt(&table.path, reason),
+            },
             Ok(None) => error::corrupt(layout.root(), format!("{action}: {reason}")),
             Err(named) => named,
         },

@@ -43,18 +43,58 @@ pub(crate) fn io(action: impl Into<String>, error: &io::Error) -> StateError {
     }
 }
 
+/// A file, or all of the store, is not what was written.
 pub(crate) fn corrupt(file: &Path, reason: impl Into<String>) -> StateError {
+    corrupt_place(file.display().to_string(), reason.into())
+}
+
+/// A file is not what was written at this place.
+pub(crate) fn corrupt_at(file: &Path, offset: u64, reason: impl Into<String>) -> StateError {
+    let place = format!("{} at offset {offset}", file.display());
+    corrupt_place(place, reason.into())
+}
+
+fn corrupt_place(place: String, reason: String) -> StateError {
     StateError::Corrupt {
-        place: file.display().to_string(),
-        reason: reason.into(),
-        mend: "Check the disk, remove the partition's store directory and start again: the partition is copied from \
-               another replica; without one, restore it from a backup"
+        place,
+        reason,
+        mend: "Other partitions go on. Check the disk, empty the data directory and restore a backup: skep restore \
+               --backupId=N"
             .to_owned(),
     }
 }
 
+/// Why a file can't be used.
+pub(crate) enum Unreadable {
+    /// The system refused something.
+    Io(io::Error),
+    /// It is not what was written.
+    Damaged { offset: u64, reason: String },
+}
+
+impl Unreadable {
+    pub(crate) fn damaged(offset: u64, reason: &str) -> Unreadable {
+        let reason = reason.to_owned();
+        Unreadable::Damaged { offset, reason }
+    }
+
+    pub(crate) fn of(self, path: &Path) -> StateError {
+        match self {
+            Unreadable::Damaged { offset, reason } => corrupt_at(path, offset, reason),
+            Unreadable::Io(error) if means_damage(&error) => corrupt(path, error.to_string()),
+            Unreadable::Io(error) => io(format!("read {}", path.display()), &error),
+        }
+    }
+}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Unreadable {
+        Unreadable::Io(error)
+    }
+}
+
 /// Whether a file that can't be read like this is damaged, rather than the disk in trouble.
-pub(crate) fn means_damage(error: &io::Error) -> bool {
+fn means_damage(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound | io::ErrorKind::InvalidData

@@ -13,8 +13,10 @@
 //!   everything from then on; other partitions are not concerned.
 //! - A write that the disk refuses leaves the store as it was, and takes no space.
 //!
-//! **Absent on purpose**: what keys and values mean, Raft, async, repair (a damaged partition is copied from a replica).
+//! **Absent on purpose**: what keys and values mean, Raft, async, repair (what is damaged is restored from a backup).
 
+mod archive;
+mod blocks;
 mod bulk;
 mod directory;
 mod engine;

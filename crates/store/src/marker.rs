@@ -118,10 +118,10 @@ fn check(path: &Path, directory: &Path) -> Result<(), StoreError> {
     let failed = |error: std::io::Error| error::io(format!("read {}", path.display()), &error);
     let length = fs::metadata(path).map_err(failed)?.len();
     if length > BYTES_MAX {
-        return Err(error::corrupt(path, format!("it has {length} bytes")).into());
+        return Err(error::corrupt_at(path, 0, format!("it has {length} bytes")).into());
     }
     let bytes = fs::read(path).map_err(failed)?;
-    let marker = Marker::decode(&bytes).map_err(|reason| error::corrupt(path, reason))?;
+    let marker = Marker::decode(&bytes).map_err(|reason| error::corrupt_at(path, 0, reason))?;
     if marker.format > FORMAT || marker.engine_format > ENGINE_FORMAT {
         return Err(StoreError::Newer {
             directory: directory.to_owned(),
@@ -137,7 +137,7 @@ fn check(path: &Path, directory: &Path) -> Result<(), StoreError> {
             "format {}/{} never existed",
             marker.format, marker.engine_format
         );
-        return Err(error::corrupt(path, reason).into());
+        return Err(error::corrupt_at(path, 0, reason).into());
     }
     Ok(())
 }

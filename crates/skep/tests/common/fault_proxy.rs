@@ -17,6 +17,8 @@ pub enum Mode {
     Slow { bytes: usize, pause: Duration },
     /// Takes everything in and never answers.
     Hang,
+    /// Passes everything on but does not answer those who put an object whose path has this part.
+    HangPut(&'static str),
     /// Answers every request with this status and body.
     Answer(&'static str, &'static str),
     /// Closes every connection at once.
@@ -100,9 +102,35 @@ impl Shared {
                 self.pass(&client, &mut |from, to| trickle(from, to, bytes, pause))
             }
             Mode::Hang => self.hang(client),
+            Mode::HangPut(part) => {
+                self.pass(&client, &mut |from, to| self.hang_put(part, from, to))
+            }
             Mode::Answer(status, body) => answer_all(&client, status, body),
             Mode::Close => Ok(()),
         };
+    }
+
+    /// A client sends no request before it has the answer to the one before, so that what is read begins with a request or is
+    /// in the middle of one.
+    fn hang_put(
+        &self,
+        part: &str,
+        from: &mut &TcpStream,
+        to: &mut &TcpStream,
+    ) -> std::io::Result<()> {
+        let mut buffer = [0; 16 << 10];
+        loop {
+            let read = from.read(&mut buffer)?;
+            let head = String::from_utf8_lossy(&buffer[..read]);
+            match head.lines().next() {
+                None => return Ok(()),
+                Some(line) if line.starts_with("PUT ") && line.contains(part) => {
+                    self.state.lock().unwrap().requests_hung += 1;
+                    return self.hang(from.try_clone()?);
+                }
+                Some(_) => to.write_all(&buffer[..read])?,
+            }
+        }
     }
 
     fn pass(

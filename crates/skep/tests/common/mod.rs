@@ -3,13 +3,15 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub mod fault_proxy;
+pub mod restorable;
 pub mod s3;
 pub mod small_disk;
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::fs::{File, Permissions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -46,9 +48,13 @@ pub struct Place {
 pub fn free_port() -> u16 {
     static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
     let locks = std::env::temp_dir().join("skep-test-ports");
-    std::fs::create_dir_all(&locks).unwrap();
+    if std::fs::create_dir(&locks).is_ok() {
+        // For the tests of other users, too.
+        std::fs::set_permissions(&locks, Permissions::from_mode(0o777)).unwrap();
+    }
     for port in PORTS {
-        let lock = File::create(locks.join(port.to_string())).unwrap();
+        let lock = locks.join(port.to_string());
+        let lock = File::open(&lock).or_else(|_| File::create(&lock)).unwrap();
         if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             HELD.lock().unwrap().push(lock);
             return port;
@@ -157,6 +163,19 @@ impl Place {
         Running::spawn(self.command(SKEP).arg("broker"))
     }
 
+    /// What the management API answers to a GET: status and body.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.management_port)).unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+
     /// Deletes the data directory.
     pub fn lose_data(&self) {
         std::fs::remove_dir_all(self.data()).unwrap();
@@ -175,11 +194,17 @@ pub fn text_of(output: &Output) -> String {
 pub struct Running {
     child: Child,
     output: mpsc::Receiver<String>,
+    heard: Vec<String>,
 }
 
 impl Running {
     /// Starts the command and waits until it says that the broker runs.
     pub fn spawn(command: &mut Command) -> Running {
+        Running::spawn_until(command, "the broker is running")
+    }
+
+    /// Starts the command and waits for a line of its log that contains `text`.
+    pub fn spawn_until(command: &mut Command, text: &str) -> Running {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -188,21 +213,35 @@ impl Running {
         let stdout = child.stdout.take().unwrap();
         let (lines, output) = mpsc::channel();
         std::thread::spawn(move || read_lines(stdout, &lines));
-        let mut running = Running { child, output };
-        running.await_line("the broker is running");
+        let mut running = Running {
+            child,
+            output,
+            heard: Vec::new(),
+        };
+        running.await_line(text);
         running
     }
 
-    /// Waits for a line of the log that contains `text`.
+    /// Waits for another line of the log that contains `text`.
     pub fn await_line(&mut self, text: &str) -> String {
-        let mut seen = String::new();
         loop {
             match self.output.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(line) => seen.push_str(&(line + "\n")),
-                Err(error) => panic!("'{text}' did not come ({error}). Until then:\n{seen}"),
+                Ok(line) => self.heard.push(line),
+                Err(error) => {
+                    let heard = self.heard.join("\n");
+                    panic!("'{text}' did not come ({error}). Until then:\n{heard}")
+                }
+            }
+            if let Some(line) = self.heard.last().filter(|line| line.contains(text)) {
+                return line.clone();
             }
         }
+    }
+
+    /// The first line of the log that contains `text`; waits for it if it has not come yet.
+    pub fn line(&mut self, text: &str) -> String {
+        let heard = self.heard.iter().find(|line| line.contains(text)).cloned();
+        heard.unwrap_or_else(|| self.await_line(text))
     }
 
     /// Kills it without a chance to tidy up.
