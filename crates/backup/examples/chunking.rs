@@ -117,7 +117,7 @@ fn request(backup: u64, content: &Arc<Pairs>, base: Option<BaseBackup>) -> Uploa
             snapshot_id: None,
         },
         content: Arc::clone(content) as Arc<dyn Content>,
-        base,
+        base: base.map_or(Base::None, Base::Given),
         now_ms: Arc::new(|| 0),
         cancel: Cancel::new(),
     }

@@ -6,10 +6,9 @@
 //! Everything else is read again; of a chunk that still has the same range, the noted keys are all that can have
 //! changed, so that it can be stored as a patch of what it was.
 //!
-//! Notes are bounded. Beyond the bound of a chunk, or of all, or after a restart, *any* key of the chunk may have
-//! been written: it is read and, if it has changed, stored whole. Notes are not kept over a restart: cutting and hashing a gigabyte
-//! takes about a second of a core, reading it from the store some more (`docs/figures.md`), and what is stored already is
-//! not sent again.
+//! Notes are bounded. Beyond the bound of a chunk, *any* key of it may have been written: it is read and, if it has changed,
+//! stored whole. Beyond the bound of all, or after a restart, any key of any chunk may have been written, though perhaps few: a chunk
+//! that has changed is compared with what it was in the earlier backup, and stored as a patch where little differs.
 //!
 //! Writes go on while the backup of a checkpoint is still being planned, when its index is not known yet. They are
 //! noted against the older index (or against an empty one), in a second `DirtyChunks`, and carried over with
@@ -89,11 +88,8 @@ impl DirtyChunks {
 
     fn mark_in(&mut self, slot: usize, key: &[u8]) {
         // Without an index there is nothing to make patches of: only the bound of all notes counts.
-        let max = if self.index.chunks().is_empty() {
-            self.max
-        } else {
-            CHUNK_CHANGED_KEYS_MAX
-        };
+        let of_chunk = !self.index.chunks().is_empty();
+        let max = of_chunk.then_some(CHUNK_CHANGED_KEYS_MAX);
         self.changed[slot].insert(key, max, &mut self.left);
         self.head[slot] |= self.index.first_key(slot) == Some(key);
     }
@@ -119,17 +115,27 @@ impl DirtyChunks {
         })
     }
 
+    /// Whether it is not known, but may be found out, that a chunk which has changed differs from what it was in few keys only.
+    pub(crate) fn is_worth_comparing(&self, slot: usize) -> bool {
+        match &self.changed[slot] {
+            ChangedKeys::Known(_) => self.index.derived(slot).is_none(),
+            ChangedKeys::Unknown => true,
+            ChangedKeys::Many => false,
+        }
+    }
+
     /// The same notes against the index of a later backup. `self` must hold what was written after its checkpoint.
     pub fn rebase(&self, index: Arc<ChunkIndex>) -> Self {
         let mut rebased = Self::clean(index).bounded(self.max);
         for (slot, changed) in self.changed.iter().enumerate() {
             match changed {
                 ChangedKeys::Known(keys) => rebased.mark_sorted(keys.iter()),
-                ChangedKeys::Unknown => {
+                unknown @ (ChangedKeys::Unknown | ChangedKeys::Many) => {
                     let until = self.index.first_key(slot + 1);
                     // Slot 0 begins before any key, so any first key in it may have been written.
                     let with_first = slot == 0 || self.head[slot];
-                    rebased.forget_range(self.index.begin(slot), until, with_first);
+                    let begin = self.index.begin(slot);
+                    rebased.forget_range(begin, until, with_first, unknown);
                 }
             }
         }
@@ -137,13 +143,19 @@ impl DirtyChunks {
     }
 
     /// Any key in `from..until` may have been written, `from` itself only if `with_from`.
-    fn forget_range(&mut self, from: &[u8], until: Option<&[u8]>, with_from: bool) {
+    fn forget_range(
+        &mut self,
+        from: &[u8],
+        until: Option<&[u8]>,
+        with_from: bool,
+        unknown: &ChangedKeys,
+    ) {
         for slot in self.index.slot_of(from)..self.index.slots() {
             let begin = self.index.begin(slot);
             if begin > from && until.is_some_and(|until| begin >= until) {
                 break;
             }
-            self.changed[slot].forget(&mut self.left);
+            self.changed[slot].forget(unknown.clone(), &mut self.left);
             let first = self.index.first_key(slot).unwrap_or_default();
             let in_range = first > from && until.is_none_or(|until| first < until);
             self.head[slot] |= in_range || (first == from && with_from);

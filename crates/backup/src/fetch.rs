@@ -74,6 +74,23 @@ pub(crate) async fn fetch_chunk(
         .map_err(|e| FetchError::Other(e.into()))?
 }
 
+/// Read an object that is a whole chunk, and check that it is.
+pub(crate) async fn fetch_whole(
+    store: &BlobRef,
+    object: &StoredObject,
+    retry: &RetryPolicy,
+) -> Result<PairRun, FetchError> {
+    let stored = fetch_object(store, object.clone(), retry).await?;
+    let object = object.clone();
+    let check = move || {
+        let pairs = check_object(&stored, &object).and_then(|raw| Ok(decode_pairs(raw)?));
+        pairs.map_err(|kind| object.damaged(kind))
+    };
+    background::run(check)
+        .await
+        .map_err(|e| FetchError::Other(e.into()))?
+}
+
 /// An object's bytes, as they are.
 async fn fetch_object(
     store: &BlobRef,

@@ -28,7 +28,7 @@ impl ChunkIndex {
     }
 
     /// The index of a manifest's chunks. By which keys a patched chunk differs from its base is in the patch, which is not
-    /// read: such a chunk is no base of another patch.
+    /// read: when such a chunk changes, it is compared with its base.
     pub fn of_stored(chunks: &[StoredChunk]) -> Self {
         Self::with(chunks.iter().map(|chunk| {
             let derived = chunk.patch.is_none().then(|| Derived::whole(&chunk.info));

@@ -26,7 +26,7 @@ impl KeySet {
         self.keys.is_empty()
     }
 
-    fn insert(&mut self, key: &[u8]) {
+    pub(crate) fn insert(&mut self, key: &[u8]) {
         if self.keys.insert(key.into()) {
             self.bytes += cost(key);
         }
@@ -38,8 +38,10 @@ impl KeySet {
 pub(crate) enum ChangedKeys {
     /// These keys and no others.
     Known(Arc<KeySet>),
-    /// Any, because notes were lost or there were too many.
+    /// Any, though perhaps few: notes were lost, or there was no room for them.
     Unknown,
+    /// Any: they were more than are noted for one chunk.
+    Many,
 }
 
 impl ChangedKeys {
@@ -56,30 +58,35 @@ impl ChangedKeys {
     pub(crate) const fn known(&self) -> Option<&Arc<KeySet>> {
         match self {
             Self::Known(keys) => Some(keys),
-            Self::Unknown => None,
+            Self::Unknown | Self::Many => None,
         }
     }
 
-    /// A key was written. `left` is what all sets together may still take; `max` what this one may.
-    pub(crate) fn insert(&mut self, key: &[u8], max: usize, left: &mut usize) {
+    /// A key was written. `left` is what all sets together may still take; `max` what this one may, if it is of one chunk.
+    pub(crate) fn insert(&mut self, key: &[u8], max: Option<usize>, left: &mut usize) {
         let Self::Known(keys) = self else { return };
         if keys.keys.contains(key) {
             return;
         }
-        if keys.bytes + cost(key) > max || cost(key) > *left {
-            self.forget(left);
+        if max.is_some_and(|max| keys.bytes + cost(key) > max) {
+            self.forget(Self::Many, left);
+            return;
+        }
+        if cost(key) > *left {
+            self.forget(Self::Unknown, left);
             return;
         }
         *left -= cost(key);
         Arc::make_mut(keys).insert(key);
     }
 
-    /// Any key may have been written.
-    pub(crate) fn forget(&mut self, left: &mut usize) {
+    /// Any key may have been written, as `unknown` says.
+    pub(crate) fn forget(&mut self, unknown: Self, left: &mut usize) {
+        assert!(unknown.known().is_none(), "what is forgotten is not known");
         if let Self::Known(keys) = self {
             *left += keys.bytes;
         }
-        *self = Self::Unknown;
+        *self = unknown;
     }
 }
 
@@ -104,7 +111,10 @@ mod tests {
     #[test]
     fn a_set_that_would_take_more_than_it_may_knows_nothing_and_gives_back_what_it_took() {
         let one = 2 + CHANGED_KEY_OVERHEAD;
-        for (max, left) in [(2 * one, usize::MAX / 2), (usize::MAX, 2 * one)] {
+        for (max, left, forgotten) in [
+            (Some(2 * one), usize::MAX / 2, ChangedKeys::Many),
+            (None, 2 * one, ChangedKeys::Unknown),
+        ] {
             let (mut keys, mut now) = (ChangedKeys::none(), left);
             for key in [b"aa", b"bb", b"aa"] {
                 keys.insert(key, max, &mut now);
@@ -116,7 +126,7 @@ mod tests {
             );
             assert_eq!(left - now, 2 * one);
             keys.insert(b"cc", max, &mut now);
-            assert_eq!((keys, now), (ChangedKeys::Unknown, left), "over the limit");
+            assert_eq!((keys, now), (forgotten, left), "over the limit");
         }
     }
 
@@ -124,7 +134,7 @@ mod tests {
     fn a_copy_does_not_see_later_writes() {
         let (mut keys, mut left) = (ChangedKeys::none(), usize::MAX);
         let copy = keys.clone();
-        keys.insert(b"a", usize::MAX, &mut left);
+        keys.insert(b"a", None, &mut left);
         assert!(copy.is_none() && !keys.is_none());
     }
 }

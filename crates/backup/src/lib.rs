@@ -23,6 +23,7 @@
 //! agreement of replicas on the root hash: an [`UploadDraft`] shows its root hash before it is published.
 
 mod background;
+mod base;
 mod cancel;
 pub mod chunk;
 pub mod collect;
@@ -55,6 +56,7 @@ mod upload;
 mod verify;
 
 pub use background::BackgroundError;
+pub use base::{Base, BaseBackup, newest_base};
 pub use cancel::Cancel;
 pub use chunk::{ChunkHash, ChunkInfo, PatchRef, RootHash, Stored, StoredChunk, StoredObject};
 pub use collect::{CollectOptions, CollectReport, collect};
@@ -80,7 +82,5 @@ pub use retry::RetryPolicy;
 pub use status::{
     BackupState, BackupStatus, PartitionStatus, list_backups, read_backup, read_status,
 };
-pub use upload::{
-    BaseBackup, UploadDraft, UploadOptions, UploadRequest, UploadStats, publish, upload_chunks,
-};
+pub use upload::{UploadDraft, UploadOptions, UploadRequest, UploadStats, publish, upload_chunks};
 pub use verify::{Damage, Sample, VerifyReport, verify_backup};

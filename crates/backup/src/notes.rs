@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::base::BaseBackup;
 use crate::dirty::DirtyChunks;
 use crate::ids::BackupId;
 use crate::index::ChunkIndex;
-use crate::upload::BaseBackup;
 
 /// Keys written to one partition's store since its last backup, and since the checkpoints that are being uploaded.
 ///

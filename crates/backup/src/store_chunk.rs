@@ -1,7 +1,7 @@
 //! Storing one chunk, whole or as a patch, or finding that it is stored already.
 //!
-//! A patch is made only against a chunk that the manifest of the base backup has whole, and only if [`DirtyChunks`] knows
-//! every key in which the two can differ.
+//! A patch is made only against a chunk that the manifest of the base backup has whole, and only if every key is known in which
+//! the two can differ: [`DirtyChunks`] has noted them, or the two are compared.
 //!
 //! [`Known`] is what an upload knows of the store: it is filled *after* the upload's time began to run and the condemned
 //! chunks were listed, in this order; the argument in [`crate::collect`] rests on it.
@@ -13,13 +13,15 @@ use bytes::Bytes;
 use skep_blob::{BlobErrorKind, BlobRef, BlobStore, PutOutcome};
 
 use crate::background;
+use crate::base::differences;
 use crate::chunk::{
     ChunkError, ChunkHash, ChunkInfo, EncodedChunk, PatchRef, STORED_HEADER_BYTES, Stored,
-    StoredChunk, StoredHeader, StoredObject, compress, encode_patch,
+    StoredChunk, StoredHeader, StoredObject, compress, decode_pairs, encode_patch,
 };
 use crate::content::{Content, ContentError};
 use crate::dirty::DirtyChunks;
 use crate::error::BackupError;
+use crate::fetch::fetch_whole;
 use crate::ids::BackupId;
 use crate::index::Derived;
 use crate::keys::KeySet;
@@ -215,6 +217,10 @@ impl ChunkStore {
             PlannedContent::Unchanged => self.read_again(info.clone()).await?,
         };
         let chunk = EncodedChunk { info, encoding };
+        let derived = match derived {
+            None => self.compare(notes, &chunk).await,
+            noted => noted,
+        };
         let base = self.base_of(&chunk.info, derived.as_ref())?;
         let (level, info) = (self.level, chunk.info.clone());
         let packed = background::run(move || pack(&chunk, base, level)).await?;
@@ -227,6 +233,28 @@ impl ChunkStore {
             patch,
         };
         Ok(Kept::new(chunk, how, derived))
+    }
+
+    /// The chunk against what it was in the base backup. `None` where that is of no use, cannot be had, or differs too much: the
+    /// chunk is stored whole then.
+    async fn compare(
+        &self,
+        notes: Option<(&DirtyChunks, usize)>,
+        chunk: &EncodedChunk,
+    ) -> Option<Derived> {
+        let (dirty, slot) = notes.filter(|(dirty, slot)| dirty.is_worth_comparing(*slot))?;
+        let before = &dirty.index().chunks()[slot];
+        let stored = self.known.chunks.get(&before.hash)?;
+        let base = stored.base().map_or(before.hash, |base| base.hash);
+        let whole = self.known.wholes.get(&base)?;
+        let whole = fetch_whole(&self.store, whole, &self.retry).await.ok()?;
+        let encoding = chunk.encoding.clone();
+        let compared = background::run(move || {
+            let now = decode_pairs(encoding).ok()?;
+            differences(&whole, &now)
+        });
+        let keys = Arc::new(compared.await.ok()??);
+        Some(Derived { base, keys })
     }
 
     /// What a patch that makes the chunk can be made against, and the keys in which they may differ.

@@ -18,9 +18,9 @@ use tokio::time::Instant;
 
 use crate::ChunkIndex;
 use crate::background::Background;
+use crate::base::Base;
 use crate::cancel::Cancel;
 use crate::content::{Content, Visit};
-use crate::dirty::DirtyChunks;
 use crate::error::BackupError;
 use crate::ids::BackupId;
 use crate::layout::{BackupObject, backup_dir};
@@ -38,7 +38,7 @@ const CHUNKS_AHEAD: usize = 2;
 /// How to upload.
 #[derive(Clone, Debug)]
 pub struct UploadOptions {
-    /// Chunks compressed and sent at once. Each takes up to 9 MiB of memory.
+    /// Chunks compressed and sent at once. Each takes up to 9 MiB of memory, and twice that where it is compared with an earlier one.
     pub parallelism: usize,
     /// Limit of the bandwidth.
     pub bytes_per_second: Option<NonZeroU64>,
@@ -62,15 +62,6 @@ impl Default for UploadOptions {
     }
 }
 
-/// The backup that this one is likely to share chunks with.
-#[derive(Clone, Debug)]
-pub struct BaseBackup {
-    /// Its id. If it has been deleted in the meantime, its chunks are looked for one by one.
-    pub backup_id: BackupId,
-    /// Its index, and what was written between its checkpoint and this one.
-    pub dirty: Arc<DirtyChunks>,
-}
-
 /// What to upload.
 #[derive(Clone)]
 pub struct UploadRequest {
@@ -79,7 +70,7 @@ pub struct UploadRequest {
     /// The frozen content.
     pub content: Arc<dyn Content>,
     /// An earlier backup.
-    pub base: Option<BaseBackup>,
+    pub base: Base,
     /// Milliseconds since 1970.
     pub now_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// To stop early.
@@ -194,12 +185,13 @@ async fn upload_within(
     mark_started(store.as_ref(), &started, retry).await?;
     // Somebody has begun before us: what it has stored is worth looking for.
     let resumed = objects.contains(&BackupObject::Started(identity.partition));
-    let base = request.base.as_ref().map(|base| base.backup_id);
-    let known = Known::read(store.as_ref(), identity, base, resumed, retry).await?;
+    let base = request.base.find(store.as_ref(), identity, retry).await?;
+    let base_id = base.as_ref().map(|base| base.backup_id);
+    let known = Known::read(store.as_ref(), identity, base_id, resumed, retry).await?;
     let chunk_store = ChunkStore {
         store: Arc::clone(store),
         content: Arc::clone(&request.content),
-        dirty: request.base.as_ref().map(|base| Arc::clone(&base.dirty)),
+        dirty: base.map(|base| base.dirty),
         known: Arc::new(known),
         pace: Arc::new(Pace::new(options.bytes_per_second)),
         retry: *retry,
@@ -235,7 +227,7 @@ async fn store_all(
 ) -> Result<(Vec<Kept>, UploadStats), BackupError> {
     let (sender, receiver) = mpsc::channel::<PlannedChunk>(CHUNKS_AHEAD);
     let content = Arc::clone(&request.content);
-    let dirty = request.base.as_ref().map(|base| Arc::clone(&base.dirty));
+    let dirty = chunk_store.dirty.clone();
     let cancel = request.cancel.clone();
     let planner = Background::begin(move || {
         plan_chunks(content.as_ref(), dirty.as_deref(), &mut |planned| {

@@ -48,7 +48,7 @@ async fn a_second_backup_uploads_only_what_changed() {
     let mut dirty = DirtyChunks::clean(Arc::new(ChunkIndex::of_stored(&first.chunks)));
     dirty.mark(&key(100));
     let mut second = request(2, 1, &content(all));
-    second.base = Some(BaseBackup {
+    second.base = Base::Given(BaseBackup {
         backup_id: BackupId(1),
         dirty: Arc::new(dirty),
     });
@@ -81,7 +81,7 @@ async fn a_base_that_was_deleted_with_its_chunks_does_not_matter() {
         .collect();
     store.delete(&paths).await.unwrap();
     let mut second = request(2, 1, &all);
-    second.base = Some(BaseBackup {
+    second.base = Base::Given(BaseBackup {
         backup_id: BackupId(1),
         dirty: Arc::new(DirtyChunks::clean(index)),
     });

@@ -127,7 +127,7 @@ async fn patched() -> Arc<MemoryBlobStore> {
     let mut dirty = DirtyChunks::clean(Arc::new(ChunkIndex::of_stored(&base.chunks)));
     dirty.mark(&key(7));
     let mut request = request(8, 1, &changed());
-    request.base = Some(BaseBackup {
+    request.base = Base::Given(BaseBackup {
         backup_id: BackupId(7),
         dirty: Arc::new(dirty),
     });

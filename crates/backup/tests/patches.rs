@@ -63,10 +63,12 @@ impl Partition {
     async fn try_back_up(&mut self, during: &[(u64, Option<usize>)]) -> Result<Taken, BackupError> {
         let mut request = request(self.next, 1, &content(self.pairs.clone()));
         self.next += 1;
-        request.base = self.base.as_ref().map(|(backup_id, dirty)| BaseBackup {
-            backup_id: *backup_id,
-            dirty: Arc::new(dirty.clone()),
-        });
+        if let Some((backup_id, dirty)) = &self.base {
+            request.base = Base::Given(BaseBackup {
+                backup_id: *backup_id,
+                dirty: Arc::new(dirty.clone()),
+            });
+        }
         let index = self
             .base
             .as_ref()
@@ -210,7 +212,7 @@ async fn a_change_that_is_taken_back_uses_the_base_itself() {
 }
 
 #[tokio::test]
-async fn without_notes_a_changed_chunk_is_stored_whole() {
+async fn without_notes_a_changed_chunk_is_compared_with_what_it_was() {
     let (_, store) = memory();
     let mut partition = Partition::new(&store, pairs(1, 300));
     partition.back_up().await;
@@ -220,8 +222,114 @@ async fn without_notes_a_changed_chunk_is_stored_whole() {
     let second = partition.back_up().await;
     assert_eq!(
         (second.stats.chunks_uploaded, second.stats.patches_uploaded),
-        (1, 0)
+        (1, 1)
     );
+    assert_eq!(
+        restore(&store, &second.manifest).await.unwrap(),
+        partition.pairs
+    );
+}
+
+/// A restart: of what was written nothing is known, and the store has the base.
+async fn restart(partition: &mut Partition) {
+    let identity = identity(partition.next, 1);
+    let retry = RetryPolicy::never();
+    let base = newest_base(partition.store.as_ref(), &identity, &retry);
+    let base = base.await.unwrap();
+    partition.base = base.map(|base| (base.backup_id, (*base.dirty).clone()));
+}
+
+#[tokio::test]
+async fn after_a_restart_what_is_sent_is_in_proportion_to_what_has_changed() {
+    let (_, store) = memory();
+    let start = (0..20_000).map(|n| (key(n), noise(n, 500))).collect();
+    let mut partition = Partition::new(&store, start);
+    let first = partition.back_up().await;
+    for round in 0..3 {
+        // One pair in a hundred, everywhere, whether noted or not.
+        for n in (0..20_000).step_by(100) {
+            partition.write(key(n + round), Some(noise(n + 77 + round, 500)));
+        }
+        if round != 1 {
+            restart(&mut partition).await;
+        }
+        let taken = partition.back_up().await;
+        assert_eq!(taken.stats.patches_uploaded, taken.stats.chunks_uploaded);
+        // Patches hold what has changed since their base was stored whole.
+        let rounds = round + 1;
+        assert!(
+            taken.stats.bytes_uploaded < first.stats.bytes_uploaded * 2 * rounds / 100,
+            "round {round}: {:?}",
+            taken.stats
+        );
+        assert_eq!(
+            restore(&store, &taken.manifest).await.unwrap(),
+            partition.pairs
+        );
+    }
+    restart(&mut partition).await;
+    let unchanged = partition.back_up().await;
+    assert_eq!(unchanged.stats.bytes_uploaded, 0);
+}
+
+#[tokio::test]
+async fn a_base_that_is_damaged_or_gone_is_not_compared_with_and_not_used() {
+    for damaged in [true, false] {
+        let (memory, store) = memory();
+        let mut partition = Partition::new(&store, pairs(1, 150));
+        partition.back_up().await;
+        partition.change(50);
+        for path in memory
+            .paths()
+            .iter()
+            .filter(|path| path.starts_with("chunks"))
+        {
+            if damaged {
+                store.put(path, vec![0; 50].into()).await.unwrap();
+            } else {
+                store.delete(std::slice::from_ref(path)).await.unwrap();
+            }
+        }
+        restart(&mut partition).await;
+        let second = partition.back_up().await;
+        assert_eq!(
+            (second.stats.chunks_uploaded, second.stats.patches_uploaded),
+            (1, 0)
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_base_after_a_restart_is_the_newest_complete_backup_of_this_cluster() {
+    let (_, store) = memory();
+    let mut partition = Partition::new(&store, pairs(1, 60));
+    let retry = RetryPolicy::never();
+    let newest = |backup: u64, cluster: &str| {
+        let identity = PartitionIdentity {
+            cluster_id: cluster.to_owned(),
+            ..identity(backup, 1)
+        };
+        let store = Arc::clone(&store);
+        async move {
+            let base = newest_base(store.as_ref(), &identity, &retry)
+                .await
+                .unwrap();
+            base.map(|base| base.backup_id.0)
+        }
+    };
+    assert_eq!(newest(9, "test").await, None);
+    for _ in 1..=3 {
+        partition.back_up().await;
+    }
+    // Begun, and not complete.
+    upload_chunks(&store, &request(4, 1, &content(pairs(1, 60))), &options())
+        .await
+        .unwrap();
+    assert_eq!(newest(9, "test").await, Some(3));
+    assert_eq!(newest(3, "test").await, Some(2), "not itself");
+    assert_eq!(newest(9, "another").await, None);
+    delete(&store, 3).await;
+    assert_eq!(newest(9, "test").await, Some(2));
 }
 
 #[tokio::test]
@@ -385,8 +493,10 @@ enum Act {
     Write(Vec<(u64, Option<usize>)>),
     /// With writes between its checkpoint and its end.
     BackUp(Vec<(u64, Option<usize>)>),
-    /// A restart, or another leader: nothing is known of what was written.
+    /// Another base cannot be found.
     LoseNotes,
+    /// A restart, or another leader: nothing is known of what was written.
+    Restart,
     /// The n-th backup there is.
     Delete(usize),
     Collect,
@@ -402,6 +512,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         4 => writes().prop_map(Act::Write),
         4 => writes().prop_map(Act::BackUp),
         1 => Just(Act::LoseNotes),
+        2 => Just(Act::Restart),
         2 => (0..8usize).prop_map(Act::Delete),
         1 => Just(Act::Collect),
     ];
@@ -431,6 +542,7 @@ async fn play(acts: Vec<Act>) -> u64 {
                 backups.insert(id, (taken.manifest, pairs));
             }
             Act::LoseNotes => partition.base = None,
+            Act::Restart => restart(&mut partition).await,
             Act::Delete(which) => {
                 let Some(id) = backups.keys().nth(which).copied() else {
                     continue;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use skep_backup::{
-    BackupId, BaseBackup, Cancel, Content, ContentError, PartitionIdentity, UploadOptions,
+    BackupId, Base, BaseBackup, Cancel, Content, ContentError, PartitionIdentity, UploadOptions,
     UploadRequest, WriteNotes, complete_backup, mark_failed, publish, upload_chunks,
 };
 use skep_blob::BlobRef;
@@ -179,7 +179,7 @@ impl Upload {
         let request = UploadRequest {
             identity: self.identity(),
             content: Arc::new(ViewContent(self.backup.view.clone())),
-            base: self.base.clone(),
+            base: self.base.clone().map_or(Base::Newest, Base::Given),
             // Never before the checkpoint, so that a restored partition's clock does not go back.
             now_ms: Arc::new(move || now_ms().max(time)),
             cancel: self.cancel.clone(),

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use skep_backup::{
-    BackupId, BaseBackup, Cancel, PartitionIdentity, Progress, RestorableBackup, RestoreOptions,
-    RestoreSink, RetryPolicy, SinkError, UploadDraft, UploadOptions, UploadRequest, chunk::PairRun,
-    complete_backup, find_restorable, mark_failed, publish, restore_partition, upload_chunks,
+    BackupId, Base, BaseBackup, Cancel, PartitionIdentity, Progress, RestorableBackup,
+    RestoreOptions, RestoreSink, RetryPolicy, SinkError, UploadDraft, UploadOptions, UploadRequest,
+    chunk::PairRun, complete_backup, find_restorable, mark_failed, publish, restore_partition,
+    upload_chunks,
 };
 use skep_blob::testkit::{Fault, FaultyBlobStore, Plan};
 use skep_blob::{BlobErrorKind, BlobRef, MemoryBlobStore};
@@ -430,7 +431,7 @@ impl World {
         let request = UploadRequest {
             identity: identity.clone(),
             content: Arc::new(pairs),
-            base,
+            base: base.map_or(Base::Newest, Base::Given),
             now_ms: Arc::new(move || now),
             cancel: Cancel::new(),
         };

@@ -107,7 +107,7 @@ pub fn request(backup: u64, partition: u32, content: &Arc<MapContent>) -> Upload
     UploadRequest {
         identity: identity(backup, partition),
         content: Arc::clone(content) as Arc<dyn Content>,
-        base: None,
+        base: Base::None,
         now_ms: Arc::new(|| 1_000),
         cancel: Cancel::new(),
     }
