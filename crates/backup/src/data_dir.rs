@@ -1,7 +1,7 @@
 //! The data directory that a restore fills.
 //!
 //! ```text
-//! {data}/restore-in-progress.json   from the beginning of a restore to its end
+//! {data}/restore-in-progress.json   from the beginning of a restore to its end; before it, for a moment, with .tmp behind
 //! {data}/restoring-{id}/            where everything is written first
 //! {data}/...                        its entries, moved here when all is written
 //! {data}/restore-marker.json        the restore has succeeded; written last
@@ -32,6 +32,8 @@ use crate::restore_error::RestoreError;
 
 const MARKER: &str = "restore-marker.json";
 const IN_PROGRESS: &str = "restore-in-progress.json";
+/// All that there is of a restore that was interrupted while it wrote its first file.
+const BEGINNING: &str = "restore-in-progress.json.tmp";
 /// What a file system puts into its root by itself.
 const IGNORED: &str = "lost+found";
 
@@ -147,12 +149,15 @@ pub fn inspect_data_dir(path: &Path) -> Result<DataDirState, RestoreError> {
     let names = entries
         .iter()
         .map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let first = names.filter(|name| name != IGNORED).min();
-    Ok(
-        first.map_or(DataDirState::Empty, |entry| DataDirState::Occupied {
-            entry,
-        }),
-    )
+    let mut names: Vec<String> = names.filter(|name| name != IGNORED).collect();
+    names.sort();
+    if names == [BEGINNING] {
+        return Ok(DataDirState::Interrupted);
+    }
+    Ok(match names.into_iter().next() {
+        None => DataDirState::Empty,
+        Some(entry) => DataDirState::Occupied { entry },
+    })
 }
 
 /// A data directory that is being filled.
@@ -195,12 +200,19 @@ impl RestoreTarget {
             staging: path.join(format!("restoring-{backup}")),
             existed,
         };
+        match target.prepare(backup) {
+            Ok(()) => Ok(Some(target)),
+            Err(error) => Err(target.give_up(error)),
+        }
+    }
+
+    fn prepare(&self, backup: BackupId) -> Result<(), RestoreError> {
+        let path = &self.path;
         fs::create_dir_all(path).map_err(disk("create data directory", path))?;
         let bytes = document::encode(IN_PROGRESS_FORMAT, &InProgress { backup_id: backup });
         write_synced(&path.join(IN_PROGRESS), &bytes)?;
-        fs::create_dir(&target.staging).map_err(disk("create directory", &target.staging))?;
-        sync_dir(path)?;
-        Ok(Some(target))
+        fs::create_dir(&self.staging).map_err(disk("create directory", &self.staging))?;
+        sync_dir(path)
     }
 
     /// Where to write. Its entries become entries of the data directory.
@@ -208,8 +220,17 @@ impl RestoreTarget {
         &self.staging
     }
 
-    /// Everything is written below [`Self::staging`]: move it into place and write the marker.
+    /// Everything is written below [`Self::staging`]: move it into place and write the marker. If that fails, the directory is
+    /// what it was before.
     pub fn commit(self, marker: &RestoreMarker) -> Result<(), RestoreError> {
+        if let Err(error) = self.move_into_place(marker) {
+            return Err(self.give_up(error));
+        }
+        remove_file(&self.path.join(IN_PROGRESS))?;
+        sync_dir(&self.path)
+    }
+
+    fn move_into_place(&self, marker: &RestoreMarker) -> Result<(), RestoreError> {
         sync_tree(&self.staging)?;
         let entries = fs::read_dir(&self.staging).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         for entry in entries.map_err(disk("read directory", &self.staging))? {
@@ -218,12 +239,16 @@ impl RestoreTarget {
         }
         fs::remove_dir(&self.staging).map_err(disk("remove directory", &self.staging))?;
         sync_dir(&self.path)?;
-        write_synced(
-            &self.path.join(MARKER),
-            &document::encode(MARKER_FORMAT, marker),
-        )?;
-        remove_file(&self.path.join(IN_PROGRESS))?;
-        sync_dir(&self.path)
+        let bytes = document::encode(MARKER_FORMAT, marker);
+        write_synced(&self.path.join(MARKER), &bytes)
+    }
+
+    /// Make the directory what it was before, as far as the disk allows: the next run does the rest.
+    fn give_up(self, error: RestoreError) -> RestoreError {
+        match self.abort() {
+            // The first error is the one to tell.
+            Ok(()) | Err(_) => error,
+        }
     }
 
     /// Make the directory what it was before.
@@ -236,8 +261,11 @@ impl RestoreTarget {
     }
 }
 
-/// Remove all that an interrupted restore has left, the note that says so last.
+/// Remove all that an interrupted restore has left: first the marker, which says that the rest is whole, and last the note that
+/// says that it is not.
 fn clear(path: &Path) -> Result<(), RestoreError> {
+    remove_file(&path.join(MARKER))?;
+    sync_dir(path)?;
     let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     for entry in entries.map_err(disk("read data directory", path))? {
         let name = entry.file_name();

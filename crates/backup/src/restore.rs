@@ -15,7 +15,7 @@ use crate::ids::{BackupId, PartitionId};
 use crate::manifest::{ClusterManifest, PartitionManifest};
 use crate::restore_error::RestoreError;
 use crate::retry::RetryPolicy;
-use crate::status::{BackupState, read_backup, read_status};
+use crate::status::{BackupState, BackupStatus, read_backup, read_status};
 
 /// Chunks checked but not yet taken by the sink.
 const CHUNKS_AHEAD: usize = 2;
@@ -126,10 +126,8 @@ pub async fn find_restorable(
             .await?
             .is_none()
     {
-        return Err(RestoreError::Incomplete {
-            backup,
-            missing: Vec::new(),
-        });
+        let missing = lacking(store, &status, retry).await?;
+        return Err(RestoreError::Incomplete { backup, missing });
     }
     let (cluster, partitions) = read_backup(store, backup, retry).await?;
     if cluster.partition_count != partition_count {
@@ -156,6 +154,22 @@ pub async fn find_restorable(
         partitions,
         checksum,
     })
+}
+
+/// The partitions of which the store has nothing at all: how many there should be, the others know.
+async fn lacking(
+    store: &dyn BlobStore,
+    status: &BackupStatus,
+    retry: &RetryPolicy,
+) -> Result<Vec<PartitionId>, RestoreError> {
+    let there: Vec<_> = status.details.iter().map(|one| one.partition).collect();
+    let Some(one) = there.first() else {
+        return Ok(Vec::new());
+    };
+    let manifest = PartitionManifest::read(store, status.backup_id, *one, retry).await?;
+    let count = manifest.map_or(0, |(manifest, _)| manifest.identity.partition_count);
+    let all = (1..=count).map(PartitionId);
+    Ok(all.filter(|partition| !there.contains(partition)).collect())
 }
 
 /// Hand the content of a partition to the sink.

@@ -22,7 +22,9 @@ pub enum RestoreError {
         backup: BackupId,
     },
     /// Some partitions are missing.
-    #[error("backup {backup} is incomplete: it lacks partitions {missing:?}; choose another one")]
+    #[error(
+        "backup {backup} is incomplete: it lacks partitions [{}]; choose another one", joined(.missing)
+    )]
     Incomplete {
         /// The backup asked for.
         backup: BackupId,
@@ -172,6 +174,11 @@ pub enum RestoreError {
     /// A fault of ours.
     #[error("{0}")]
     Internal(String),
+}
+
+fn joined(partitions: &[PartitionId]) -> String {
+    let numbers: Vec<_> = partitions.iter().map(ToString::to_string).collect();
+    numbers.join(", ")
 }
 
 impl RestoreError {

@@ -165,11 +165,10 @@ async fn upload_within(
     )
     .await?;
     if let Some((manifest, _)) = existing {
-        let stats = UploadStats::default();
         return Ok(UploadDraft {
             index: ChunkIndex::of_stored(&manifest.chunks),
             manifest,
-            stats,
+            stats: UploadStats::default(),
             already_published: true,
             expires,
             limit,

@@ -121,6 +121,47 @@ fn an_interrupted_restore_is_recognised_and_started_over() {
 }
 
 #[test]
+fn a_restore_that_was_killed_while_it_wrote_its_first_file_is_started_over() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("lost+found")).unwrap();
+    fs::write(dir.path().join("restore-in-progress.json.tmp"), "{").unwrap();
+    assert_eq!(
+        inspect_data_dir(dir.path()).unwrap(),
+        DataDirState::Interrupted
+    );
+    // Beside anything else it is no proof that all of this is a restore's.
+    let precious = dir.path().join("precious");
+    fs::write(&precious, "").unwrap();
+    let e = RestoreTarget::begin(dir.path(), BackupId(7)).unwrap_err();
+    assert_eq!(e.exit_code(), 40);
+    fs::remove_file(precious).unwrap();
+    restore(dir.path(), 7);
+    assert_eq!(
+        entries(dir.path()),
+        ["lost+found", "partitions", "restore-marker.json"]
+    );
+}
+
+#[test]
+fn a_restore_that_cannot_be_moved_into_place_leaves_the_directory_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    for existed in [false, true] {
+        if existed {
+            fs::create_dir(&path).unwrap();
+        }
+        let target = RestoreTarget::begin(&path, BackupId(7)).unwrap().unwrap();
+        fs::write(target.staging().join("content"), "x").unwrap();
+        // No file can take the marker's name.
+        fs::create_dir(path.join("restore-marker.json.tmp")).unwrap();
+        let e = target.commit(&marker(7)).unwrap_err();
+        assert_eq!(e.exit_code(), 44, "{e}");
+        assert_eq!(path.exists(), existed);
+        assert!(!existed || entries(&path).is_empty());
+    }
+}
+
+#[test]
 fn a_kill_between_marker_and_clean_up_counts_as_success() {
     let dir = tempfile::tempdir().unwrap();
     restore(dir.path(), 7);

@@ -163,7 +163,17 @@ async fn every_reason_not_to_restore_has_its_own_error() {
     };
     assert_eq!(code(find(&store, 1).await), 10, "unknown");
     complete_part(&store, 2, 2).await;
-    assert_eq!(code(find(&store, 2).await), 11, "incomplete");
+    let e = find(&store, 2).await.unwrap_err();
+    assert_eq!(e.exit_code(), 11, "incomplete");
+    assert!(e.to_string().contains("[1]"), "{e}");
+    complete_part(&store, 7, 1).await;
+    let e = find(&store, 7).await.unwrap_err();
+    assert_eq!(
+        e.exit_code(),
+        11,
+        "incomplete, though all that is there is complete"
+    );
+    assert!(e.to_string().contains("[2]"), "{e}");
     complete_part(&store, 3, 1).await;
     start_only(&store, 3, 2).await;
     assert_eq!(code(find(&store, 3).await), 12, "in progress");

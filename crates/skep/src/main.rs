@@ -41,7 +41,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| {
         Failure::new(Code::Internal, format!("start the async runtime: {error}"))
     })?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         match cli.command {
             Command::Broker(arguments) => broker::run(arguments).await,
             Command::Restore(arguments) => restore::run(arguments).await,
@@ -51,5 +51,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Start(arguments) => client::start(arguments).await,
             Command::Work(arguments) => client::work(arguments).await,
         }
-    })
+    });
+    // What was begun and not waited for may hang in a call of the system, such as one to a file system that does not answer.
+    runtime.shutdown_background();
+    result
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::Place;
 use common::fault_proxy::{FaultProxy, Mode};
 use common::s3::{BUCKET, S3, SECRET, place_for};
-use common::small_disk::SmallDisk;
+use common::small_disk::{SmallDisk, with_small_disks};
 use common::{Running, repository, text_of};
 
 /// A broker whose store is behind a proxy, with some instances that wait.
@@ -27,10 +27,14 @@ struct Scene {
 
 impl Scene {
     fn new(variables: &[(&str, &str)]) -> Scene {
+        Scene::of(1, variables)
+    }
+
+    fn of(partitions: u32, variables: &[(&str, &str)]) -> Scene {
         let root = tempfile::tempdir().unwrap();
         let s3 = S3::start(root.path());
         let proxy = FaultProxy::start(s3.port);
-        let mut place = place_for(&proxy.endpoint(), 1);
+        let mut place = place_for(&proxy.endpoint(), partitions);
         for (name, value) in variables {
             place.set(name, value);
         }
@@ -63,6 +67,12 @@ impl Scene {
         self.waiting = 0;
     }
 
+    /// What the broker says of a backup.
+    fn shown(&self, id: &str) -> serde_json::Value {
+        let shown = self.place.skep(&["backup", "show", id, "--json"]);
+        serde_json::from_str(&shown).unwrap()
+    }
+
     fn take(&self, id: &str) {
         self.place.skep(&["backup", "take", id]);
     }
@@ -73,8 +83,7 @@ impl Scene {
         println!("{text}");
         assert_eq!(code, 7, "{text}");
         assert!(text.contains(reason), "{text}");
-        let shown = self.place.skep(&["backup", "show", id, "--json"]);
-        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        let shown = self.shown(id);
         assert_eq!(shown["state"], "FAILED", "{shown}");
         assert!(
             shown["failureReason"].as_str().unwrap().contains(reason),
@@ -214,30 +223,74 @@ fn a_broker_killed_during_a_backup_finishes_or_fails_it_after_its_restart() {
 }
 
 #[test]
-fn a_full_disk_of_the_store_fails_the_backup_with_the_reason() {
-    let mut place = Place::new(1);
-    let backups = place
-        .variable("ZEEBE_BROKER_DATA_BACKUP_FILESYSTEM_BASEPATH")
-        .to_owned();
-    let Some(disk) = SmallDisk::mount(Path::new(&backups), 4) else {
-        println!("not shown: this user may not mount a file system");
-        return;
-    };
+#[ignore = "needs versitygw, which ./test installs"]
+fn no_backup_stays_in_progress_though_one_partition_was_done_when_the_broker_was_killed() {
+    let mut scene = Scene::of(2, &[(CALL_TIMEOUT, "60s")]);
+    scene.proxy.set(Mode::HangPut("partition-00002.json"));
+    scene.take("1");
+    scene.proxy.await_hung_request();
+    let state_of_1 = |scene: &Scene| scene.shown("1")["details"][0]["state"].clone();
+    while state_of_1(&scene) != "COMPLETED" {
+        std::thread::yield_now();
+    }
+    scene.broker.kill();
+    scene.proxy.set(Mode::Pass);
+    scene.broker = scene.place.start();
+    scene.assert_undisturbed();
+    let waited = scene.place.run(&["backup", "wait", "1", "--timeout", "3m"]);
+    let text = text_of(&waited);
+    let gone = "Backup on partition 2 failed due to The broker restarted or the leader changed during the backup";
+    match waited.status.code() {
+        Some(0) => scene.assert_completes("1"),
+        Some(7) => assert!(text.contains(gone), "{text}"),
+        code => panic!("{code:?}: {text}"),
+    }
+    let list = scene.place.skep(&["backup", "list"]);
+    assert!(!list.contains("IN_PROGRESS"), "{list}");
+    scene.mend();
+}
+
+#[test]
+fn a_broker_starts_though_its_store_cannot_be_reached() {
+    let mut place = place_for("http://127.0.0.1:9", 1);
     place.set(CALL_TIMEOUT, "1s");
     let broker = place.start();
     let order = repository().join("examples/order.bpmn");
     place.skep(&["deploy", order.to_str().unwrap()]);
-    place.skep(&["start", "order", "--count", "10"]);
-    let ballast = disk.fill();
     place.skep(&["backup", "take", "1"]);
-    let worked = place.skep(&["work", "payment", "--idle", "1s"]);
-    assert!(worked.contains("Completed 10 jobs"), "{worked}");
-    let (code, text) = place.fails(&["backup", "wait", "1"]);
-    println!("{text}");
+    let (code, text) = place.fails(&["backup", "wait", "1", "--timeout", "3m"]);
     assert_eq!(code, 7, "{text}");
-    assert!(text.contains("No space left on device"), "{text}");
-    drop(ballast);
-    place.skep(&["backup", "take", "2", "--wait"]);
-    place.skep(&["backup", "verify", "2"]);
+    assert!(text.contains("cannot be reached"), "{text}");
     assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
+fn a_full_disk_of_the_store_fails_the_backup_with_the_reason() {
+    with_small_disks(
+        "a_full_disk_of_the_store_fails_the_backup_with_the_reason",
+        || {
+            let mut place = Place::new(1);
+            let backups = place
+                .variable("ZEEBE_BROKER_DATA_BACKUP_FILESYSTEM_BASEPATH")
+                .to_owned();
+            let disk = SmallDisk::mount(Path::new(&backups), 4);
+            place.set(CALL_TIMEOUT, "1s");
+            let broker = place.start();
+            let order = repository().join("examples/order.bpmn");
+            place.skep(&["deploy", order.to_str().unwrap()]);
+            place.skep(&["start", "order", "--count", "10"]);
+            let ballast = disk.fill();
+            place.skep(&["backup", "take", "1"]);
+            let worked = place.skep(&["work", "payment", "--idle", "1s"]);
+            assert!(worked.contains("Completed 10 jobs"), "{worked}");
+            let (code, text) = place.fails(&["backup", "wait", "1"]);
+            println!("{text}");
+            assert_eq!(code, 7, "{text}");
+            assert!(text.contains("No space left on device"), "{text}");
+            drop(ballast);
+            place.skep(&["backup", "take", "2", "--wait"]);
+            place.skep(&["backup", "verify", "2"]);
+            assert_eq!(broker.stop(), Some(0));
+        },
+    );
 }

@@ -8,7 +8,7 @@ mod common;
 use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
 
-use common::small_disk::SmallDisk;
+use common::small_disk::{SmallDisk, with_small_disks};
 use common::{Place, repository, text_of};
 
 const DISK_MEBIBYTES: u32 = 96;
@@ -16,19 +16,16 @@ const DISK_MEBIBYTES: u32 = 96;
 const PATIENCE: Duration = Duration::from_secs(120);
 const FREE_SPACE_MIN: &str = "ZEEBE_BROKER_DATA_DISK_FREESPACE_PROCESSING";
 
-/// A place whose data directory is a file system of its own, unless this user may not mount one.
-fn place_on_small_disk(free_space_min: &str) -> Option<(Place, SmallDisk)> {
+/// A place whose data directory is a file system of its own.
+fn place_on_small_disk(free_space_min: &str) -> (Place, SmallDisk) {
     let mut place = Place::new(2);
     std::fs::create_dir(place.data()).unwrap();
     let disk = SmallDisk::mount(&place.data(), DISK_MEBIBYTES);
-    if disk.is_none() {
-        println!("not shown: this user may not mount a file system");
-    }
     place.set("ZEEBE_BROKER_DATA_LOGSEGMENTSIZE", "8MB");
     place.set(FREE_SPACE_MIN, free_space_min);
     // What waits for the disk is to be told as unanswered by the broker, not to be given up by the client.
     place.set("ZEEBE_BROKER_GATEWAY_CLUSTER_REQUESTTIMEOUT", "10s");
-    disk.map(|disk| (place, disk))
+    (place, disk)
 }
 
 fn deploy(place: &Place) {
@@ -136,81 +133,93 @@ impl Instances {
 
 #[test]
 fn below_the_limit_of_free_space_commands_are_refused_until_there_is_room() {
-    let Some((place, disk)) = place_on_small_disk("16MB") else {
-        return;
-    };
-    let mut instances = Instances::default();
-    let broker = place.start();
-    deploy(&place);
-    instances.start_until_taken(&place);
-    let ballast = disk.fill();
-    instances.start_until_refused(&place);
-    let (code, text) = place.fails(&["backup", "take", "1"]);
-    println!("{text}");
-    assert_eq!(code, 4, "{text}");
-    assert!(text.contains("out of disk space"), "{text}");
-    drop(ballast);
-    instances.start_until_taken(&place);
-    instances.complete(&place, "payment");
-    place.skep(&["backup", "take", "2", "--wait"]);
-    assert_eq!(broker.stop(), Some(0));
+    with_small_disks(
+        "below_the_limit_of_free_space_commands_are_refused_until_there_is_room",
+        || {
+            let (place, disk) = place_on_small_disk("16MB");
+            let mut instances = Instances::default();
+            let broker = place.start();
+            deploy(&place);
+            instances.start_until_taken(&place);
+            let ballast = disk.fill();
+            instances.start_until_refused(&place);
+            let (code, text) = place.fails(&["backup", "take", "1"]);
+            println!("{text}");
+            assert_eq!(code, 4, "{text}");
+            assert!(text.contains("out of disk space"), "{text}");
+            drop(ballast);
+            instances.start_until_taken(&place);
+            instances.complete(&place, "payment");
+            place.skep(&["backup", "take", "2", "--wait"]);
+            assert_eq!(broker.stop(), Some(0));
+        },
+    );
 }
 
 #[test]
 fn a_disk_without_a_byte_left_refuses_commands_and_loses_nothing() {
-    let Some((place, disk)) = place_on_small_disk("0") else {
-        return;
-    };
-    let mut instances = Instances::default();
-    let broker = place.start();
-    deploy(&place);
-    instances.start_until_taken(&place);
-    let ballast = disk.fill();
-    // What the log has set aside is used up first.
-    instances.start_until_refused(&place);
-    drop(ballast);
-    instances.start_until_taken(&place);
-    let payments = instances.complete(&place, "payment");
-    broker.kill();
-    let broker = place.start();
-    let shipments = instances.complete(&place, "shipping");
-    assert_eq!(shipments, payments);
-    assert_eq!(broker.stop(), Some(0));
+    with_small_disks(
+        "a_disk_without_a_byte_left_refuses_commands_and_loses_nothing",
+        || {
+            let (place, disk) = place_on_small_disk("0");
+            let mut instances = Instances::default();
+            let broker = place.start();
+            deploy(&place);
+            instances.start_until_taken(&place);
+            let ballast = disk.fill();
+            // What the log has set aside is used up first.
+            instances.start_until_refused(&place);
+            drop(ballast);
+            instances.start_until_taken(&place);
+            let payments = instances.complete(&place, "payment");
+            broker.kill();
+            let broker = place.start();
+            let shipments = instances.complete(&place, "shipping");
+            assert_eq!(shipments, payments);
+            assert_eq!(broker.stop(), Some(0));
+        },
+    );
 }
 
 #[test]
 fn a_broker_killed_on_a_full_disk_goes_on_when_there_is_room() {
-    let Some((place, disk)) = place_on_small_disk("0") else {
-        return;
-    };
-    let mut instances = Instances::default();
-    let broker = place.start();
-    deploy(&place);
-    let ballast = disk.fill();
-    instances.start_until_refused(&place);
-    broker.kill();
-    drop(ballast);
-    let broker = place.start();
-    instances.start_until_taken(&place);
-    instances.complete(&place, "payment");
-    assert_eq!(broker.stop(), Some(0));
+    with_small_disks(
+        "a_broker_killed_on_a_full_disk_goes_on_when_there_is_room",
+        || {
+            let (place, disk) = place_on_small_disk("0");
+            let mut instances = Instances::default();
+            let broker = place.start();
+            deploy(&place);
+            let ballast = disk.fill();
+            instances.start_until_refused(&place);
+            broker.kill();
+            drop(ballast);
+            let broker = place.start();
+            instances.start_until_taken(&place);
+            instances.complete(&place, "payment");
+            assert_eq!(broker.stop(), Some(0));
+        },
+    );
 }
 
 #[test]
 fn a_broker_that_starts_on_a_full_disk_serves_when_there_is_room() {
-    let Some((place, disk)) = place_on_small_disk("16MB") else {
-        return;
-    };
-    let mut instances = Instances::default();
-    let broker = place.start();
-    deploy(&place);
-    instances.start_until_taken(&place);
-    let ballast = disk.fill();
-    broker.kill();
-    let broker = place.start();
-    instances.start_until_refused(&place);
-    drop(ballast);
-    instances.start_until_taken(&place);
-    instances.complete(&place, "payment");
-    assert_eq!(broker.stop(), Some(0));
+    with_small_disks(
+        "a_broker_that_starts_on_a_full_disk_serves_when_there_is_room",
+        || {
+            let (place, disk) = place_on_small_disk("16MB");
+            let mut instances = Instances::default();
+            let broker = place.start();
+            deploy(&place);
+            instances.start_until_taken(&place);
+            let ballast = disk.fill();
+            broker.kill();
+            let broker = place.start();
+            instances.start_until_refused(&place);
+            drop(ballast);
+            instances.start_until_taken(&place);
+            instances.complete(&place, "payment");
+            assert_eq!(broker.stop(), Some(0));
+        },
+    );
 }

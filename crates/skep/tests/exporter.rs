@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::small_disk::SmallDisk;
+use common::small_disk::{SmallDisk, with_small_disks};
 use common::{Place, SKEP, repository};
 use serde_json::Value;
 
@@ -244,28 +244,30 @@ fn a_broken_exporter_is_told_and_loses_nothing_while_the_log_goes_on() {
 
 #[test]
 fn an_exporter_without_space_is_told_and_goes_on_when_there_is_some() {
-    let place = with_exporter(Place::without_store(1));
-    fs::create_dir(exports(&place)).unwrap();
-    let Some(disk) = SmallDisk::mount(&exports(&place), 64) else {
-        println!("not shown: this user may not mount a file system");
-        return;
-    };
-    let broker = place.start();
-    deploy(&place);
-    let ballast = disk.fill();
-    place.skep(&["start", "order", "--count", "500"]);
-    let report = until(&place, 1, |report| report["exporterFailure"] != Value::Null);
-    let failure = report["exporterFailure"].as_str().unwrap();
-    assert!(failure.contains("No space left on device"), "{failure}");
-    place.skep(&["start", "order", "--count", "50"]);
-    drop(ballast);
-    until(&place, 1, is_exported);
-    assert_eq!(broker.stop(), Some(0));
-    let series = series(&place, 1);
-    assert_eq!(contiguous(&series[0], 1).0, 1);
-    assert_eq!(
-        count(&series[0], "PROCESS_INSTANCE_CREATION", "CREATED"),
-        550
+    with_small_disks(
+        "an_exporter_without_space_is_told_and_goes_on_when_there_is_some",
+        || {
+            let place = with_exporter(Place::without_store(1));
+            fs::create_dir(exports(&place)).unwrap();
+            let disk = SmallDisk::mount(&exports(&place), 64);
+            let broker = place.start();
+            deploy(&place);
+            let ballast = disk.fill();
+            place.skep(&["start", "order", "--count", "500"]);
+            let report = until(&place, 1, |report| report["exporterFailure"] != Value::Null);
+            let failure = report["exporterFailure"].as_str().unwrap();
+            assert!(failure.contains("No space left on device"), "{failure}");
+            place.skep(&["start", "order", "--count", "50"]);
+            drop(ballast);
+            until(&place, 1, is_exported);
+            assert_eq!(broker.stop(), Some(0));
+            let series = series(&place, 1);
+            assert_eq!(contiguous(&series[0], 1).0, 1);
+            assert_eq!(
+                count(&series[0], "PROCESS_INSTANCE_CREATION", "CREATED"),
+                550
+            );
+        },
     );
 }
 

@@ -5,55 +5,10 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::process::Output;
 
-use common::{Place, repository};
-
-/// A place with a completed backup 1 and no data directory.
-fn with_backup(partitions: u32) -> Place {
-    let place = Place::new(partitions);
-    let broker = place.start();
-    let order = repository().join("examples/order.bpmn");
-    place.skep(&["deploy", order.to_str().unwrap()]);
-    place.skep(&["start", "order", "--count", "20"]);
-    place.skep(&["backup", "take", "1", "--wait"]);
-    broker.kill();
-    place.lose_data();
-    place
-}
-
-fn files_below(root: &Path) -> Vec<PathBuf> {
-    let mut open = vec![root.to_owned()];
-    let mut files = Vec::new();
-    while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                files.push(path);
-            }
-        }
-    }
-    files
-}
-
-fn backup_files(place: &Place, part_of_path: &str) -> Vec<PathBuf> {
-    let root = place.directory.path().join("backups");
-    let mut files = files_below(&root);
-    files.retain(|path| {
-        path.strip_prefix(&root)
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .contains(part_of_path)
-    });
-    assert!(
-        !files.is_empty(),
-        "the layout of the store has changed: no {part_of_path}"
-    );
-    files
-}
+use common::restorable::{Aside, backup_files, contents_below, with_backup, with_body};
+use common::{Place, SKEP, text_of};
 
 /// Restores in vain, and for good once the cause is mended.
 #[track_caller]
@@ -61,9 +16,7 @@ fn fails_and_can_be_repeated(place: &Place, code: i32, says: &str, mend: impl Fn
     let (found, text) = place.fails(&["restore", "--backupId=1"]);
     assert_eq!(found, code, "{text}");
     assert!(text.contains(says), "{text}");
-    let left = place.data().exists()
-        && fs::read_dir(place.data()).is_ok_and(|mut entries| entries.next().is_some());
-    assert!(!left, "the failure left something behind");
+    assert!(!place.data().exists(), "the failure left something behind");
     mend();
     place.skep(&["restore", "--backupId=1"]);
 }
@@ -230,4 +183,136 @@ fn a_wrong_configuration_is_2_and_names_key_and_variable() {
         assert!(text.contains("zeebe.broker.data.backup.store"), "{text}");
         assert!(text.contains("ZEEBE_BROKER_DATA_BACKUP_STORE"), "{text}");
     }
+}
+
+#[test]
+fn a_backup_that_lacks_partitions_is_11() {
+    let place = with_backup(2);
+    let mut files = backup_files(&place, "partition-00002");
+    files.extend(backup_files(&place, "/manifest.json"));
+    let aside = Aside::take(files);
+    let says = "backup 1 is incomplete: it lacks partitions [2]";
+    fails_and_can_be_repeated(&place, 11, says, || aside.put_back());
+}
+
+#[test]
+fn a_backup_in_progress_is_12() {
+    let place = with_backup(2);
+    // What an uploader writes last: the manifests of both partitions and of the cluster.
+    let mut files = backup_files(&place, "/manifest.json");
+    files.extend(backup_files(&place, "partition-00001.json"));
+    files.extend(backup_files(&place, "partition-00002.json"));
+    let aside = Aside::take(files);
+    let says = "backup 1 is still in progress; wait until it is completed";
+    fails_and_can_be_repeated(&place, 12, says, || aside.put_back());
+}
+
+#[test]
+fn a_backup_that_has_failed_is_13_and_the_reason_is_told() {
+    let place = Place::new(1);
+    // Nobody can store a chunk where their directory is a file.
+    fs::write(place.directory.path().join("backups/chunks"), "").unwrap();
+    let broker = place.start();
+    let (code, text) = place.fails(&["backup", "take", "1", "--wait"]);
+    assert_eq!(code, 7, "{text}");
+    broker.kill();
+    place.lose_data();
+    for _ in 0..2 {
+        let (code, text) = place.fails(&["restore", "--backupId=1"]);
+        assert_eq!(code, 13, "{text}");
+        assert!(text.contains("backup 1 has failed"), "{text}");
+        assert!(text.contains("Not a directory"), "{text}");
+        assert!(!place.data().exists());
+    }
+}
+
+#[test]
+fn a_state_that_is_newer_than_this_version_reads_is_15() {
+    let place = with_backup(1);
+    let partition = backup_files(&place, "partition-00001.json").remove(0);
+    let original = fs::read(&partition).unwrap();
+    with_body(&partition, |body| {
+        let (before, after) = body.split_once("\"state_version\":").unwrap();
+        let (_, after) = after.split_once(',').unwrap();
+        format!("{before}\"state_version\":4000000000,{after}")
+    });
+    // It names the partitions' manifests by checksum; without it, it follows from them.
+    let cluster = Aside::take(backup_files(&place, "/manifest.json"));
+    let says = "the backup has state version 4000000000, this broker reads up to";
+    fails_and_can_be_repeated(&place, 15, says, || {
+        fs::write(&partition, &original).unwrap();
+        cluster.put_back();
+    });
+}
+
+#[test]
+fn a_format_that_is_newer_than_this_version_reads_is_16() {
+    for name in ["/manifest.json", "partition-00001.json"] {
+        let place = with_backup(1);
+        let manifest = backup_files(&place, name).remove(0);
+        let original = fs::read_to_string(&manifest).unwrap();
+        let newer = original.replacen("\"version\":1", "\"version\":2", 1);
+        assert_ne!(newer, original);
+        fs::write(&manifest, newer).unwrap();
+        let says = "has format version 2, this broker reads up to 1";
+        fails_and_can_be_repeated(&place, 16, says, || fs::write(&manifest, original).unwrap());
+    }
+}
+
+#[test]
+fn a_damaged_restore_marker_is_43_and_no_broker_starts_over_it() {
+    let place = with_backup(1);
+    place.skep(&["restore", "--backupId=1"]);
+    fs::write(place.data().join("restore-marker.json"), "{}").unwrap();
+    let before = contents_below(&place.data());
+    let (code, text) = place.fails(&["restore", "--backupId=1"]);
+    assert_eq!(code, 43, "{text}");
+    assert!(text.contains("restore-marker.json is damaged"), "{text}");
+    let (code, text) = place.fails(&["broker"]);
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("restore-marker.json is damaged"), "{text}");
+    assert_eq!(contents_below(&place.data()), before);
+    place.lose_data();
+    place.skep(&["restore", "--backupId=1"]);
+}
+
+/// Restores where no file may grow beyond so many blocks, which ends writing as a full disk does, whoever runs it.
+fn restore_with_small_files(place: &Place, blocks: u32) -> Output {
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    let mut command = place.command("sh");
+    command.args(["-c", &script, SKEP, "restore", "--backupId=1"]);
+    command.output().unwrap()
+}
+
+#[test]
+fn a_disk_that_takes_nothing_is_44() {
+    let place = with_backup(1);
+    let output = restore_with_small_files(&place, 0);
+    let text = text_of(&output);
+    assert_eq!(output.status.code(), Some(44), "{text}");
+    assert!(text.contains("restore-in-progress.json"), "{text}");
+    assert!(text.contains("File too large"), "{text}");
+    assert!(!place.data().exists());
+    place.skep(&["restore", "--backupId=1"]);
+}
+
+#[test]
+fn a_data_directory_on_a_volume_that_is_not_mounted_is_44() {
+    let place = with_backup(1);
+    let volume = place.directory.path().join("volume");
+    std::os::unix::fs::symlink(&volume, place.data()).unwrap();
+    let says = "create data directory";
+    fails_and_can_be_repeated(&place, 44, says, || fs::create_dir(&volume).unwrap());
+}
+
+#[test]
+fn a_store_that_cannot_take_the_data_is_45() {
+    let place = with_backup(2);
+    let output = restore_with_small_files(&place, 1);
+    let text = text_of(&output);
+    assert_eq!(output.status.code(), Some(45), "{text}");
+    assert!(text.contains("write partition"), "{text}");
+    assert!(text.contains("File too large"), "{text}");
+    assert!(!place.data().exists());
+    place.skep(&["restore", "--backupId=1"]);
 }

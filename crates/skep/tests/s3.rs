@@ -60,6 +60,30 @@ fn wrong_keys_are_found_at_start_and_by_restore_and_never_printed() {
 
 #[test]
 #[ignore = "needs versitygw, which ./test installs"]
+fn a_broker_finds_its_credentials_in_the_environment() {
+    let root = tempfile::tempdir().unwrap();
+    let s3 = S3::start(root.path());
+    let mut place = place_for(&s3.endpoint(), 1);
+    for (given, of_aws) in [
+        ("ZEEBE_BROKER_DATA_BACKUP_S3_ACCESSKEY", "AWS_ACCESS_KEY_ID"),
+        (
+            "ZEEBE_BROKER_DATA_BACKUP_S3_SECRETKEY",
+            "AWS_SECRET_ACCESS_KEY",
+        ),
+    ] {
+        let value = place.variable(given).to_owned();
+        place.variables.retain(|(name, _)| name != given);
+        place.set(of_aws, &value);
+    }
+    let broker = place.start();
+    place.skep(&["backup", "take", "1", "--wait"]);
+    assert_eq!(broker.stop(), Some(0));
+    place.lose_data();
+    place.skep(&["restore", "--backupId=1"]);
+}
+
+#[test]
+#[ignore = "needs versitygw, which ./test installs"]
 fn a_bucket_that_is_not_there_is_found_at_start_and_by_restore() {
     let root = tempfile::tempdir().unwrap();
     let s3 = S3::start(root.path());

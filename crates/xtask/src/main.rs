@@ -1,5 +1,6 @@
 //! Rules of the repository that the compiler does not check. `cargo run --package xtask -- tidy` is part of ./test.
 
+mod documents;
 mod layers;
 mod purity;
 mod repository;
@@ -12,7 +13,8 @@ use crate::repository::Repository;
 const HELP: &str = "\
 Usage: cargo run --package xtask -- tidy
 
-  tidy    checks the layers of the crates, who may name which library, what pure crates must not use, and sizes of files
+  tidy    checks the layers of the crates, who may name which library, what pure crates must not use, sizes of files,
+          and what the documents claim about tests
 
 Exit codes: 0 in order, 1 something is not, 2 wrong arguments.";
 
@@ -41,6 +43,7 @@ fn tidy() -> ExitCode {
     let mut problems = layers::problems(&repository);
     problems.extend(purity::problems(&repository));
     problems.extend(sizes::problems(&repository));
+    problems.extend(documents::problems(&repository));
     for problem in &problems {
         eprintln!("{problem}");
     }

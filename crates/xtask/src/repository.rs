@@ -1,12 +1,22 @@
-//! What the checks look at: manifests and sources of all crates.
+//! What the checks look at: manifests and sources of all crates, and the documents.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// All crates.
+/// All crates and documents.
 pub struct Repository {
     /// In the order of their names.
     pub crates: Vec<Crate>,
+    /// What is directly in docs/.
+    pub documents: Vec<Document>,
+}
+
+/// One document.
+pub struct Document {
+    /// From the repository's root.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
 }
 
 /// One crate.
@@ -51,7 +61,15 @@ impl Repository {
         for directory in entries(&root.join("crates"))? {
             crates.push(read_crate(&root, &directory)?);
         }
-        Ok(Repository { crates })
+        let mut documents = Vec::new();
+        for path in entries(&root.join("docs"))? {
+            if path.extension().is_some_and(|extension| extension == "md") {
+                let text = read(&path)?;
+                let path = path.strip_prefix(&root).unwrap_or(&path).to_owned();
+                documents.push(Document { path, text });
+            }
+        }
+        Ok(Repository { crates, documents })
     }
 }
 

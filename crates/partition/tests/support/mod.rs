@@ -71,9 +71,14 @@ pub struct Place {
 impl Place {
     /// A follower that has applied these entries.
     pub fn new(log: &[Bytes]) -> Place {
+        Place::among(1, log)
+    }
+
+    /// The same, of partition 1 of several.
+    pub fn among(partition_count: u32, log: &[Bytes]) -> Place {
         let config = ReplicaConfig {
             partition: PartitionId(1),
-            partition_count: 1,
+            partition_count,
             node: NodeId(0),
             seed: 1,
         };
