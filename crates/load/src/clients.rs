@@ -101,10 +101,13 @@ impl Clients {
             process_instance_key: key,
             ..Default::default()
         };
-        let cancelled = self.gateway(turn).cancel_process_instance(request).await;
-        cancelled
-            .map(|_| ())
-            .map_err(Failure::call("CancelProcessInstance"))
+        match self.gateway(turn).cancel_process_instance(request).await {
+            // It was completed at once.
+            Err(status) if status.code() == tonic::Code::NotFound => Ok(()),
+            cancelled => cancelled
+                .map(|_| ())
+                .map_err(Failure::call("CancelProcessInstance")),
+        }
     }
 
     /// Starts an instance.
