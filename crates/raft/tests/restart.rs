@@ -420,7 +420,7 @@ fn a_damaged_entry_stops_its_partition_with_what_to_do_and_no_other() {
             "at offset",
             "group 1",
             "checksum",
-            "restore it from a backup",
+            "restore a backup",
         ];
         for text in told {
             assert!(reason.contains(text), "no '{text}' in: {reason}");
