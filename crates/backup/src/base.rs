@@ -71,14 +71,11 @@ pub async fn newest_base(
 ) -> Result<Option<BaseBackup>, BackupError> {
     let complete = BackupObject::Manifest(identity.partition);
     let backups = all_backups(store, retry).await?;
-    let earlier = backups.range(..identity.backup_id).rev();
-    let newest = earlier
-        .filter(|(_, objects)| {
-            objects.contains(&complete) && !objects.contains(&BackupObject::Deleted)
-        })
-        .map(|(backup, _)| *backup)
-        .next();
-    let Some(backup_id) = newest else {
+    let mut earlier = backups.range(..identity.backup_id).rev();
+    let newest = earlier.find(|(_, objects)| {
+        objects.contains(&complete) && !objects.contains(&BackupObject::Deleted)
+    });
+    let Some((&backup_id, _)) = newest else {
         return Ok(None);
     };
     let read = PartitionManifest::read(store, backup_id, identity.partition, retry).await?;

@@ -151,14 +151,18 @@ impl Clients {
     }
 
     /// Publishes a message that is kept until it is correlated.
-    pub async fn publish(&self, name: &str, correlation_key: &str) -> Result<(), tonic::Status> {
+    pub async fn publish(
+        &self,
+        turn: u64,
+        name: &str,
+        correlation_key: &str,
+    ) -> Result<(), tonic::Status> {
         let request = proto::PublishMessageRequest {
             name: name.to_owned(),
             correlation_key: correlation_key.to_owned(),
             time_to_live: RUN_TIMEOUT.as_millis() as i64,
             ..Default::default()
         };
-        let turn = correlation_key.len() as u64;
         self.gateway(turn)
             .publish_message(request)
             .await

@@ -105,7 +105,7 @@ impl Running {
         while !self.ended.load(Ordering::Relaxed) {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             if shape.message {
-                let published = clients.publish("paid", &number.to_string()).await;
+                let published = clients.publish(number, "paid", &number.to_string()).await;
                 published.map_err(Failure::call("PublishMessage"))?;
             }
             let variables = (shape.variables)(number);
