@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::backups::{BackupSettings, PartitionBackups};
 use crate::brokers::LocalBrokers;
@@ -41,6 +41,8 @@ const COLLECT_INTERVAL: Duration = Duration::from_secs(60 * 60);
 pub struct Listening {
     /// The gateway, if it serves clients.
     pub gateway: Option<SocketAddr>,
+    /// Its REST API, if it is served.
+    pub rest: Option<SocketAddr>,
     /// The management API.
     pub management: SocketAddr,
 }
@@ -121,10 +123,7 @@ impl Broker {
             requests,
             announcements,
         ));
-        let gateway = match &config.gateway {
-            Some(gateway) => Some(serve_gateway(gateway, brokers, &stopped, &mut servers).await?),
-            None => None,
-        };
+        let (gateway, rest) = serve_clients(&config, brokers, &stopped, &mut servers).await?;
         if let Some(store) = blob_store {
             servers.push(tokio::spawn(collect_now_and_then(
                 store,
@@ -134,6 +133,7 @@ impl Broker {
         }
         let listening = Listening {
             gateway,
+            rest,
             management,
         };
         Ok(Broker {
@@ -394,6 +394,21 @@ async fn serve_management(
     Ok(bound)
 }
 
+/// Serves gRPC and REST, if this broker has a gateway. Gives where each listens.
+async fn serve_clients(
+    config: &BrokerConfig,
+    brokers: Arc<LocalBrokers>,
+    stopped: &watch::Receiver<bool>,
+    servers: &mut Vec<JoinHandle<()>>,
+) -> Result<(Option<SocketAddr>, Option<SocketAddr>), BrokerError> {
+    let Some(gateway) = &config.gateway else {
+        return Ok((None, None));
+    };
+    let rest = serve_rest(gateway, brokers.clone(), stopped, servers).await?;
+    let served = serve_gateway(gateway, brokers, stopped, servers).await?;
+    Ok((Some(served), rest))
+}
+
 async fn serve_gateway(
     config: &GatewayListenConfig,
     brokers: Arc<LocalBrokers>,
@@ -406,8 +421,19 @@ async fn serve_gateway(
         "ZEEBE_BROKER_GATEWAY_NETWORK_PORT",
     )
     .await?;
+    let gateway = gateway_config(config);
+    let stopped = until(stopped.clone());
+    servers.push(tokio::spawn(async move {
+        if let Err(error) = skep_gateway::serve(listener, gateway, brokers, stopped).await {
+            error!(%error, "the gateway ended");
+        }
+    }));
+    Ok(bound)
+}
+
+fn gateway_config(config: &GatewayListenConfig) -> GatewayConfig {
     let polling = config.long_polling;
-    let gateway = GatewayConfig {
+    GatewayConfig {
         request_timeout: config.request_timeout,
         max_message_size: config.max_message_bytes,
         long_polling: LongPollingConfig {
@@ -416,14 +442,36 @@ async fn serve_gateway(
             probe_timeout: polling.probe_timeout,
             min_empty_responses: polling.min_empty_responses,
         },
+    }
+}
+
+/// A port that nobody chose is done without if it is not free: other programs like it as well.
+async fn serve_rest(
+    config: &GatewayListenConfig,
+    brokers: Arc<LocalBrokers>,
+    stopped: &watch::Receiver<bool>,
+    servers: &mut Vec<JoinHandle<()>>,
+) -> Result<Option<SocketAddr>, BrokerError> {
+    let Some(rest) = config.rest else {
+        return Ok(None);
     };
+    let (listener, bound) = match listen(rest.address, "REST API", "SERVER_PORT").await {
+        Ok(listening) => listening,
+        Err(error) if !rest.chosen => {
+            warn!(%error, "there is no REST API; choose its port with SERVER_PORT and MANAGEMENT_SERVER_PORT, or switch it off with CAMUNDA_REST_ENABLED=false");
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let gateway = gateway_config(config);
     let stopped = until(stopped.clone());
     servers.push(tokio::spawn(async move {
-        if let Err(error) = skep_gateway::serve(listener, gateway, brokers, stopped).await {
-            error!(%error, "the gateway ended");
+        let served = skep_gateway::serve_rest(listener, gateway, brokers, stopped);
+        if let Err(error) = served.await {
+            error!(%error, "the REST API ended");
         }
     }));
-    Ok(bound)
+    Ok(Some(bound))
 }
 
 async fn collect_now_and_then(store: BlobRef, node_id: u32, stopped: watch::Receiver<bool>) {

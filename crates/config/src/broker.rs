@@ -51,6 +51,18 @@ pub struct GatewayListenConfig {
     pub request_timeout: Duration,
     /// Waiting for jobs.
     pub long_polling: LongPolling,
+    /// The REST API; `None` if switched off.
+    pub rest: Option<RestConfig>,
+}
+
+/// Where the REST API listens.
+#[derive(Debug, Clone, Copy)]
+pub struct RestConfig {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether somebody chose a port other than the default; where the default is taken by something else, the broker does
+    /// without. The distributed file names the default too, so that it is named says nothing.
+    pub chosen: bool,
 }
 
 /// Waiting for jobs.
@@ -88,6 +100,9 @@ impl ManagementConfig {
 
 /// Partitions are threads of one process; more than this many are better spread over brokers.
 const PARTITIONS_MAX: u64 = 64;
+
+/// Port of the REST API if nobody chose one.
+const REST_PORT: u16 = 8080;
 
 impl BrokerConfig {
     /// Reads and checks everything.
@@ -193,7 +208,26 @@ fn gateway(source: &Source) -> Result<Option<GatewayListenConfig>, ConfigError> 
                 1000,
             )? as u32,
         },
+        rest: rest(source)?,
     }))
+}
+
+/// In Zeebe 8.1 `server.port` was the port of all that is HTTP, later that of the REST API beside a `management.server.port`.
+fn server_port_is_managements(source: &Source) -> bool {
+    source.given("server.port").is_some() && source.given("management.server.port").is_none()
+}
+
+fn rest(source: &Source) -> Result<Option<RestConfig>, ConfigError> {
+    if !source.boolean("camunda.rest.enabled")? {
+        return Ok(None);
+    }
+    let host_key = "server.address";
+    let mut address = address(source, host_key, &source.text(host_key), "server.port")?;
+    if server_port_is_managements(source) {
+        address.set_port(REST_PORT);
+    }
+    let chosen = address.port() != REST_PORT;
+    Ok(Some(RestConfig { address, chosen }))
 }
 
 fn management(source: &Source) -> Result<ManagementConfig, ConfigError> {
@@ -209,7 +243,10 @@ fn management(source: &Source) -> Result<ManagementConfig, ConfigError> {
             source,
             host_key,
             &source.text(host_key),
-            "management.server.port",
+            match server_port_is_managements(source) {
+                true => "server.port",
+                false => "management.server.port",
+            },
         )?,
         backups_enabled: source.boolean("management.endpoint.backups.enabled")?,
         exposed: (!names.iter().any(|name| name == "*")).then_some(names),

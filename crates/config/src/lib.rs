@@ -18,7 +18,9 @@ mod source;
 mod units;
 
 pub use backup::{BackupConfig, BackupStoreConfig, S3StoreConfig, UploadLimits};
-pub use broker::{BrokerConfig, DataConfig, GatewayListenConfig, LongPolling, ManagementConfig};
+pub use broker::{
+    BrokerConfig, DataConfig, GatewayListenConfig, LongPolling, ManagementConfig, RestConfig,
+};
 pub use error::ConfigError;
 pub use exporters::ExporterConfig;
 pub use secret::Secret;

@@ -222,18 +222,30 @@ pub const PROPERTIES: &[Property] = &[
         "*",
         "Endpoints that are served, separated by commas: backups, health, prometheus, partitions, exporting; * for all.",
     ),
-    also(
-        key(
-            "management.server.port",
-            "9600",
-            "Port of the management API (HTTP).",
-        ),
-        &["SERVER_PORT"],
+    key(
+        "management.server.port",
+        "9600",
+        "Port of the management API (HTTP).",
     ),
     key(
         "management.server.address",
         "0.0.0.0",
         "Address that the management API listens on.",
+    ),
+    key(
+        "server.port",
+        "8080",
+        "Port of the REST API. Without a management.server.port it is the management API's instead, as in Zeebe 8.1.",
+    ),
+    key(
+        "server.address",
+        "0.0.0.0",
+        "Address that the REST API listens on.",
+    ),
+    key(
+        "camunda.rest.enabled",
+        "true",
+        "Whether the gateway serves the REST API (user tasks). If its port is the default and taken, the broker starts without it.",
     ),
 ];
 

@@ -68,6 +68,39 @@ fn both_spellings_of_the_endpoint_switch_work() {
 }
 
 #[test]
+fn the_port_of_all_http_is_managements_unless_that_has_its_own() {
+    // management, rest, whether the latter is another than the default
+    type Case<'a> = (&'a [(&'a str, &'a str)], u16, u16, bool);
+    let cases: [Case<'_>; 4] = [
+        (&[], 9600, 8080, false),
+        (&[("SERVER_PORT", "9700")], 9700, 8080, false),
+        (&[("MANAGEMENT_SERVER_PORT", "9700")], 9700, 8080, false),
+        (
+            &[("MANAGEMENT_SERVER_PORT", "9700"), ("SERVER_PORT", "9701")],
+            9700,
+            9701,
+            true,
+        ),
+    ];
+    for (environment, management, rest_port, chosen) in cases {
+        let config = config("", environment).unwrap();
+        assert_eq!(
+            config.management.address.port(),
+            management,
+            "{environment:?}"
+        );
+        let rest = config.gateway.unwrap().rest.unwrap();
+        assert_eq!(
+            (rest.address.port(), rest.chosen),
+            (rest_port, chosen),
+            "{environment:?}"
+        );
+    }
+    let off = config("", &[("CAMUNDA_REST_ENABLED", "false")]).unwrap();
+    assert!(off.gateway.unwrap().rest.is_none());
+}
+
+#[test]
 fn a_region_from_the_environment_is_enough() {
     let environment = [
         ("ZEEBE_BROKER_DATA_BACKUP_STORE", "S3"),

@@ -1,4 +1,4 @@
-//! The gRPC interface that unmodified Zeebe clients speak.
+//! The gRPC interface that unmodified Zeebe clients speak, and the part of the REST interface that has no counterpart in it.
 //!
 //! Owns validation of what clients send, the choice of a partition, the waiting for and repetition of commands, long
 //! polling for jobs, and the mapping of every outcome to a status. It reaches the brokers through [`Brokers`] alone.
@@ -19,6 +19,7 @@ mod job_streams;
 mod limits;
 mod long_polling;
 pub mod proto;
+mod rest;
 mod retry;
 mod routing;
 mod rpc;
@@ -30,5 +31,6 @@ pub use brokers::{
 };
 pub use config::{GatewayConfig, LongPollingConfig};
 pub use documents::{DocumentError, document};
+pub use rest::serve_rest;
 pub use rpc::topology::GATEWAY_VERSION;
 pub use server::{ServeError, serve};

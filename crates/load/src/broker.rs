@@ -75,6 +75,7 @@ impl Place {
             ("ZEEBE_BROKER_GATEWAY_NETWORK_PORT", gateway.to_string()),
             ("MANAGEMENT_SERVER_PORT", management.to_string()),
             ("MANAGEMENT_SERVER_ADDRESS", "127.0.0.1".to_owned()),
+            ("CAMUNDA_REST_ENABLED", "false".to_owned()),
             ("SKEP_MANAGEMENT", format!("http://127.0.0.1:{management}")),
         ];
         Ok(Place {

@@ -96,6 +96,12 @@ fn welcome(config: &BrokerConfig, listening: Listening, program: &str) -> String
     if let Some(gateway) = listening.gateway {
         text.push_str(&format!("  gateway (gRPC)     {}\n", reachable(gateway)));
     }
+    if let Some(rest) = listening.rest {
+        text.push_str(&format!(
+            "  user tasks (REST)  http://{}\n",
+            reachable(rest)
+        ));
+    }
     text.push_str(&format!(
         "  management (HTTP)  http://{}\n  data               {}\n  backups            {}\n",
         reachable(listening.management),
@@ -162,6 +168,7 @@ mod tests {
     fn listening(gateway: &str, management: &str) -> Listening {
         Listening {
             gateway: Some(gateway.parse().unwrap()),
+            rest: None,
             management: management.parse().unwrap(),
         }
     }

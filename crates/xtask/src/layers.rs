@@ -28,7 +28,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("lsm-tree", &["store"]),
     ("openraft", &["raft"]),
     ("object_store", &["blob"]),
-    ("axum", &["management"]),
+    ("axum", &["management", "gateway"]),
     ("tonic", &["gateway", "skep", "load"]),
     ("quick-xml", &["xml", "bpmn"]),
 ];

@@ -99,6 +99,7 @@ impl Place {
         place.set("ZEEBE_BROKER_GATEWAY_NETWORK_PORT", &gateway.to_string());
         place.set("MANAGEMENT_SERVER_PORT", &management.to_string());
         place.set("MANAGEMENT_SERVER_ADDRESS", "127.0.0.1");
+        place.set("CAMUNDA_REST_ENABLED", "false");
         // For clients.
         place.set("ZEEBE_ADDRESS", &format!("127.0.0.1:{gateway}"));
         place.set("SKEP_MANAGEMENT", &format!("http://127.0.0.1:{management}"));
