@@ -12,9 +12,11 @@ use lsm_tree::{AbstractTree, AnyTree, CompressionType, Config, SequenceNumberCou
 use skep_state::StateError;
 
 use crate::directory::Layout;
+use crate::ends::{ENDS_KEY, Ends};
 use crate::error::{self, Failure};
-use crate::manifest;
 use crate::options::SharedCache;
+use crate::run::META_KEY;
+use crate::{manifest, marker, snapshot};
 
 /// A block is read, checked and unpacked as a whole: small enough for a point read, large enough to compress and scan well.
 const BLOCK_BYTES: u32 = 16 << 10;
@@ -33,6 +35,7 @@ pub(crate) const NEWEST: u64 = u64::MAX;
 pub(crate) struct Engine {
     layout: Layout,
     pub(crate) tree: AnyTree,
+    pub(crate) ends: Ends,
     /// Sequence numbers below this one are visible.
     visible: SequenceNumberCounter,
     /// Sequence numbers of snapshots, with how many snapshots there are of each.
@@ -44,11 +47,31 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Opens the tree of an existing store.
-    pub(crate) fn open(layout: &Layout, cache: &SharedCache) -> Result<Engine, StateError> {
+    /// Opens the tree of an existing store of this format.
+    pub(crate) fn open(
+        layout: &Layout,
+        cache: &SharedCache,
+        format: u32,
+    ) -> Result<Engine, StateError> {
         let tables = manifest::tables(layout)?;
         manifest::check_tables(layout, &tables)?;
-        Engine::start(layout, cache)
+        let mut engine = Engine::start(layout, cache)?;
+        engine.ends = engine.read_ends(format)?;
+        Ok(engine)
+    }
+
+    fn read_ends(&self, format: u32) -> Result<Ends, StateError> {
+        if format < marker::FORMAT_WITH_ENDS {
+            return Ok(Ends::default());
+        }
+        let corrupt = |reason| self.fail(error::corrupt(self.layout.root(), reason));
+        match snapshot::get_any(self, NEWEST, ENDS_KEY)? {
+            Some(bytes) => Ends::decode(&bytes).map_err(corrupt),
+            None if snapshot::get_any(self, NEWEST, META_KEY)?.is_none() => Ok(Ends::of_nothing()),
+            None => Err(corrupt(
+                "there is content without the ends of its tables".to_owned(),
+            )),
+        }
     }
 
     /// Opens a tree, creating it if there is none.
@@ -67,6 +90,7 @@ impl Engine {
         Ok(Engine {
             layout: layout.clone(),
             tree,
+            ends: Ends::of_nothing(),
             visible,
             pins: Mutex::default(),
             changing: Mutex::default(),

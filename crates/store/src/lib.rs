@@ -19,6 +19,7 @@ mod archive;
 mod blocks;
 mod bulk;
 mod directory;
+mod ends;
 mod engine;
 mod error;
 mod manifest;

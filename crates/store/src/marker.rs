@@ -10,8 +10,10 @@ use crate::directory::{Layout, sync_dir};
 use crate::error::{self, StoreError};
 
 const MAGIC: &[u8; 8] = b"SKEPSTR\n";
-/// Version of the directory's layout: file names, the key of the meta.
-pub(crate) const FORMAT: u32 = 1;
+/// Version of the directory's layout: file names, the keys of the meta and of the ends.
+pub(crate) const FORMAT: u32 = 2;
+/// Since this version tables have ends, which every write must raise: a release that knows none must not write.
+pub(crate) const FORMAT_WITH_ENDS: u32 = 2;
 /// Version of the engine's files.
 pub(crate) const ENGINE_FORMAT: u32 = 3;
 /// Informative: who created the store.
@@ -96,8 +98,8 @@ pub(crate) fn create(layout: &Layout) -> Result<(), StateError> {
     write().map_err(|error| error::io(format!("create {}", path.display()), &error))
 }
 
-/// Reads and checks the marker, and takes the store for this process as long as the file given back is open.
-pub(crate) fn take(layout: &Layout) -> Result<File, StoreError> {
+/// Reads and checks the marker, gives the format, and takes the store for this process as long as the file given back is open.
+pub(crate) fn take(layout: &Layout) -> Result<(File, u32), StoreError> {
     let path = layout.marker();
     let failed = |error: std::io::Error| error::io(format!("open {}", path.display()), &error);
     let file = File::open(&path).map_err(failed)?;
@@ -110,11 +112,11 @@ pub(crate) fn take(layout: &Layout) -> Result<File, StoreError> {
         }
         Err(fs::TryLockError::Error(error)) => return Err(failed(error).into()),
     }
-    check(&path, layout.root())?;
-    Ok(file)
+    let format = check(&path, layout.root())?;
+    Ok((file, format))
 }
 
-fn check(path: &Path, directory: &Path) -> Result<(), StoreError> {
+fn check(path: &Path, directory: &Path) -> Result<u32, StoreError> {
     let failed = |error: std::io::Error| error::io(format!("read {}", path.display()), &error);
     let length = fs::metadata(path).map_err(failed)?.len();
     if length > BYTES_MAX {
@@ -132,14 +134,14 @@ fn check(path: &Path, directory: &Path) -> Result<(), StoreError> {
             known: format!("{FORMAT}/{ENGINE_FORMAT}"),
         });
     }
-    if (marker.format, marker.engine_format) != (FORMAT, ENGINE_FORMAT) {
+    if marker.format == 0 || marker.engine_format != ENGINE_FORMAT {
         let reason = format!(
             "format {}/{} never existed",
             marker.format, marker.engine_format
         );
         return Err(error::corrupt_at(path, 0, reason).into());
     }
-    Ok(())
+    Ok(marker.format)
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use lsm_tree::{AnyIngestion, UserKey, UserValue};
 use skep_state::StateError;
 
+use crate::ends::{ENDS_KEY, RunEnds};
 use crate::engine::Engine;
 
-/// Key of the meta: after all others, so that a run can end with a meta that is known only then.
+/// Key of the meta: after all of the content, so that a run can end with a meta that is known only then.
 pub(crate) const META_KEY: &[u8] = &[0xff];
 /// A limit of the engine's format.
 pub(crate) const KEY_BYTES_MAX: usize = u16::MAX as usize;
@@ -15,6 +16,7 @@ pub(crate) struct Run<'a> {
     engine: &'a Engine,
     ingestion: AnyIngestion<'a>,
     last_key: Vec<u8>,
+    ends: RunEnds,
 }
 
 impl<'a> Run<'a> {
@@ -24,6 +26,7 @@ impl<'a> Run<'a> {
             engine,
             ingestion,
             last_key: Vec::new(),
+            ends: RunEnds::default(),
         })
     }
 
@@ -31,6 +34,9 @@ impl<'a> Run<'a> {
     pub(crate) fn add(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StateError> {
         assert_key(key);
         assert!(key > self.last_key.as_slice(), "keys of a run ascend");
+        if key.first() != self.last_key.first() {
+            self.ends.add(&self.last_key);
+        }
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
         self.write(key, value)
@@ -47,6 +53,11 @@ impl<'a> Run<'a> {
     /// Makes the run a part of the store, durably, together with the meta.
     pub(crate) fn finish(mut self, meta: &[u8]) -> Result<(), StateError> {
         self.write(META_KEY, Some(meta))?;
+        self.ends.add(&self.last_key);
+        let ends = std::mem::take(&mut self.ends).into_tables();
+        if let Some(ends) = self.engine.ends.raise(ends) {
+            self.write(ENDS_KEY, Some(&ends))?;
+        }
         let ingestion = self.ingestion;
         self.engine.guard("write", || ingestion.finish())
     }

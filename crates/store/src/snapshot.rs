@@ -46,6 +46,9 @@ pub(crate) fn get(engine: &Engine, sequence: u64, key: &[u8]) -> Result<Option<B
     if key.is_empty() || key >= META_KEY {
         return Ok(None);
     }
+    if engine.ends.excludes(key) {
+        return engine.check().map(|()| None);
+    }
     get_any(engine, sequence, key)
 }
 
@@ -67,7 +70,11 @@ pub(crate) fn scan(
     visit: &mut Visitor<'_>,
 ) -> Result<(), StateError> {
     let to = range.to.filter(|to| *to < META_KEY).unwrap_or(META_KEY);
-    if range.from >= to {
+    let within = KeyRange {
+        from: range.from,
+        to: Some(to),
+    };
+    if range.from >= to || engine.ends.exclude(within) {
         return engine.check();
     }
     let bounds = (Bound::Included(range.from), Bound::Excluded(to));

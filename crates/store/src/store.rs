@@ -46,8 +46,8 @@ impl PartitionStore {
             drop(Engine::start(&layout, &options.cache)?);
             marker::create(&layout)?;
         }
-        let taken = marker::take(&layout)?;
-        let engine = Engine::open(&layout, &options.cache)?;
+        let (taken, format) = marker::take(&layout)?;
+        let engine = Engine::open(&layout, &options.cache, format)?;
         Ok(PartitionStore {
             engine: Arc::new(engine),
             _taken: taken,

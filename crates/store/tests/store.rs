@@ -45,6 +45,41 @@ fn content_and_meta_are_the_same_after_opening_again_at_every_write() {
 }
 
 #[test]
+fn ranges_of_one_table_beyond_what_was_ever_written_read_like_all_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut expected = common::Content::new();
+    for generation in 1..=12 {
+        let store = open(directory.path());
+        let before = store.snapshot().unwrap();
+        let writes = batch(generation, 40);
+        write(&store, &writes, "meta").unwrap();
+        for from in 0..300 {
+            let (from, after) = (key(from), key(from + 5 * (from % 7)));
+            let next_table = [from[0] + 1];
+            for to in [after.as_slice(), &next_table, &[9]] {
+                let range = KeyRange {
+                    from: &from,
+                    to: Some(to),
+                };
+                let within = |content: &common::Content| -> common::Content {
+                    let pairs = content
+                        .iter()
+                        .filter(|(key, _)| **key >= from && key.as_slice() < to);
+                    pairs
+                        .map(|(key, value)| (key.clone(), value.clone()))
+                        .collect()
+                };
+                assert_eq!(read_range(&*before, range).unwrap(), within(&expected));
+                let mut newest = expected.clone();
+                apply(&mut newest, &writes);
+                assert_eq!(read_range(&store, range).unwrap(), within(&newest));
+            }
+        }
+        apply(&mut expected, &writes);
+    }
+}
+
+#[test]
 fn an_empty_write_changes_the_meta_only() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
@@ -328,7 +363,7 @@ fn a_store_of_a_newer_format_is_refused_by_name() {
     drop(open(directory.path()));
     let path = directory.path().join("STORE");
     let mut marker = fs::read(&path).unwrap();
-    marker[8] = 2;
+    marker[8] += 1;
     let content = marker.len() - 4;
     let checksum = crc32c::crc32c(&marker[..content]);
     marker[content..].copy_from_slice(&checksum.to_le_bytes());
