@@ -7,7 +7,7 @@ const LEVELS: &[&[&str]] = &[
     &[
         "protocol", "bpmn", "feel", "dmn", "state", "log", "blob", "config", "xml", "xtask",
     ],
-    &["engine", "store", "backup", "exporter"],
+    &["engine", "store", "backup", "exporter", "transport"],
     &["partition"],
     &["gateway", "management", "raft"],
     &["broker"],

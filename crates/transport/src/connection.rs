@@ -1,0 +1,269 @@
+//! An established connection: what is written to it, what is read from it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::future::{BoxFuture, FutureExt};
+use skep_protocol::NodeId;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::debug;
+
+use crate::frame::{self, Channel, Frame, FrameError, Kind, LENGTH};
+use crate::hello::Identity;
+use crate::limits::{
+    PAYLOAD_BYTES_MAX, PING_INTERVAL, READ_STEP, REQUESTS_SERVED_MAX, SERVED_BYTES_MAX, SILENCE_MAX,
+};
+use crate::node::Handler;
+use crate::outbox::{Outbox, Refused};
+use crate::pending::Pending;
+use crate::{RequestError, SendError};
+
+/// A connection as those see it who send.
+pub(crate) struct Connection {
+    pub peer: Identity,
+    /// The node that dialled it.
+    pub dialled_by: NodeId,
+    outbox: Outbox,
+    pending: Arc<Pending>,
+    served: AtomicUsize,
+    served_bytes: AtomicUsize,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    #[error("nothing came for {SILENCE_MAX:?}")]
+    Silence,
+    #[error("it was given up for another")]
+    Closed,
+}
+
+impl Connection {
+    pub fn new(peer: Identity, dialled_by: NodeId) -> Connection {
+        Connection {
+            peer,
+            dialled_by,
+            outbox: Outbox::default(),
+            pending: Arc::default(),
+            served: AtomicUsize::new(0),
+            served_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    pub fn tell(&self, channel: Channel, payload: Bytes) -> Result<(), SendError> {
+        self.send(Kind::Message, channel, 0, payload)
+    }
+
+    fn send(&self, kind: Kind, channel: Channel, id: u64, payload: Bytes) -> Result<(), SendError> {
+        let node = self.peer.node;
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            let bytes = payload.len();
+            return Err(SendError::TooLarge { node, bytes });
+        }
+        let frame = Frame {
+            kind,
+            channel,
+            id,
+            payload,
+        };
+        self.outbox.push(frame).map_err(|refused| match refused {
+            Refused::Full => SendError::Full(node),
+            Refused::Closed => SendError::NotConnected(node),
+        })
+    }
+
+    /// Queues a request at once; the future waits for the answer, and forgets the request when dropped.
+    pub fn request(
+        &self,
+        channel: Channel,
+        payload: Bytes,
+        patience: Duration,
+    ) -> BoxFuture<'static, Result<Bytes, RequestError>> {
+        let node = self.peer.node;
+        let Some(mut waiting) = self.pending.begin() else {
+            return async move { Err(SendError::Full(node).into()) }.boxed();
+        };
+        if let Err(error) = self.send(Kind::Request, channel, waiting.id, payload) {
+            return async move { Err(error.into()) }.boxed();
+        }
+        async move {
+            match timeout(patience, &mut waiting.answer).await {
+                Ok(Ok(Ok(answer))) => Ok(answer),
+                Ok(Ok(Err(reason))) => Err(RequestError::Refused { node, reason }),
+                Ok(Err(_)) => Err(RequestError::Lost(node)),
+                Err(_) => Err(RequestError::Timeout(node)),
+            }
+        }
+        .boxed()
+    }
+
+    /// Ends it: nothing is taken in any more, and whoever waits is told.
+    pub fn close(&self) {
+        self.outbox.close();
+        self.pending.close();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.outbox.is_closed()
+    }
+
+    /// Reads and writes until one of both ends.
+    pub async fn run(
+        self: &Arc<Self>,
+        reader: impl AsyncRead + Unpin,
+        writer: impl AsyncWrite + Unpin,
+        handler: &Arc<dyn Handler>,
+    ) -> Ended {
+        let ended = tokio::select! {
+            ended = self.write(writer) => ended,
+            ended = self.read(reader, handler) => ended,
+        };
+        self.close();
+        ended.err().unwrap_or(Ended::Closed)
+    }
+
+    async fn write(&self, writer: impl AsyncWrite + Unpin) -> Result<(), Ended> {
+        let mut writer = BufWriter::with_capacity(READ_STEP, writer);
+        let ping = Frame {
+            kind: Kind::Ping,
+            channel: Channel::new(0),
+            id: 0,
+            payload: Bytes::new(),
+        };
+        while !self.outbox.is_closed() {
+            if let Some(frame) = self.outbox.try_next() {
+                put(&mut writer, &frame).await?;
+                continue;
+            }
+            writer.flush().await?;
+            if timeout(PING_INTERVAL, self.outbox.filled()).await.is_err() {
+                put(&mut writer, &ping).await?;
+                writer.flush().await?;
+            }
+        }
+        Err(Ended::Closed)
+    }
+
+    async fn read(
+        self: &Arc<Self>,
+        reader: impl AsyncRead + Unpin,
+        handler: &Arc<dyn Handler>,
+    ) -> Result<(), Ended> {
+        let mut reader = BufReader::with_capacity(READ_STEP, reader);
+        // Dropped with the connection, and with them all that are being served.
+        let mut serving = JoinSet::new();
+        loop {
+            let frame = timeout(SILENCE_MAX, read_frame(&mut reader));
+            let frame = frame.await.map_err(|_| Ended::Silence)??;
+            if self.is_closed() {
+                return Err(Ended::Closed);
+            }
+            while serving.try_join_next().is_some() {}
+            self.take(frame, handler, &mut serving);
+        }
+    }
+
+    fn take(self: &Arc<Self>, frame: Frame, handler: &Arc<dyn Handler>, serving: &mut JoinSet<()>) {
+        let node = self.peer.node;
+        match frame.kind {
+            Kind::Ping => {}
+            Kind::Message => handler.message(node, frame.channel, frame.payload),
+            Kind::Answer => self.pending.answer(frame.id, Ok(frame.payload)),
+            Kind::Refusal => {
+                let reason = String::from_utf8_lossy(&frame.payload).into_owned();
+                self.pending.answer(frame.id, Err(reason));
+            }
+            Kind::Request => self.serve(frame, handler, serving),
+        }
+    }
+
+    /// Begins to serve requests in the order in which they came; those that must wait do so beside one another.
+    fn serve(
+        self: &Arc<Self>,
+        frame: Frame,
+        handler: &Arc<dyn Handler>,
+        serving: &mut JoinSet<()>,
+    ) {
+        let (channel, id, bytes) = (frame.channel, frame.id, frame.payload.len());
+        let Some(turn) = Turn::begin(self, bytes) else {
+            return self.answer(channel, id, Err("it serves too many requests".to_owned()));
+        };
+        let mut served = handler.request(self.peer.node, channel, frame.payload);
+        if let Some(answer) = served.as_mut().now_or_never() {
+            return self.answer(channel, id, answer);
+        }
+        serving.spawn(async move {
+            let answer = served.await;
+            turn.0.answer(channel, id, answer);
+        });
+    }
+
+    fn answer(&self, channel: Channel, id: u64, answer: Result<Bytes, String>) {
+        let (kind, payload) = match answer {
+            Ok(payload) => (Kind::Answer, payload),
+            Err(reason) => (Kind::Refusal, Bytes::from(reason)),
+        };
+        if let Err(error) = self.send(kind, channel, id, payload) {
+            // The peer's own patience ends its wait.
+            debug!(%error, "an answer could not be sent");
+        }
+    }
+}
+
+/// A request that is being served.
+struct Turn(Arc<Connection>, usize);
+
+impl Turn {
+    fn begin(connection: &Arc<Connection>, bytes: usize) -> Option<Turn> {
+        let count = connection.served.fetch_add(1, Ordering::Relaxed);
+        let before = connection.served_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let turn = Turn(Arc::clone(connection), bytes);
+        (count < REQUESTS_SERVED_MAX && before + bytes <= SERVED_BYTES_MAX).then_some(turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.served.fetch_sub(1, Ordering::Relaxed);
+        self.0.served_bytes.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
+async fn put(writer: &mut (impl AsyncWrite + Unpin), frame: &Frame) -> io::Result<()> {
+    let (head, checksum) = frame.head();
+    writer.write_all(&head).await?;
+    writer.write_all(&frame.payload).await?;
+    writer.write_all(&checksum).await
+}
+
+/// Reads one frame. Memory is taken as its bytes arrive, not as it announces them.
+async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> Result<Frame, Ended> {
+    let mut length = [0; LENGTH];
+    reader.read_exact(&mut length).await?;
+    let bytes = frame::checked_length(length)?;
+    Ok(frame::decode(length, read_exactly(reader, bytes).await?)?)
+}
+
+/// Reads that many bytes.
+pub(crate) async fn read_exactly(
+    reader: &mut (impl AsyncRead + Unpin),
+    bytes: usize,
+) -> io::Result<Bytes> {
+    let mut read = BytesMut::with_capacity(bytes.min(READ_STEP));
+    let mut reader = reader.take(bytes as u64);
+    while read.len() < bytes {
+        if reader.read_buf(&mut read).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(read.freeze())
+}

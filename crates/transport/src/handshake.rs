@@ -1,0 +1,100 @@
+//! The first messages of a connection, in both directions.
+
+use std::io;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::connection::{Connection, read_exactly};
+use crate::hello::{HelloError, Identity, Mismatch};
+use crate::limits::HELLO_BYTES_MAX;
+use crate::peers::Peers;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Hello(#[from] HelloError),
+    #[error("{0}")]
+    Mismatch(#[from] Mismatch),
+    #[error("its handshake took too long")]
+    Slow,
+    /// Not a failure: the other connection is used.
+    #[error("there is a connection already")]
+    Connected(Identity),
+    #[error("it refuses: {0}")]
+    Refused(String),
+}
+
+const WELCOME: u8 = 0;
+const CONNECTED: u8 = 1;
+const REFUSED: u8 = 2;
+
+/// The dialling side: says who it is, hears who the other is, and what it thinks of that.
+pub(crate) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    own: &Identity,
+) -> Result<Identity, Refusal> {
+    put(stream, &own.encode()).await?;
+    let peer = Identity::decode(get(stream).await?)?;
+    own.check(&peer)?;
+    let verdict = get(stream).await?;
+    match verdict.first() {
+        Some(&WELCOME) => Ok(peer),
+        Some(&CONNECTED) => Err(Refusal::Connected(peer)),
+        Some(&REFUSED) => Err(Refusal::Refused(
+            String::from_utf8_lossy(&verdict[1..]).into_owned(),
+        )),
+        _ => Err(HelloError::Damaged.into()),
+    }
+}
+
+/// The side that was dialled. Gives the connection, which is not yet among the peers.
+pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    own: &Identity,
+    peers: &Peers,
+) -> Result<Connection, Refusal> {
+    let peer = Identity::decode(get(stream).await?)?;
+    put(stream, &own.encode()).await?;
+    if let Err(mismatch) = own.check(&peer) {
+        // Told as the other must understand it: what is ours to this node is the other's to that one.
+        let reason = peer.check(own).err().unwrap_or(mismatch.clone());
+        put(stream, &verdict(REFUSED, &reason.to_string())).await?;
+        return Err(mismatch.into());
+    }
+    let dialled_by = peer.node;
+    let connection = Connection::new(peer, dialled_by);
+    if !peers.wants(&connection) {
+        put(stream, &verdict(CONNECTED, "")).await?;
+        return Err(Refusal::Connected(connection.peer));
+    }
+    put(stream, &verdict(WELCOME, "")).await?;
+    Ok(connection)
+}
+
+fn verdict(code: u8, text: &str) -> Bytes {
+    let mut out = BytesMut::new();
+    out.put_u8(code);
+    // Texts hold names of at most 255 bytes each.
+    let cut = text.floor_char_boundary(HELLO_BYTES_MAX - 1);
+    out.put_slice(&text.as_bytes()[..cut]);
+    out.freeze()
+}
+
+async fn put(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(message.len()).expect("handshake messages are small");
+    stream.write_u32_le(length).await?;
+    stream.write_all(message).await?;
+    stream.flush().await
+}
+
+async fn get(stream: &mut (impl AsyncRead + Unpin)) -> Result<Bytes, Refusal> {
+    let length = stream.read_u32_le().await? as usize;
+    match length <= HELLO_BYTES_MAX {
+        true => Ok(read_exactly(stream, length).await?),
+        false => Err(HelloError::Magic.into()),
+    }
+}

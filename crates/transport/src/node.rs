@@ -1,0 +1,203 @@
+//! A node's end of all its connections.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt};
+use skep_protocol::NodeId;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::connection::Connection;
+use crate::dial::{Addresses, keep_connected, within};
+use crate::frame::Channel;
+use crate::handshake::{self, Refusal};
+use crate::hello::Identity;
+use crate::limits::{HANDSHAKE_PATIENCE, HANDSHAKES_MAX, REDIAL_MIN};
+use crate::peers::Peers;
+use crate::{RequestError, SendError};
+
+/// What a node does with what comes. Called in the order in which things came over a connection; must not block, nor call the
+/// transport from [`Handler::connected`] and [`Handler::disconnected`].
+pub trait Handler: Send + Sync + 'static {
+    /// A node is connected; nothing has come from it yet.
+    fn connected(&self, peer: &Identity);
+
+    /// It is not any more, or another connection follows; what it was sent may or may not have arrived.
+    fn disconnected(&self, peer: NodeId);
+
+    /// A message that wants no answer.
+    fn message(&self, from: NodeId, channel: Channel, payload: Bytes);
+
+    /// A request. What is done before the future first waits is done in order. An error says in words why it is not served.
+    fn request(
+        &self,
+        from: NodeId,
+        channel: Channel,
+        payload: Bytes,
+    ) -> BoxFuture<'static, Result<Bytes, String>>;
+}
+
+pub(crate) struct Shared {
+    pub own: Identity,
+    pub peers: Peers,
+    pub addresses: Addresses,
+    handler: Arc<dyn Handler>,
+}
+
+/// The connections of a node. Ends with its last reference.
+pub struct Transport {
+    shared: Arc<Shared>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Transport {
+    /// Begins to listen, and to dial those addresses, on the current tokio runtime.
+    ///
+    /// # Errors
+    /// If a name or an address of the identity is too long.
+    pub fn start(
+        own: Identity,
+        listener: TcpListener,
+        contacts: &[String],
+        handler: Arc<dyn Handler>,
+    ) -> std::io::Result<Transport> {
+        if !own.fits() {
+            return Err(std::io::Error::other(
+                "the cluster's name and the node's address may have 255 bytes each",
+            ));
+        }
+        let shared = Arc::new(Shared {
+            peers: Peers::new(own.node, Arc::clone(&handler)),
+            own,
+            addresses: Addresses::default(),
+            handler,
+        });
+        let transport = Transport {
+            tasks: Mutex::default(),
+            shared,
+        };
+        transport.spawn(listen(Arc::clone(&transport.shared), listener));
+        contacts.iter().for_each(|contact| transport.learn(contact));
+        Ok(transport)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.spawn(task);
+    }
+
+    /// Dials an address from now on, unless it does already.
+    pub fn learn(&self, address: &str) {
+        if address != self.shared.own.address && self.shared.addresses.learn(address) {
+            self.spawn(keep_connected(Arc::clone(&self.shared), address.to_owned()));
+        }
+    }
+
+    /// The nodes that are connected.
+    pub fn connected(&self) -> Vec<NodeId> {
+        self.shared.peers.nodes()
+    }
+
+    /// Sends a message that wants no answer; never waits.
+    pub fn tell(&self, node: NodeId, channel: Channel, payload: Bytes) -> Result<(), SendError> {
+        match self.shared.peers.get(node) {
+            Some(connection) => connection.tell(channel, payload),
+            None => Err(SendError::NotConnected(node)),
+        }
+    }
+
+    /// Sends a request, which is queued when this is called; the future waits for the answer.
+    pub fn request(
+        &self,
+        node: NodeId,
+        channel: Channel,
+        payload: Bytes,
+        patience: Duration,
+    ) -> BoxFuture<'static, Result<Bytes, RequestError>> {
+        match self.shared.peers.get(node) {
+            Some(connection) => connection.request(channel, payload, patience),
+            None => async move { Err(SendError::NotConnected(node).into()) }.boxed(),
+        }
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        for node in self.connected() {
+            if let Some(connection) = self.shared.peers.get(node) {
+                connection.close();
+            }
+        }
+    }
+}
+
+/// Takes connections in.
+async fn listen(shared: Arc<Shared>, listener: TcpListener) {
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let mut conversations = JoinSet::new();
+    loop {
+        // Whoever comes while too many are at their handshakes waits in the system's queue.
+        let Ok(turn) = Arc::clone(&handshakes).acquire_owned().await else {
+            return;
+        };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // No more file descriptors, most likely.
+                warn!(%error, "a connection of another node could not be taken in");
+                tokio::time::sleep(REDIAL_MIN).await;
+                continue;
+            }
+        };
+        while conversations.try_join_next().is_some() {}
+        let shared = Arc::clone(&shared);
+        conversations.spawn(async move {
+            let accepted = accept(&shared, stream).await;
+            drop(turn);
+            match accepted {
+                Ok((stream, connection)) => converse(&shared, stream, connection.into()).await,
+                Err(Refusal::Connected(_)) => {}
+                Err(refusal) => info!(reason = %refusal, "refused a connection"),
+            }
+        });
+    }
+}
+
+async fn accept(
+    shared: &Shared,
+    mut stream: TcpStream,
+) -> Result<(TcpStream, Connection), Refusal> {
+    let attempt = async {
+        stream.set_nodelay(true)?;
+        handshake::accept(&mut stream, &shared.own, &shared.peers).await
+    };
+    let connection = within(HANDSHAKE_PATIENCE, attempt).await?;
+    Ok((stream, connection))
+}
+
+/// Uses a connection until it ends.
+pub(crate) async fn converse(shared: &Shared, stream: TcpStream, connection: Arc<Connection>) {
+    if !shared.peers.begin(&connection) {
+        return;
+    }
+    let (node, address) = (connection.peer.node.0, connection.peer.address.as_str());
+    info!(node, address, "connected");
+    let _end = End(shared, &connection);
+    let (reader, writer) = stream.into_split();
+    let ended = connection.run(reader, writer, &shared.handler).await;
+    info!(node, reason = %ended, "disconnected");
+}
+
+/// Takes a connection out even if the task is aborted.
+struct End<'a>(&'a Shared, &'a Arc<Connection>);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.1.close();
+        self.0.peers.end(self.1);
+    }
+}
