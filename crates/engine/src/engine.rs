@@ -306,6 +306,7 @@ fn accept(p: &mut Processing, input: Input) -> Result<Option<(FollowUp, Option<R
                 && continuation == command
             {
                 continuations::delete(p.txn, position);
+                p.operation_reference = command.operation_reference;
                 return Ok(Some((FollowUp { command, position }, None)));
             }
             (command, None)
@@ -316,6 +317,7 @@ fn accept(p: &mut Processing, input: Input) -> Result<Option<(FollowUp, Option<R
         },
         Input::Ban { .. } => return Ok(None),
     };
+    p.operation_reference = command.operation_reference;
     let position = p.record(
         RecordType::Command,
         command.key,

@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 
 use skep_protocol::{
-    Command, Intent, Key, Position, Record, RecordType, RecordValue, Rejection, RequestId, Response,
+    Command, Intent, Key, OperationReference, Position, Record, RecordType, RecordValue, Rejection,
+    RequestId, Response,
 };
 use skep_state::{EVALUATION_BYTES_MAX, LimitExceeded, StateError, Txn};
 
@@ -54,6 +55,8 @@ pub(crate) struct Processing<'a> {
     pub follow_ups: VecDeque<FollowUp>,
     /// Position of the command being evaluated.
     pub source: Position,
+    /// What a client calls the operation that the command being evaluated is part of.
+    pub operation_reference: OperationReference,
     /// Who waits for the answer to the command being evaluated.
     pub request: Option<RequestId>,
 }
@@ -81,6 +84,7 @@ impl<'a> Processing<'a> {
             },
             follow_ups: VecDeque::new(),
             source: Position::NONE,
+            operation_reference: OperationReference::NONE,
             request: None,
         }
     }
@@ -145,6 +149,7 @@ impl<'a> Processing<'a> {
             intent,
             key,
             source_position: self.source,
+            operation_reference: self.operation_reference,
             rejection,
             value,
         });
@@ -165,6 +170,7 @@ impl<'a> Processing<'a> {
 
     /// Appends a command that is evaluated after this one, in the same transaction if there is room.
     pub fn follow_up(&mut self, command: Command) {
+        let command = command.referred_to_as(self.operation_reference);
         let position = self.record(
             RecordType::Command,
             command.key,
@@ -178,7 +184,7 @@ impl<'a> Processing<'a> {
     /// Answers the request behind the command being evaluated, if there is one.
     pub fn respond(&mut self, key: Key, intent: impl Into<Intent>, value: impl Into<RecordValue>) {
         if let Some(request) = self.request {
-            let event = Command::new(key, intent, value);
+            let event = Command::new(key, intent, value).referred_to_as(self.operation_reference);
             self.outcome.responses.push(Response {
                 request,
                 result: Ok(event),

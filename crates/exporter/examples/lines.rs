@@ -69,6 +69,7 @@ fn records() -> Vec<Record> {
         intent,
         key: Key(key),
         source_position: Position(1_234_567),
+        operation_reference: OperationReference::NONE,
         rejection: None,
         value,
     };

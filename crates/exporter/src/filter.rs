@@ -88,7 +88,9 @@ fn find<T: Copy>(
 #[cfg(test)]
 mod tests {
     use skep_protocol::values::{Job, Timer};
-    use skep_protocol::{Intent, JobIntent, Key, Position, RecordValue, TimerIntent};
+    use skep_protocol::{
+        Intent, JobIntent, Key, OperationReference, Position, RecordValue, TimerIntent,
+    };
 
     use super::*;
 
@@ -98,6 +100,7 @@ mod tests {
             intent,
             key: Key(1),
             source_position: Position::NONE,
+            operation_reference: OperationReference::NONE,
             rejection: None,
             value,
         }

@@ -10,8 +10,8 @@ use serde_json::Value;
 use skep_exporter::Exported;
 use skep_protocol::values::{Job, Signal, Variable};
 use skep_protocol::{
-    Intent, JobIntent, Key, PartitionId, Position, Record, RecordType, RecordValue, Rejection,
-    SignalIntent, ValueType, VariableIntent,
+    Intent, JobIntent, Key, OperationReference, PartitionId, Position, Record, RecordType,
+    RecordValue, Rejection, SignalIntent, ValueType, VariableIntent,
 };
 
 fn record(intent: Intent, value: RecordValue) -> Record {
@@ -25,6 +25,7 @@ fn record(intent: Intent, value: RecordValue) -> Record {
         intent,
         key: Key(2_251_799_813_685_249),
         source_position: Position(11),
+        operation_reference: OperationReference::NONE,
         rejection: None,
         value,
     }
@@ -153,6 +154,14 @@ fn the_envelope_has_zeebes_fields() {
     assert_eq!(json["sourceRecordPosition"], 11);
     assert_eq!(json["recordType"], "EVENT");
     assert_eq!(json["rejectionType"], "NULL_VAL");
+}
+
+#[test]
+fn a_record_says_what_its_client_called_the_operation() {
+    let mut record = record(JobIntent::Created.into(), Job::default().into());
+    assert_eq!(json(&record)["operationReference"], -1);
+    record.operation_reference = OperationReference(70);
+    assert_eq!(json(&record)["operationReference"], 70);
 }
 
 #[test]

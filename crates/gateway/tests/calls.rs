@@ -66,7 +66,8 @@ async fn a_creation_arrives_whole_and_is_answered_whole() {
         start_instructions: vec!["task".to_owned()],
         fetch_variables: Vec::new(),
     };
-    let command = Command::new(Key::NONE, ProcessInstanceCreationIntent::Create, wish);
+    let command = Command::new(Key::NONE, ProcessInstanceCreationIntent::Create, wish)
+        .referred_to_as(OperationReference(3));
     assert_eq!(brokers.seen(), [(PartitionId(1), command)]);
 }
 
@@ -234,8 +235,7 @@ async fn keys_of_events_are_answers() {
     let brokers = Fake::new(2, |_, command| {
         Ok(Ok(Command {
             key: Key(77),
-            intent: command.intent,
-            value: command.value.clone(),
+            ..command.clone()
         }))
     });
     let mut client = start(brokers.clone()).await.client;
@@ -272,8 +272,7 @@ async fn signals_go_to_any_partition_and_have_the_key_of_the_broadcast() {
     let brokers = Fake::new(3, |_, command| {
         Ok(Ok(Command {
             key: Key(77),
-            intent: command.intent,
-            value: command.value.clone(),
+            ..command.clone()
         }))
     });
     let mut client = start(brokers.clone()).await.client;

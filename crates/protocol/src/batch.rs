@@ -241,7 +241,7 @@ fn decode_write(reader: &mut Reader<'_>) -> Result<(Bytes, WriteOp), DecodeError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CheckpointIntent, Intent, Key, RecordType, values};
+    use crate::{CheckpointIntent, Intent, Key, OperationReference, RecordType, values};
 
     fn batch() -> Batch {
         Batch {
@@ -257,6 +257,7 @@ mod tests {
                 intent: Intent::Checkpoint(CheckpointIntent::Created),
                 key: Key::NONE,
                 source_position: Position(16),
+                operation_reference: OperationReference(70),
                 rejection: None,
                 value: values::Checkpoint {
                     checkpoint_id: 5,

@@ -1,7 +1,9 @@
 //! Commands, what travels between partitions, and answers to clients.
 
 use crate::wire::{Reader, put_bytes, put_i64, put_varint};
-use crate::{CheckpointId, DecodeError, Intent, Key, PartitionId, RecordValue, Rejection};
+use crate::{
+    CheckpointId, DecodeError, Intent, Key, OperationReference, PartitionId, RecordValue, Rejection,
+};
 
 /// A request for a change.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +12,8 @@ pub struct Command {
     pub key: Key,
     /// What is asked.
     pub intent: Intent,
+    /// What its client calls it, in all records that come of it.
+    pub operation_reference: OperationReference,
     /// With what.
     pub value: RecordValue,
 }
@@ -20,8 +24,16 @@ impl Command {
         Command {
             key,
             intent: intent.into(),
+            operation_reference: OperationReference::NONE,
             value: value.into(),
         }
+    }
+
+    /// The same command, called so by its client.
+    #[must_use]
+    pub fn referred_to_as(mut self, operation_reference: OperationReference) -> Command {
+        self.operation_reference = operation_reference;
+        self
     }
 
     /// Appends the command's bytes.
@@ -34,6 +46,7 @@ impl Command {
         let (value_type, intent) = self.intent.codes();
         out.extend_from_slice(&[value_type, intent]);
         put_i64(out, self.key.0);
+        put_i64(out, self.operation_reference.0);
         put_varint(out, self.value.encoded_len() as u64);
         self.value.encode(out);
     }
@@ -42,8 +55,14 @@ impl Command {
     pub fn decode(reader: &mut Reader<'_>) -> Result<Command, DecodeError> {
         let intent = Intent::from_codes(reader.u8("value type")?, reader.u8("intent")?)?;
         let key = Key(reader.i64("key")?);
+        let operation_reference = OperationReference(reader.i64("operation reference")?);
         let value = RecordValue::decode(intent.value_type(), reader.bytes("command value")?)?;
-        Ok(Command { key, intent, value })
+        Ok(Command {
+            key,
+            intent,
+            operation_reference,
+            value,
+        })
     }
 }
 
@@ -172,7 +191,8 @@ mod tests {
             correlation_key: "order-1".to_owned(),
             ..Default::default()
         };
-        let command = Command::new(Key(7), MessageIntent::Publish, message);
+        let command = Command::new(Key(7), MessageIntent::Publish, message)
+            .referred_to_as(OperationReference(70));
         [
             EnvelopeBody::Command {
                 number: 300,

@@ -38,6 +38,11 @@ id! {
     Position(i64)
 }
 id! {
+    /// Number that a client gives to what it asks for, to find what came of it among the records; any number will do.
+    /// [`OperationReference::NONE`] where it gave none.
+    OperationReference(i64)
+}
+id! {
     /// Number of an entry in the raft log.
     Index(u64)
 }
@@ -106,6 +111,11 @@ impl Position {
     pub const fn next(self) -> Position {
         Position(self.0 + 1)
     }
+}
+
+impl OperationReference {
+    /// No reference, `-1` on every wire.
+    pub const NONE: OperationReference = OperationReference(-1);
 }
 
 impl CheckpointId {

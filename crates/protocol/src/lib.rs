@@ -24,7 +24,9 @@ pub mod wire;
 pub use batch::{Batch, BatchHeader, EpochEntry, LogEntry, WriteOp};
 pub use command::{Command, Envelope, EnvelopeBody, RequestId, Response, ResponseResult};
 pub use error::DecodeError;
-pub use ids::{CheckpointId, Epoch, Index, Key, NodeId, PartitionId, Position, Sequence};
+pub use ids::{
+    CheckpointId, Epoch, Index, Key, NodeId, OperationReference, PartitionId, Position, Sequence,
+};
 pub use intent::*;
 pub use record::{Record, RecordType};
 pub use rejection::{Rejection, RejectionType};

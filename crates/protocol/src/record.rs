@@ -1,7 +1,9 @@
 //! The unit of the audit stream.
 
 use crate::wire::{Reader, put_i64, put_text, put_varint};
-use crate::{DecodeError, Intent, Key, Position, RecordValue, Rejection, RejectionType};
+use crate::{
+    DecodeError, Intent, Key, OperationReference, Position, RecordValue, Rejection, RejectionType,
+};
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Record {
     pub key: Key,
     /// Position of the command that caused it; [`Position::NONE`] if none did.
     pub source_position: Position,
+    /// What the client calls the operation that it came of.
+    pub operation_reference: OperationReference,
     /// Only of a rejection.
     pub rejection: Option<Rejection>,
     /// The value.
@@ -55,6 +59,7 @@ impl Record {
         out.extend_from_slice(&[self.record_type as u8, value_type, intent]);
         put_i64(out, self.key.0);
         put_i64(out, self.source_position.0);
+        put_i64(out, self.operation_reference.0);
         if let Some(rejection) = &self.rejection {
             assert_eq!(
                 self.record_type,
@@ -84,6 +89,7 @@ impl Record {
         let intent = Intent::from_codes(reader.u8("value type")?, reader.u8("intent")?)?;
         let key = Key(reader.i64("key")?);
         let source_position = Position(reader.i64("source position")?);
+        let operation_reference = OperationReference(reader.i64("operation reference")?);
         let rejection = match record_type {
             RecordType::CommandRejection => {
                 let code = reader.u8("rejection type")?;
@@ -105,6 +111,7 @@ impl Record {
             intent,
             key,
             source_position,
+            operation_reference,
             rejection,
             value,
         })

@@ -16,7 +16,7 @@
 //! The outbox has no limit of its own. Each command in it was caused by something in the state that has one, and a partition
 //! that cannot be reached for long is a fault to be mended, not a reason to lose what it is owed.
 
-use skep_protocol::{Command, PartitionId, RecordValue};
+use skep_protocol::{Command, OperationReference, PartitionId, RecordValue};
 use skep_state::{Read, StateError};
 
 use crate::behaviours::deployments;
@@ -24,7 +24,8 @@ use crate::outcome::Send;
 use crate::processing::{Processing, Result};
 use crate::tables::channels;
 
-/// Has a command evaluated by a partition; by this one as a follow-up.
+/// Has a command evaluated by a partition; by this one as a follow-up. As in Zeebe, a client's reference does not leave the
+/// partition that it came to.
 pub(crate) fn send(p: &mut Processing, target: PartitionId, command: Command) -> Result<()> {
     assert!(
         (1..=p.config.partition_count).contains(&target.0),
@@ -35,6 +36,7 @@ pub(crate) fn send(p: &mut Processing, target: PartitionId, command: Command) ->
         p.follow_up(command);
         return Ok(());
     }
+    let command = command.referred_to_as(OperationReference::NONE);
     let mut channel = channels::get(p.txn, target)?;
     channel.sent += 1;
     channels::set(p.txn, target, &channel);

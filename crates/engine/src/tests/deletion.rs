@@ -1,9 +1,9 @@
 //! Deleted resources on several partitions.
 
 use skep_protocol::{
-    Command, CommandDistributionIntent, DeploymentIntent, Key, ProcessInstanceCreationIntent,
-    ProcessInstanceIntent, ProcessIntent, RecordValue, RejectionType, ResourceDeletionIntent,
-    ResponseResult, values,
+    Command, CommandDistributionIntent, DeploymentIntent, Key, OperationReference,
+    ProcessInstanceCreationIntent, ProcessInstanceIntent, ProcessIntent, RecordValue,
+    RejectionType, ResourceDeletionIntent, ResponseResult, values,
 };
 
 use super::world::World;
@@ -118,4 +118,27 @@ fn instances_on_other_partitions_keep_their_definition_until_they_end() {
     }
     assert_eq!(world.partition(2).keys(ProcessIntent::Deleted), [key]);
     assert_eq!(left(&world, 2), 0);
+}
+
+#[test]
+fn an_operation_is_named_only_where_it_was_asked_for() {
+    let mut world = World::new(2, 1);
+    let key = deploy(&mut world);
+    world.settle();
+    let before = [1, 2].map(|id| world.partition(id).records.len());
+    let value = values::ResourceDeletion {
+        resource_key: key.0,
+        is_distributed: false,
+    };
+    let command = Command::new(Key::NONE, ResourceDeletionIntent::Delete, value)
+        .referred_to_as(OperationReference(5));
+    world.client(1, command).unwrap();
+    let references = |world: &World, id: u32| {
+        let records = world.partition(id).records[before[id as usize - 1]..].iter();
+        let references = records.map(|record| record.operation_reference.0);
+        references.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(references(&world, 1), [5].into());
+    world.settle();
+    assert_eq!(references(&world, 2), [-1].into());
 }

@@ -33,6 +33,7 @@ mod modify;
 mod multi_instance;
 mod names;
 mod random;
+mod references;
 mod safety;
 mod scopes;
 mod scripts;

@@ -1,7 +1,7 @@
 //! Records as JSON of Zeebe 8.6's shape.
 //!
 //! Names of fields, and which there are, follow Zeebe's record stream. What only Skep needs to know is not printed. What
-//! Zeebe prints and Skep has no word for (tenants, operation references) is printed as Zeebe prints it where it is not used.
+//! Zeebe prints and Skep has no word for (tenants, authorizations) is printed as Zeebe prints it where it is not used.
 
 mod decision;
 mod deployment;
@@ -25,9 +25,6 @@ use writer::Object;
 /// Version of the records' shape, which Zeebe counts per intent.
 const RECORD_VERSION: i64 = 1;
 
-/// No operation reference: they are not kept.
-const NO_OPERATION: i64 = -1;
-
 /// Appends the record as one object on one line, without the line's end.
 pub(crate) fn put_record(out: &mut Vec<u8>, exported: &Exported<'_>, broker_version: &str) {
     let record = exported.record;
@@ -49,7 +46,7 @@ pub(crate) fn put_record(out: &mut Vec<u8>, exported: &Exported<'_>, broker_vers
             .number("recordVersion", RECORD_VERSION)
             .number("partitionId", exported.partition.0)
             .object("authorizations", |_| {})
-            .number("operationReference", NO_OPERATION)
+            .number("operationReference", record.operation_reference.0)
             .object("value", |object| {
                 put_value(object, &record.value, record.key)
             });

@@ -11,8 +11,8 @@ use skep_exporter::file::{FileExporter, FileOptions};
 use skep_exporter::{CommittedLog, Filter, Progress, Source, Worker};
 use skep_protocol::values::Variable;
 use skep_protocol::{
-    Batch, BatchHeader, CheckpointId, Epoch, EpochEntry, Index, Key, LogEntry, PartitionId,
-    Position, Record, RecordType, Sequence, VariableIntent,
+    Batch, BatchHeader, CheckpointId, Epoch, EpochEntry, Index, Key, LogEntry, OperationReference,
+    PartitionId, Position, Record, RecordType, Sequence, VariableIntent,
 };
 
 /// A log whose entries tests append, and which remembers what was released.
@@ -99,6 +99,7 @@ fn batch(epoch: u64, sequence: u64, position: i64, records: usize) -> Bytes {
         intent: VariableIntent::Created.into(),
         key: Key(position + at as i64),
         source_position: Position::NONE,
+        operation_reference: OperationReference::NONE,
         rejection: None,
         value: Variable {
             name: "x".repeat(at % 50),

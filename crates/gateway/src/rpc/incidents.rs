@@ -4,7 +4,7 @@ use skep_protocol::values::Incident;
 use skep_protocol::{Command, IncidentIntent, Key, RejectionType};
 use tonic::{Request, Status};
 
-use super::Gateway;
+use super::{Gateway, reference};
 use crate::proto::{ResolveIncidentRequest, ResolveIncidentResponse};
 use crate::{retry, routing, status};
 
@@ -13,12 +13,14 @@ pub async fn resolve(
     request: Request<ResolveIncidentRequest>,
 ) -> Result<ResolveIncidentResponse, Status> {
     let deadline = gateway.deadline(&request);
-    let key = request.into_inner().incident_key;
+    let request = request.into_inner();
+    let key = request.incident_key;
     let incident = Incident {
         job_key: -1,
         ..Incident::default()
     };
-    let command = Command::new(Key(key), IncidentIntent::Resolve, incident);
+    let command = Command::new(Key(key), IncidentIntent::Resolve, incident)
+        .referred_to_as(reference(request.operation_reference));
     let partition = routing::of_key(&gateway.brokers.topology(), key)?;
     let answer = retry::on_partition(&*gateway.brokers, partition, &command, deadline).await?;
     answer.map_err(|mut rejection| {

@@ -15,7 +15,9 @@ use skep_protocol::{
 use tokio::time::Instant;
 use tonic::{Code, Request, Status};
 
-use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, unexpected_answer, variables_of};
+use super::{
+    DEFAULT_TENANT, Gateway, check_name, check_tenant, reference, unexpected_answer, variables_of,
+};
 use crate::proto::{
     CancelProcessInstanceRequest, CancelProcessInstanceResponse, CreateProcessInstanceRequest,
     CreateProcessInstanceResponse, CreateProcessInstanceWithResultRequest,
@@ -31,14 +33,11 @@ pub async fn create(
     let deadline = gateway.deadline(&request);
     let request = request.into_inner();
     check_tenant("CreateProcessInstance", &request.tenant_id)?;
+    let reference = reference(request.operation_reference);
     let creation = creation(request, Vec::new())?;
-    let event = send(
-        gateway,
-        ProcessInstanceCreationIntent::Create,
-        creation,
-        deadline,
-    )
-    .await?;
+    let command = Command::new(Key::NONE, ProcessInstanceCreationIntent::Create, creation)
+        .referred_to_as(reference);
+    let event = send(gateway, &command, deadline).await?;
     let RecordValue::ProcessInstanceCreation(created) = event.value else {
         return Err(unexpected_answer("CREATE", &event));
     };
@@ -68,9 +67,11 @@ pub async fn create_with_result(
     } = request.into_inner();
     let request = request.unwrap_or_default();
     check_tenant("CreateProcessInstanceWithResult", &request.tenant_id)?;
+    let reference = reference(request.operation_reference);
     let creation = creation(request, fetch_variables)?;
     let intent = ProcessInstanceCreationIntent::CreateWithAwaitingResult;
-    let event = send(gateway, intent, creation, deadline).await?;
+    let command = Command::new(Key::NONE, intent, creation).referred_to_as(reference);
+    let event = send(gateway, &command, deadline).await?;
     let RecordValue::ProcessInstanceResult(result) = event.value else {
         return Err(unexpected_answer("CREATE_WITH_AWAITING_RESULT", &event));
     };
@@ -131,15 +132,9 @@ fn creation(
     })
 }
 
-async fn send(
-    gateway: &Gateway,
-    intent: ProcessInstanceCreationIntent,
-    creation: ProcessInstanceCreation,
-    deadline: Instant,
-) -> Result<Command, Status> {
-    let command = Command::new(Key::NONE, intent, creation);
+async fn send(gateway: &Gateway, command: &Command, deadline: Instant) -> Result<Command, Status> {
     let start = gateway.creations.next();
-    retry::on_any_partition(&*gateway.brokers, start, &command, deadline)
+    retry::on_any_partition(&*gateway.brokers, start, command, deadline)
         .await?
         .map_err(|rejection| status::of_rejection(command.intent, &rejection))
 }
@@ -149,7 +144,8 @@ pub async fn cancel(
     request: Request<CancelProcessInstanceRequest>,
 ) -> Result<CancelProcessInstanceResponse, Status> {
     let deadline = gateway.deadline(&request);
-    let key = request.into_inner().process_instance_key;
+    let request = request.into_inner();
+    let key = request.process_instance_key;
     let instance = ProcessInstance {
         process_instance_key: key,
         flow_scope_key: -1,
@@ -157,9 +153,9 @@ pub async fn cancel(
         parent_element_instance_key: -1,
         ..ProcessInstance::default()
     };
-    gateway
-        .on_key(key, ProcessInstanceIntent::Cancel, instance, deadline)
-        .await?;
+    let command = Command::new(Key(key), ProcessInstanceIntent::Cancel, instance)
+        .referred_to_as(reference(request.operation_reference));
+    gateway.on_entity(&command, deadline).await?;
     Ok(CancelProcessInstanceResponse {})
 }
 
@@ -197,7 +193,9 @@ pub async fn modify(
         activate_instructions,
     };
     let intent = ProcessInstanceModificationIntent::Modify;
-    gateway.on_key(key, intent, modification, deadline).await?;
+    let command = Command::new(Key(key), intent, modification)
+        .referred_to_as(reference(request.operation_reference));
+    gateway.on_entity(&command, deadline).await?;
     Ok(ModifyProcessInstanceResponse {})
 }
 
@@ -221,6 +219,8 @@ pub async fn migrate(
             .collect(),
     };
     let intent = ProcessInstanceMigrationIntent::Migrate;
-    gateway.on_key(key, intent, migration, deadline).await?;
+    let command = Command::new(Key(key), intent, migration)
+        .referred_to_as(reference(request.operation_reference));
+    gateway.on_entity(&command, deadline).await?;
     Ok(MigrateProcessInstanceResponse {})
 }

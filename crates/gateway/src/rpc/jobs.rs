@@ -1,10 +1,10 @@
 //! Calls about single jobs. Whether a job exists and may be changed is the engine's to say.
 
-use skep_protocol::JobIntent;
 use skep_protocol::values::Job;
+use skep_protocol::{Command, JobIntent, Key};
 use tonic::{Request, Status};
 
-use super::{Gateway, variables_of};
+use super::{Gateway, reference, variables_of};
 use crate::proto::{
     CompleteJobRequest, CompleteJobResponse, FailJobRequest, FailJobResponse, ThrowErrorRequest,
     ThrowErrorResponse, UpdateJobRetriesRequest, UpdateJobRetriesResponse, UpdateJobTimeoutRequest,
@@ -83,9 +83,9 @@ pub async fn update_retries(
         retries: request.retries,
         ..job()
     };
-    gateway
-        .on_key(request.job_key, JobIntent::UpdateRetries, job, deadline)
-        .await?;
+    let command = Command::new(Key(request.job_key), JobIntent::UpdateRetries, job)
+        .referred_to_as(reference(request.operation_reference));
+    gateway.on_entity(&command, deadline).await?;
     Ok(UpdateJobRetriesResponse {})
 }
 
@@ -99,8 +99,8 @@ pub async fn update_timeout(
         timeout: request.timeout,
         ..job()
     };
-    gateway
-        .on_key(request.job_key, JobIntent::UpdateTimeout, job, deadline)
-        .await?;
+    let command = Command::new(Key(request.job_key), JobIntent::UpdateTimeout, job)
+        .referred_to_as(reference(request.operation_reference));
+    gateway.on_entity(&command, deadline).await?;
     Ok(UpdateJobTimeoutResponse {})
 }

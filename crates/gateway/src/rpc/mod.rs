@@ -14,7 +14,7 @@ mod variables;
 
 use std::sync::Arc;
 
-use skep_protocol::{Command, Intent, Key, PartitionId, RecordValue, names};
+use skep_protocol::{Command, Intent, Key, OperationReference, PartitionId, RecordValue, names};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
@@ -70,10 +70,22 @@ impl Gateway {
         value: impl Into<RecordValue>,
         deadline: Instant,
     ) -> Result<Command, Status> {
-        let partition = routing::of_key(&self.brokers.topology(), key)?;
         let command = Command::new(Key(key), intent, value);
-        self.on_partition(partition, &command, deadline).await
+        self.on_entity(&command, deadline).await
     }
+
+    /// Sends a command to the partition that made the entity that it is about. Gives the event.
+    async fn on_entity(&self, command: &Command, deadline: Instant) -> Result<Command, Status> {
+        let partition = routing::of_key(&self.brokers.topology(), command.key.0)?;
+        self.on_partition(partition, command, deadline).await
+    }
+}
+
+/// What a client calls its operation. Any number is one; Zeebe's records have them signed.
+fn reference(sent: Option<u64>) -> OperationReference {
+    sent.map_or(OperationReference::NONE, |number| {
+        OperationReference(number as i64)
+    })
 }
 
 /// Variables as sent, checked.

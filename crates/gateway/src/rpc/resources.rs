@@ -6,7 +6,7 @@ use skep_protocol::{Command, DeploymentIntent, Key, RecordValue, ResourceDeletio
 use tokio::time::Instant;
 use tonic::{Request, Status};
 
-use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, unexpected_answer};
+use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, reference, unexpected_answer};
 use crate::proto::{
     DecisionMetadata, DecisionRequirementsMetadata, DeleteResourceRequest, DeleteResourceResponse,
     DeployProcessRequest, DeployProcessResponse, DeployResourceRequest, DeployResourceResponse,
@@ -79,19 +79,15 @@ pub async fn delete(
     request: Request<DeleteResourceRequest>,
 ) -> Result<DeleteResourceResponse, Status> {
     let deadline = gateway.deadline(&request);
-    let resource_key = request.into_inner().resource_key;
+    let request = request.into_inner();
+    let resource_key = request.resource_key;
     let deletion = values::ResourceDeletion {
         resource_key,
         is_distributed: false,
     };
-    gateway
-        .on_key(
-            resource_key,
-            ResourceDeletionIntent::Delete,
-            deletion,
-            deadline,
-        )
-        .await?;
+    let command = Command::new(Key(resource_key), ResourceDeletionIntent::Delete, deletion)
+        .referred_to_as(reference(request.operation_reference));
+    gateway.on_entity(&command, deadline).await?;
     Ok(DeleteResourceResponse {})
 }
 

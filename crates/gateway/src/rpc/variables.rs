@@ -1,10 +1,10 @@
 //! Calls about variables.
 
-use skep_protocol::VariableDocumentIntent;
 use skep_protocol::values::VariableDocument;
+use skep_protocol::{Command, Key, VariableDocumentIntent};
 use tonic::{Request, Status};
 
-use super::{Gateway, variables_of};
+use super::{Gateway, reference, variables_of};
 use crate::proto::{SetVariablesRequest, SetVariablesResponse};
 
 pub async fn set(
@@ -18,13 +18,9 @@ pub async fn set(
         local: request.local,
         variables: variables_of(request.variables)?,
     };
-    let updated = gateway
-        .on_key(
-            request.element_instance_key,
-            VariableDocumentIntent::Update,
-            document,
-            deadline,
-        )
-        .await?;
+    let scope = Key(request.element_instance_key);
+    let command = Command::new(scope, VariableDocumentIntent::Update, document)
+        .referred_to_as(reference(request.operation_reference));
+    let updated = gateway.on_entity(&command, deadline).await?;
     Ok(SetVariablesResponse { key: updated.key.0 })
 }

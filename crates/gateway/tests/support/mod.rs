@@ -190,11 +190,7 @@ pub fn job(key: i64, retries: i32, variables: &str) -> ActivatedJob {
 
 /// Answers any other command than ACTIVATE by an event of its own value.
 pub fn echo(command: &Command) -> Answer {
-    Ok(Ok(Command {
-        key: command.key,
-        intent: command.intent,
-        value: command.value.clone(),
-    }))
+    Ok(Ok(command.clone()))
 }
 
 pub fn wanted(command: &Command) -> Option<&JobBatch> {
