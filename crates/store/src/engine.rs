@@ -232,7 +232,8 @@ fn config(
         // Indexes and filters live in the shared cache, not in memory of their own: an idle partition takes next to nothing.
         .index_block_partitioning_policy(PinningPolicy::all(true))
         .index_block_pinning_policy(PinningPolicy::all(false))
-        .filter_block_partitioning_policy(PinningPolicy::all(false))
+        // A filter as one block has hundreds of kilobytes, read and checked as a whole whenever the cache has dropped it.
+        .filter_block_partitioning_policy(PinningPolicy::all(true))
         .filter_block_pinning_policy(PinningPolicy::all(false))
 }
 

@@ -19,6 +19,10 @@ use thiserror::Error;
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// How much less than others' the compacting thread's work counts. It can wait: while cores are busy it gets a tenth of one, and
+/// writes merge runs themselves when there are too many.
+const COMPACTION_NICENESS: i32 = 10;
+
 /// A store whose writes leave work for later.
 pub trait Compact: Store {
     /// Does one step of that work. Whether there may be more. An error other than [`StateError::Io`] is final for the store.
@@ -245,6 +249,8 @@ impl Shared {
     }
 
     fn compact_all(&self) {
+        // On Linux this is the thread's alone. Where it is refused the work is done all the same.
+        let _ = rustix::process::nice(COMPACTION_NICENESS);
         while let Some(store) = self.next_due() {
             match store.compact() {
                 Ok(true) => self.lock().add_due(&store),
