@@ -238,6 +238,21 @@ impl Engine {
         })
     }
 
+    /// Gives an input up that must not be evaluated, as if its evaluation had failed.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub fn refuse(
+        &mut self,
+        input: Input,
+        txn: &mut dyn Txn,
+        context: &Context,
+        reason: &str,
+    ) -> std::result::Result<Failed, StateError> {
+        self.subject = None;
+        self.failed(input, txn, context, &Failure::Panic(reason.to_owned()))
+    }
+
     /// What is due at a time.
     ///
     /// # Errors
@@ -340,7 +355,7 @@ fn evaluate(
     while let Some(FollowUp { command, position }) = next {
         p.source = position;
         if evaluated > 0 {
-            subject = subject.of_follow_up(&command);
+            subject = subject.of_follow_up(&command, p);
         }
         if banned::is_of_banned(p, &command)? {
             banned::skip(p, &command)?;

@@ -49,6 +49,8 @@ pub(crate) struct Processing<'a> {
     pub instances: Instances,
     /// How many keys the partition has given, once one was needed.
     keys_given: Option<u64>,
+    /// The same before this evaluation.
+    keys_given_before: u64,
     /// What has come of it so far.
     pub outcome: Outcome,
     /// Follow-up commands not yet evaluated.
@@ -78,6 +80,7 @@ impl<'a> Processing<'a> {
             banned,
             instances: Instances::default(),
             keys_given: None,
+            keys_given_before: 0,
             outcome: Outcome {
                 records: Vec::with_capacity(USUAL_RECORDS),
                 ..Outcome::default()
@@ -110,10 +113,18 @@ impl<'a> Processing<'a> {
     pub fn next_key(&mut self) -> Result<Key> {
         let given = match self.keys_given {
             Some(given) => given,
-            None => keys::given(self.txn)?,
+            None => {
+                self.keys_given_before = keys::given(self.txn)?;
+                self.keys_given_before
+            }
         } + 1;
         self.keys_given = Some(given);
         Ok(Key::new(self.config.partition, given))
+    }
+
+    /// Whether this evaluation has given that key.
+    pub fn is_new(&self, key: Key) -> bool {
+        self.keys_given.is_some() && key.counter() > self.keys_given_before
     }
 
     /// Writes to the transaction what was kept in memory so far, and gives the outcome.

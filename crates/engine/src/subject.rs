@@ -1,10 +1,14 @@
 //! Whose evaluation is under way: whoever survives a failure asks here what caused it.
 
-use skep_protocol::{Command, Intent, Key, RecordValue};
+use std::hash::Hasher;
+
+use rustc_hash::FxHasher;
+use skep_protocol::{Command, EnvelopeBody, Intent, Key, RecordValue};
 use skep_state::Read;
 
+use crate::Input;
 use crate::banned::process_instance_of;
-use crate::processing::Result;
+use crate::processing::{Processing, Result};
 use crate::tables::{element_instances, incidents, jobs, user_tasks};
 
 /// An evaluation: the command that it began with, and the process instance that it has come to.
@@ -16,7 +20,10 @@ pub struct Subject {
     pub intent: Intent,
     /// Whom the first command is about.
     pub key: Key,
-    /// The process instance of the command being evaluated, or of the one before it; [`Key::NONE`] if there was none yet.
+    /// Hash of what the first command says, if it is about nothing that exists (a creation, a deployment); else 0.
+    pub content: u64,
+    /// The process instance of the command being evaluated, or of the one before it; [`Key::NONE`] if there was none yet. One that
+    /// only this evaluation creates does not count: its key will be given again, to another.
     pub process_instance: Key,
     /// Whether a failure now would be one of the process instance, and not of what a client has asked for.
     bans: bool,
@@ -38,13 +45,32 @@ impl Watch for Unwatched {
 
 impl Subject {
     /// What was found written down.
-    pub const fn noted(intent: Intent, key: Key, process_instance: Key) -> Subject {
+    pub const fn noted(intent: Intent, key: Key, content: u64, process_instance: Key) -> Subject {
         Subject {
             intent,
             key,
+            content,
             process_instance,
             bans: true,
         }
+    }
+
+    /// What the evaluation of an input begins with; `None` if there is no command in it.
+    pub fn of_input(input: &Input) -> Option<Subject> {
+        match input {
+            Input::Client { command, .. } => Some(Subject::of_first(command, true)),
+            Input::Internal(command) => Some(Subject::of_first(command, false)),
+            Input::Envelope(envelope) => match &envelope.body {
+                EnvelopeBody::Command { command, .. } => Some(Subject::of_first(command, false)),
+                EnvelopeBody::Acknowledgement { .. } => None,
+            },
+            Input::Ban { .. } => None,
+        }
+    }
+
+    /// Whether it is the same evaluation. How far it had come may differ.
+    pub fn is_same(&self, other: &Subject) -> bool {
+        (self.intent, self.key, self.content) == (other.intent, other.key, other.content)
     }
 
     pub(crate) fn of_first(command: &Command, is_clients: bool) -> Subject {
@@ -55,13 +81,22 @@ impl Subject {
         Subject {
             intent: command.intent,
             key,
+            content: match key.is_some() {
+                true => 0,
+                false => hash(&command.value),
+            },
             process_instance: process_instance_of(command).unwrap_or(Key::NONE),
             bans: !is_clients && is_step(command),
         }
     }
 
-    pub(crate) fn of_follow_up(self, command: &Command) -> Subject {
+    pub(crate) fn of_follow_up(self, command: &Command, p: &Processing) -> Subject {
         match process_instance_of(command) {
+            Some(process_instance) if p.is_new(process_instance) => Subject {
+                process_instance: Key::NONE,
+                bans: false,
+                ..self
+            },
             Some(process_instance) => Subject {
                 process_instance,
                 bans: true,
@@ -110,6 +145,15 @@ impl Subject {
         let exists = element_instances::get(state, instance)?.is_some();
         Ok(exists.then_some(instance))
     }
+}
+
+/// The same in every process that runs the same version.
+fn hash(value: &RecordValue) -> u64 {
+    let mut bytes = Vec::with_capacity(value.encoded_len());
+    value.encode(&mut bytes);
+    let mut hasher = FxHasher::default();
+    hasher.write(&bytes);
+    hasher.finish()
 }
 
 /// A job's time-out or back-off is not a step of its instance.

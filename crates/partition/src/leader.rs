@@ -149,17 +149,21 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         self.take_over_backups()
     }
 
-    /// Instances whose evaluation has killed the process before are to be banned first.
+    /// Instances whose evaluation has killed the process before are to be banned first; what is of none is to be refused.
     fn find_deadly(&mut self) -> Result<(), ReplicaError> {
         self.to_ban.clear();
+        self.to_refuse.clear();
         for subject in self.note.deadly() {
             match subject.owner(&self.overlay.applied())? {
                 Some(instance) => self.to_ban.push(instance),
-                None => error!(
-                    intent = subject.intent.name(),
-                    key = subject.key.0,
-                    "an evaluation has ended the node more than once, and is of no process instance that could be banned"
-                ),
+                None => {
+                    error!(
+                        intent = subject.intent.name(),
+                        key = subject.key.0,
+                        "an evaluation has ended the node more than once; it is refused when it comes again"
+                    );
+                    self.to_refuse.push(subject);
+                }
             }
         }
         Ok(())

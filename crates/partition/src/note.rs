@@ -3,7 +3,8 @@
 //! A panic is caught; a stack overflow or memory that runs out is not. It takes the whole node with it, and would do so again
 //! after every start, since the command comes again. So the subject of each evaluation is written down before, and erased
 //! after. What a start finds written down counts as a death of that subject; the second one bans the process instance that it
-//! was of. One proves nothing: whoever is killed from outside is likely to be evaluating something.
+//! was of, or has the command refused that is of none, such as a creation. One proves nothing: whoever is killed from outside is
+//! likely to be evaluating something.
 //!
 //! The note only has to survive the process, not the machine. It is written into the page cache, and costs no flush.
 //! Layout: `docs/formats/note.md`.
@@ -26,10 +27,10 @@ const VERSION: u32 = 1;
 
 /// Where the slot of the evaluation under way begins.
 const SLOT_AT: usize = 12;
-const SLOT_BYTES: usize = 20;
+const SLOT_BYTES: usize = 28;
 /// Where the suspects begin.
 const SUSPECTS_AT: usize = 64;
-const SUSPECT_BYTES: usize = 24;
+const SUSPECT_BYTES: usize = 32;
 /// Suspects that are remembered, the latest ones.
 const SUSPECTS_MAX: usize = 8;
 const LIST_BYTES: usize = SUSPECTS_MAX * SUSPECT_BYTES;
@@ -39,7 +40,7 @@ const FILE_BYTES: usize = 512;
 const _: () = assert!(SLOT_AT + SLOT_BYTES + CHECKSUM_BYTES <= SUSPECTS_AT);
 const _: () = assert!(SUSPECTS_AT + LIST_BYTES + CHECKSUM_BYTES <= FILE_BYTES);
 
-/// Deaths of one subject after which its process instance is banned.
+/// Deaths of one subject after which its process instance is banned, or the command refused that has none.
 const DEATHS_MAX: u16 = 2;
 
 /// Where a replica writes down what it evaluates.
@@ -74,13 +75,6 @@ impl Note for NoNote {
 struct Suspect {
     subject: Subject,
     deaths: u16,
-}
-
-impl Suspect {
-    /// Whether it is the same evaluation. How far it had come may differ.
-    fn is(&self, other: &Subject) -> bool {
-        (self.subject.intent, self.subject.key) == (other.intent, other.key)
-    }
 }
 
 /// A note in a file.
@@ -145,7 +139,9 @@ impl FileNote {
 }
 
 fn count_death(suspects: &mut Vec<Suspect>, subject: Subject) {
-    let known = suspects.iter().position(|suspect| suspect.is(&subject));
+    let known = suspects
+        .iter()
+        .position(|suspect| suspect.subject.is_same(&subject));
     let deaths = known.map_or(0, |at| suspects.remove(at).deaths);
     suspects.insert(
         0,
@@ -177,8 +173,13 @@ impl Note for FileNote {
         let Some(subject) = self.current.take() else {
             return;
         };
-        if self.suspects.iter().any(|suspect| suspect.is(&subject)) {
-            self.suspects.retain(|suspect| !suspect.is(&subject));
+        if self
+            .suspects
+            .iter()
+            .any(|suspect| suspect.subject.is_same(&subject))
+        {
+            self.suspects
+                .retain(|suspect| !suspect.subject.is_same(&subject));
             let list = list(&self.suspects);
             self.write(&list, SUSPECTS_AT);
         }
@@ -214,11 +215,18 @@ fn slot(current: Option<Subject>) -> [u8; SLOT_BYTES + CHECKSUM_BYTES] {
     if let Some(subject) = current {
         let (value_type, intent) = subject.intent.codes();
         bytes[..3].copy_from_slice(&[1, value_type, intent]);
-        bytes[4..12].copy_from_slice(&subject.key.0.to_le_bytes());
-        bytes[12..20].copy_from_slice(&subject.process_instance.0.to_le_bytes());
+        bytes[4..SLOT_BYTES].copy_from_slice(&numbers(&subject));
     }
     let checksum = crc32c::crc32c(&bytes[..SLOT_BYTES]);
     bytes[SLOT_BYTES..].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn numbers(subject: &Subject) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    bytes[..8].copy_from_slice(&subject.key.0.to_le_bytes());
+    bytes[8..16].copy_from_slice(&subject.process_instance.0.to_le_bytes());
+    bytes[16..].copy_from_slice(&subject.content.to_le_bytes());
     bytes
 }
 
@@ -228,8 +236,7 @@ fn list(suspects: &[Suspect]) -> Vec<u8> {
         let (value_type, intent) = suspect.subject.intent.codes();
         bytes.extend_from_slice(&suspect.deaths.to_le_bytes());
         bytes.extend_from_slice(&[value_type, intent, 0, 0, 0, 0]);
-        bytes.extend_from_slice(&suspect.subject.key.0.to_le_bytes());
-        bytes.extend_from_slice(&suspect.subject.process_instance.0.to_le_bytes());
+        bytes.extend_from_slice(&numbers(&suspect.subject));
     }
     bytes.resize(LIST_BYTES, 0);
     bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
@@ -271,13 +278,13 @@ fn checked(bytes: &[u8]) -> Result<&[u8], &'static str> {
     Ok(content)
 }
 
-fn subject(value_type: u8, intent: u8, keys: &[u8]) -> Result<Subject, &'static str> {
+fn subject(value_type: u8, intent: u8, numbers: &[u8]) -> Result<Subject, &'static str> {
     let intent = Intent::from_codes(value_type, intent).map_err(|_| "another version wrote it")?;
-    let key = |at: usize| {
-        let field = keys[at..at + 8].try_into().expect("eight bytes");
-        Key(i64::from_le_bytes(field))
-    };
-    Ok(Subject::noted(intent, key(0), key(8)))
+    let number =
+        |at: usize| i64::from_le_bytes(numbers[at..at + 8].try_into().expect("eight bytes"));
+    let (key, process_instance) = (Key(number(0)), Key(number(8)));
+    let content = number(16) as u64;
+    Ok(Subject::noted(intent, key, content, process_instance))
 }
 
 #[cfg(test)]

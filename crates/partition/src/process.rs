@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use skep_engine::tables::checkpoint;
-use skep_engine::{Context, Failure, Input, Outcome};
+use skep_engine::{Context, Failed, Failure, Input, Outcome, Subject};
 use skep_protocol::{
     Batch, BatchHeader, CheckpointId, CheckpointIntent, LogEntry, Position, Record, RequestId,
     WriteOp,
@@ -209,6 +209,15 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         input: &Input,
         context: &Context,
     ) -> Result<(Outcome, Layer), ReplicaError> {
+        if self.is_deadly(input) {
+            let reason = "Evaluating it has ended the node more than once";
+            let mut txn = Transaction::new(&self.overlay);
+            let refused = self
+                .engine
+                .refuse(input.clone(), &mut txn, context, reason)?;
+            let writes = txn.into_writes();
+            return Ok(self.take_failed(refused, writes));
+        }
         let mut txn = Transaction::new(&self.overlay);
         let (engine, note) = (&mut self.engine, &mut self.note);
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -223,10 +232,22 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         let failed = self
             .engine
             .failed(input.clone(), &mut txn, context, &failure)?;
+        let writes = txn.into_writes();
+        Ok(self.take_failed(failed, writes))
+    }
+
+    fn take_failed(&mut self, failed: Failed, writes: Layer) -> (Outcome, Layer) {
         if let Some(input) = failed.again {
             self.queue.push_front(input);
         }
-        Ok((failed.outcome, txn.into_writes()))
+        (failed.outcome, writes)
+    }
+
+    /// Whether an input has killed its process too often.
+    fn is_deadly(&self, input: &Input) -> bool {
+        !self.to_refuse.is_empty()
+            && Subject::of_input(input)
+                .is_some_and(|input| self.to_refuse.iter().any(|deadly| deadly.is_same(&input)))
     }
 
     fn propose(&mut self, mut building: Building) {

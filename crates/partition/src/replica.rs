@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use prost::Message as _;
-use skep_engine::{Engine, EngineConfig, Input};
+use skep_engine::{Engine, EngineConfig, Input, Subject};
 use skep_protocol::{CheckpointId, Command, Key, NodeId, PartitionId};
 use skep_state::{Applied, Overlay, Store};
 use tracing::{info, warn};
@@ -57,6 +57,8 @@ pub struct Replica<C, E> {
     pub(crate) note: Box<dyn Note>,
     /// Instances to be banned before anything else is evaluated.
     pub(crate) to_ban: Vec<Key>,
+    /// What has killed its process too often and is of no process instance.
+    pub(crate) to_refuse: Vec<Subject>,
     pub(crate) clock: Clock,
     /// What the clock said last.
     pub(crate) now: i64,
@@ -105,6 +107,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             resend: Resend::default(),
             note: Box::new(NoNote),
             to_ban: Vec::new(),
+            to_refuse: Vec::new(),
             clock: Clock::default(),
             now: 0,
             log_bytes_since_rotation: 0,
@@ -114,7 +117,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         })
     }
 
-    /// Writes down from now on what is being evaluated, and bans what has killed its process.
+    /// Writes down from now on what is being evaluated, and bans or refuses what has killed its process.
     pub fn keep_note(&mut self, note: Box<dyn Note>) {
         self.note = note;
     }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 
 fn complete(job: i64) -> Subject {
-    Subject::noted(JobIntent::Complete.into(), Key(job), Key::NONE)
+    Subject::noted(JobIntent::Complete.into(), Key(job), 0, Key::NONE)
 }
 
 struct Place(TempDir);
@@ -48,7 +48,7 @@ fn the_second_death_in_the_same_evaluation_is_one_too_many() {
 fn how_far_an_evaluation_came_makes_no_other_of_it() {
     let place = Place::new();
     place.start().begins(&complete(1));
-    let further = Subject::noted(JobIntent::Complete.into(), Key(1), Key(77));
+    let further = Subject::noted(JobIntent::Complete.into(), Key(1), 0, Key(77));
     let mut note = place.start();
     note.begins(&complete(1));
     note.begins(&further);
@@ -114,11 +114,11 @@ fn a_damaged_note_is_no_note() {
 #[test]
 fn the_format_has_not_changed() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden/note-v1");
-    let step = Subject::noted(TimerIntent::Trigger.into(), Key(5), Key(1 << 51));
+    let step = Subject::noted(TimerIntent::Trigger.into(), Key(5), 0, Key(1 << 51));
     let element = ProcessInstanceIntent::CompleteElement;
     let suspects = [
         Suspect {
-            subject: Subject::noted(element.into(), Key(2), Key(3)),
+            subject: Subject::noted(element.into(), Key(2), 9, Key(3)),
             deaths: 2,
         },
         Suspect {
