@@ -1,5 +1,7 @@
 //! What the documents claim about tests: each that is named exists, and the tables that must be complete are.
 
+mod engine;
+
 use std::collections::BTreeSet;
 
 use crate::repository::{Document, Repository};
@@ -28,6 +30,9 @@ pub fn problems(repository: &Repository) -> Vec<String> {
         }
         if path == CONFORMANCE {
             problems.extend(of_conformance(document));
+        }
+        if path == engine::PATH {
+            problems.extend(engine::problems(document, repository));
         }
     }
     let text = |path: &str| {
