@@ -46,8 +46,6 @@ pub(crate) struct ElementInstance {
     pub user_task_key: Key,
     /// The event that interrupts it.
     pub interrupted_by: Option<ElementIndex>,
-    /// Last child that was told to terminate.
-    pub terminated_up_to: Key,
     /// Whether it has variables of its own.
     pub has_variables: bool,
     /// Whether triggers are queued in it.
@@ -111,7 +109,6 @@ impl ElementInstance {
             job_key: Key::NONE,
             user_task_key: Key::NONE,
             interrupted_by: None,
-            terminated_up_to: Key(0),
             has_variables: false,
             has_triggers: false,
             has_awaited_result: false,
@@ -260,7 +257,6 @@ impl ElementInstance {
             job_key: key_or_none(stored.job_key),
             user_task_key: key_or_none(stored.user_task_key),
             interrupted_by,
-            terminated_up_to: Key(stored.terminated_up_to),
             has_variables: stored.has_variables,
             has_triggers: stored.has_triggers,
             has_awaited_result: stored.has_awaited_result,
@@ -301,7 +297,6 @@ impl ElementInstance {
             job_key: self.job_key.0.max(0),
             user_task_key: self.user_task_key.0.max(0),
             interrupted_by: interrupted_by.unwrap_or_default(),
-            terminated_up_to: self.terminated_up_to.0,
             has_variables: self.has_variables,
             has_triggers: self.has_triggers,
             has_awaited_result: self.has_awaited_result,

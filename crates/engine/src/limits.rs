@@ -57,6 +57,5 @@ pub const REPETITIONS_BEGUN_MAX: u32 = 16;
 /// Calls on top of each other: a process that calls itself without end stops here with an incident. As Zeebe.
 pub const CALL_DEPTH_MAX: u32 = 1000;
 
-/// Children of a scope that are told to terminate at once; the next is told when one has ended. Bounds the follow-up commands
-/// that wait, whatever the number of children.
+/// Children of a scope that are told to terminate at once; the others follow as a command of their own.
 pub const TERMINATING_CHILDREN_MAX: usize = 32;

@@ -11,7 +11,6 @@ use skep_protocol::Key;
 use crate::behaviours::{events, incidents, lifecycle, subscriptions};
 use crate::elements;
 use crate::instances::ElementInstance;
-use crate::limits;
 use crate::processing::{Processing, Result};
 use crate::tables::taken_sequence_flows;
 
@@ -34,7 +33,11 @@ pub(crate) fn triggered(
     });
     subscriptions::close_event_sub_processes(p, scope)?;
     if scope.children > 0 {
-        return lifecycle::terminate_children(p, scope.key, limits::TERMINATING_CHILDREN_MAX);
+        return lifecycle::schedule_termination_of_children(
+            p,
+            scope,
+            lifecycle::BEFORE_ALL_CHILDREN,
+        );
     }
     enter(p, scope.key, event)
 }
@@ -55,7 +58,7 @@ pub(crate) fn pending(p: &mut Processing, scope: &ElementInstance) -> Result<Opt
 pub(crate) fn go_on(p: &mut Processing, scope: Key, event: ElementIndex) -> Result<()> {
     let now = p.existing_instance(scope)?;
     if now.children > 0 {
-        return lifecycle::terminate_children(p, scope, 1);
+        return Ok(());
     }
     enter(p, scope, event)
 }

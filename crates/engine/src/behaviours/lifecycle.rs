@@ -6,10 +6,11 @@
 //! ```
 //!
 //! Whatever happens elsewhere than in the element at hand is scheduled as a follow-up command, so that nothing here recurses and
-//! races show as refused commands. A scope with many children terminates them a window at a time.
+//! races show as refused commands. A scope terminates its children a few at a time, each time by a command of its own, so that no
+//! evaluation grows with their number.
 
 use skep_bpmn::model::{ElementIndex, Flow, FlowIndex};
-use skep_protocol::{Command, Key, ProcessInstanceIntent};
+use skep_protocol::{Command, Key, ProcessInstanceBatchIntent, ProcessInstanceIntent, values};
 
 use crate::behaviours::incidents::Step;
 use crate::behaviours::{
@@ -21,6 +22,9 @@ use crate::limits;
 use crate::processing::{Processing, Result};
 use crate::tables::element_instances::{self, ElementState};
 use crate::tables::{event_triggers, taken_sequence_flows, variables};
+
+/// Lower than the key of any child.
+pub(crate) const BEFORE_ALL_CHILDREN: Key = Key(-1);
 
 /// Has an element of a scope activated after the command at hand.
 pub(crate) fn schedule_activation(
@@ -274,7 +278,7 @@ pub(crate) fn terminate(p: &mut Processing, instance: &ElementInstance) -> Resul
     subscriptions::close(p, instance)?;
     incidents::resolve_of(p, instance.key)?;
     if instance.children > 0 {
-        return terminate_children(p, instance.key, limits::TERMINATING_CHILDREN_MAX);
+        return schedule_termination_of_children(p, instance, BEFORE_ALL_CHILDREN);
     }
     if instance.called_process_instance_key.is_some() {
         let called = p.existing_instance(instance.called_process_instance_key)?;
@@ -284,20 +288,52 @@ pub(crate) fn terminate(p: &mut Processing, instance: &ElementInstance) -> Resul
     terminated(p, instance.key)
 }
 
-/// Has the next children of a terminating scope terminated.
-pub(crate) fn terminate_children(p: &mut Processing, scope: Key, count: usize) -> Result<()> {
-    p.instances.flush(p.txn);
-    let scope = p.existing_instance(scope)?;
-    let children = element_instances::children(p.txn, scope.key, scope.terminated_up_to, count)?;
-    for &child in &children {
-        let child = p.existing_instance(child)?;
-        schedule_termination(p, &child);
-    }
-    if let Some(&last) = children.last() {
-        p.instances
-            .change(scope.key, |scope| scope.terminated_up_to = last);
-    }
+/// Has the children of a scope with higher keys than that one terminated after the command at hand.
+pub(crate) fn schedule_termination_of_children(
+    p: &mut Processing,
+    scope: &ElementInstance,
+    after: Key,
+) -> Result<()> {
+    let key = p.next_key()?;
+    let batch = values::ProcessInstanceBatch {
+        process_instance_key: scope.process_instance_key.0,
+        batch_element_instance_key: scope.key.0,
+        index: after.0,
+    };
+    p.follow_up(Command::new(
+        key,
+        ProcessInstanceBatchIntent::Terminate,
+        batch,
+    ));
     Ok(())
+}
+
+/// Has the next children of a scope terminated, and schedules the rest.
+pub(crate) fn terminate_next_children(
+    p: &mut Processing,
+    scope: &ElementInstance,
+    after: Key,
+) -> Result<()> {
+    p.instances.flush(p.txn);
+    let count = limits::TERMINATING_CHILDREN_MAX;
+    let children = element_instances::children(p.txn, scope.key, after, count + 1)?;
+    for &child in children.iter().take(count) {
+        let child = p.existing_instance(child)?;
+        if child.state != ElementState::Terminating {
+            schedule_termination(p, &child);
+        }
+    }
+    match children.get(count) {
+        Some(_) => schedule_termination_of_children(p, scope, children[count - 1]),
+        None => Ok(()),
+    }
+}
+
+/// Whether all that is in a scope is to be terminated, so that the scope ends or goes on with something else.
+pub(crate) fn is_being_emptied(p: &mut Processing, scope: &ElementInstance) -> Result<bool> {
+    Ok(scope.state == ElementState::Terminating
+        || scope.finishes_early
+        || event_sub_processes::pending(p, scope)?.is_some())
 }
 
 /// ELEMENT_TERMINATED, of the scopes and call activities around it as well if they waited for it.
@@ -319,7 +355,7 @@ pub(crate) fn terminated(p: &mut Processing, key: Key) -> Result<()> {
         }
         end(p, &instance, ProcessInstanceIntent::ElementTerminated)?;
         if scope.children > 1 {
-            return terminate_children(p, scope.key, 1);
+            return Ok(());
         }
         key = scope.key;
     }
@@ -350,7 +386,10 @@ fn terminated_in_living_scope(
         (Some(event), Some(variables)) => {
             events::activate_boundary_event(p, scope.key, event, variables)
         }
-        _ if scope.finishes_early => finish_early_next(p, scope.key),
+        _ if scope.finishes_early => match scope.children {
+            1 => path_ended(p, scope.key),
+            _ => Ok(()),
+        },
         _ => match event_sub_processes::pending(p, scope)? {
             Some(event) => event_sub_processes::go_on(p, scope.key, event),
             None => path_ended(p, scope.key),
@@ -369,16 +408,7 @@ pub(crate) fn finish_early(p: &mut Processing, scope: Key) -> Result<()> {
         scope.tokens = 0;
     });
     if before.children > 0 {
-        return terminate_children(p, scope, limits::TERMINATING_CHILDREN_MAX);
-    }
-    path_ended(p, scope)
-}
-
-/// Something that was left in a scope whose work is done has been terminated.
-fn finish_early_next(p: &mut Processing, scope: Key) -> Result<()> {
-    let now = p.existing_instance(scope)?;
-    if now.children > 0 {
-        return terminate_children(p, scope, 1);
+        return schedule_termination_of_children(p, &before, BEFORE_ALL_CHILDREN);
     }
     path_ended(p, scope)
 }

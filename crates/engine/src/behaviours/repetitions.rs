@@ -4,6 +4,7 @@
 //! - A body begins its repetitions a few at a time, each time as a command of its own, whatever the length of the list; one that
 //!   is scheduled counts as a token of the body.
 //! - The list is read again whenever repetitions begin. One for which it has become too short is an incident of that repetition.
+//!   A sequence goes on for as long as the list is by then, longer or shorter than it was.
 //! - Once the completion condition holds, nothing begins in the body any more, and it completes when all have ended.
 
 use std::sync::Arc;
@@ -39,8 +40,16 @@ pub(crate) fn items(
     Ok(evaluation.value)
 }
 
+/// How many items there are.
+pub(crate) fn count(items: &Value) -> Step<u32> {
+    let items = items.as_list().expect("it was seen to be a list");
+    u32::try_from(items.len()).map_err(|_| {
+        Failure::extract_value("The input collection has more items than can be counted")
+    })
+}
+
 /// Has the next repetitions begun after the command at hand.
-pub(crate) fn schedule(p: &mut Processing, body: &ElementInstance) {
+pub(crate) fn schedule(p: &mut Processing, body: &ElementInstance) -> Result<()> {
     p.instances.change(body.key, |body| body.tokens += 1);
     let remaining = body.repetition.total - body.repetition.counter;
     let batch = values::ProcessInstanceBatch {
@@ -48,11 +57,13 @@ pub(crate) fn schedule(p: &mut Processing, body: &ElementInstance) {
         batch_element_instance_key: body.key.0,
         index: i64::from(remaining),
     };
+    let key = p.next_key()?;
     p.follow_up(Command::new(
-        body.key,
+        key,
         ProcessInstanceBatchIntent::Activate,
         batch,
     ));
+    Ok(())
 }
 
 /// Begins the next repetitions of a body.
@@ -77,7 +88,7 @@ pub(crate) fn begin_next(p: &mut Processing, body: &ElementInstance) -> Result<(
     }
     let body = p.existing_instance(body.key)?;
     if !model.sequential && body.repetition.counter < body.repetition.total {
-        schedule(p, &body);
+        schedule(p, &body)?;
     }
     Ok(())
 }
@@ -142,17 +153,30 @@ pub(crate) fn completed(p: &mut Processing, repetition: &ElementInstance) -> Ste
     let model = model(repetition);
     collect_output(p, &body, repetition, model)?;
     let is_satisfied = is_satisfied(p, &body, repetition, model)?;
+    let is_followed = is_followed(p, &body, model)?;
     lifecycle::end(p, repetition, ProcessInstanceIntent::ElementCompleted)?;
     p.instances
         .change(body.key, |body| body.repetition.completed += 1);
     if is_satisfied {
         return Ok(lifecycle::finish_early(p, body.key)?);
     }
-    let body = p.existing_instance(body.key)?;
-    if model.sequential && body.repetition.counter < body.repetition.total {
-        schedule(p, &body);
+    if is_followed {
+        let body = p.existing_instance(body.key)?;
+        schedule(p, &body)?;
     }
     Ok(lifecycle::path_ended(p, body.key)?)
+}
+
+/// Whether another repetition of a sequence is to begin, which the list says as it is now.
+fn is_followed(p: &mut Processing, body: &ElementInstance, model: &MultiInstance) -> Step<bool> {
+    if !model.sequential {
+        return Ok(false);
+    }
+    let items = items(p, body, model)?;
+    let total = count(&items)?;
+    p.instances
+        .change(body.key, |body| body.repetition.total = total);
+    Ok(body.repetition.counter < total)
 }
 
 fn is_satisfied(
@@ -165,9 +189,9 @@ fn is_satisfied(
         return Ok(false);
     };
     let counts = &body.repetition;
-    // The repetition that completes is not active any more, but completed.
+    // Those count that have begun. The one that completes is not active any more, but completed.
     let locals: &Locals = &[
-        ("numberOfInstances", counts.total),
+        ("numberOfInstances", counts.counter),
         ("numberOfActiveInstances", body.children - 1),
         ("numberOfCompletedInstances", counts.completed + 1),
         ("numberOfTerminatedInstances", counts.terminated),

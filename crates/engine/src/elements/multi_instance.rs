@@ -3,7 +3,7 @@
 use skep_bpmn::model::MultiInstance;
 
 use crate::behaviours::incidents::Step;
-use crate::behaviours::{incidents::Failure, lifecycle, repetitions, subscriptions};
+use crate::behaviours::{lifecycle, repetitions, subscriptions};
 use crate::instances::ElementInstance;
 use crate::processing::Processing;
 
@@ -13,11 +13,8 @@ pub(crate) fn activate(
     model: &MultiInstance,
 ) -> Step<()> {
     let items = repetitions::items(p, instance, model)?;
-    let items = items.as_list().expect("it was seen to be a list");
-    let total = u32::try_from(items.len()).map_err(|_| {
-        Failure::extract_value("The input collection has more items than can be counted")
-    })?;
-    repetitions::create_output(p, instance, model, items.len())?;
+    let total = repetitions::count(&items)?;
+    repetitions::create_output(p, instance, model, total as usize)?;
     subscriptions::open(p, instance)?;
     lifecycle::activated(p, instance);
     p.instances
@@ -26,7 +23,7 @@ pub(crate) fn activate(
         lifecycle::schedule_completion(p, instance);
     } else {
         let body = p.existing_instance(instance.key)?;
-        repetitions::schedule(p, &body);
+        repetitions::schedule(p, &body)?;
     }
     Ok(())
 }

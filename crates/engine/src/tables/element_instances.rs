@@ -83,9 +83,6 @@ pub struct StoredElementInstance {
     /// Id of the event that interrupts it; empty when none does.
     #[prost(string, tag = "12")]
     pub interrupted_by: String,
-    /// Last child that was told to terminate; 0 when none was.
-    #[prost(int64, tag = "13")]
-    pub terminated_up_to: i64,
     /// Whether it has variables of its own.
     #[prost(bool, tag = "14")]
     pub has_variables: bool,

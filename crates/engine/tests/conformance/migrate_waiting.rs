@@ -478,3 +478,24 @@ fn what_has_completed_is_undone_by_the_handler_of_the_target_if_it_is_mapped() {
         harness.assert_clean();
     }
 }
+
+#[test]
+fn an_activity_under_way_that_can_be_undone_before_or_after_is_refused() {
+    for (undone_before, which) in [
+        (true, "active element with id 'a-done'"),
+        (false, "target element with id 'b-done'"),
+    ] {
+        let mut harness = Harness::with(&compensated("p", "a", undone_before));
+        let instance = harness.create("p", "{}");
+        harness.deploy(&compensated("q", "b", !undone_before));
+        let target = latest(&harness);
+        let rejection =
+            migrate(&mut harness, instance, target, &[("a-done", "b-done")]).unwrap_err();
+        assert_eq!(rejection.rejection_type, RejectionType::InvalidState);
+        let expected =
+            format!("{which} has one or more boundary events of types 'COMPENSATION'. Migrating");
+        assert!(rejection.reason.contains(&expected), "{}", rejection.reason);
+        harness.work("done", "{}");
+        harness.work("task", "{}");
+    }
+}

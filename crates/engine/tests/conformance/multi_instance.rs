@@ -1,9 +1,11 @@
 //! Multi-instance activities (10.1 to 10.11).
 
 use skep_bpmn::builder::ProcessBuilder;
-use skep_engine::Input;
+use skep_engine::{Input, limits};
 use skep_protocol::values::{self, BpmnElementType, IncidentErrorType};
-use skep_protocol::{Command, JobIntent, Key, ProcessInstanceIntent, RecordValue};
+use skep_protocol::{
+    Command, JobIntent, Key, ProcessInstanceCreationIntent, ProcessInstanceIntent, RecordValue,
+};
 
 use crate::harness::Harness;
 
@@ -240,22 +242,93 @@ fn what_is_no_list_is_an_incident() {
 }
 
 #[test]
-fn a_list_that_has_shrunk_is_an_incident_of_the_repetition() {
+fn a_list_that_has_shrunk_is_an_incident_of_each_repetition_that_it_has_no_item_for() {
+    let count = 20 * limits::FOLLOW_UPS_MAX;
+    let items: Vec<usize> = (0..count).collect();
+    let mut harness = with_after(repeated(false, ITEMS));
+    harness.checks = false;
+    let creation = values::ProcessInstanceCreation {
+        bpmn_process_id: "p".to_owned(),
+        version: -1,
+        variables: format!("{{\"items\":{items:?}}}"),
+        ..Default::default()
+    };
+    let intent = ProcessInstanceCreationIntent::Create;
+    let command = Command::new(Key::NONE, intent, creation);
+    // Some repetitions are left to begin when the list changes.
+    harness.process(Input::Client {
+        command,
+        request: None,
+    });
+    let begun = harness.count("task ACTIVATED") - 1;
+    assert!((1..count).contains(&begun));
+    let instance = harness.key_of("p");
+    harness
+        .set_variables(
+            instance,
+            &format!("{{\"items\":[{}]}}", "0,".repeat(count - 2) + "0"),
+            false,
+        )
+        .unwrap();
+    let incidents = harness.incidents();
+    assert_eq!(incidents.len(), 1);
+    let (incident, value) = &incidents[0];
+    assert_eq!(value.error_type(), IncidentErrorType::ExtractValueError);
+    assert_eq!(value.element_instance_key, harness.key_of("task").0);
+    harness
+        .set_variables(instance, &format!("{{\"items\":{items:?}}}"), false)
+        .unwrap();
+    harness.resolve(*incident).unwrap();
+    assert_eq!(harness.count("task ACTIVATED"), count + 1);
+    harness.cancel(instance).unwrap();
+    harness.assert_clean();
+}
+
+#[test]
+fn a_sequence_goes_on_for_as_long_as_its_list_is_by_then() {
+    for (items, more) in [("[1]", 0), ("[1,2]", 1), ("[1,2,3,4]", 3)] {
+        let mut harness = with_after(repeated(true, ITEMS));
+        let instance = harness.create("p", r#"{"items":[1,2]}"#);
+        let changed = format!(r#"{{"items":{items}}}"#);
+        harness.set_variables(instance, &changed, false).unwrap();
+        for _ in 0..=more {
+            harness.work("work", "{}");
+        }
+        harness.work("after", "{}");
+        assert!(harness.happened("p COMPLETED"), "{items}");
+        harness.assert_clean();
+    }
+}
+
+#[test]
+fn a_list_of_a_sequence_that_is_none_any_more_is_an_incident_of_the_repetition_that_completes() {
     let mut harness = with_after(repeated(true, ITEMS));
     let instance = harness.create("p", r#"{"items":[1,2]}"#);
     harness
-        .set_variables(instance, r#"{"items":[1]}"#, false)
+        .set_variables(instance, r#"{"items":"none"}"#, false)
         .unwrap();
+    let first = harness.key_of("task");
     harness.work("work", "{}");
     let (incident, value) = harness.incidents()[0].clone();
     assert_eq!(value.error_type(), IncidentErrorType::ExtractValueError);
-    assert_eq!(value.element_instance_key, harness.key_of("task").0);
+    assert_eq!(value.element_instance_key, first.0);
     harness
         .set_variables(instance, r#"{"items":[1,2]}"#, false)
         .unwrap();
     harness.resolve(incident).unwrap();
     harness.work("work", "{}");
     harness.work("after", "{}");
+    harness.assert_clean();
+}
+
+#[test]
+fn a_condition_of_a_sequence_counts_what_has_begun() {
+    let mut harness = with_after(repeated_until(true, ITEMS, "=numberOfInstances = 2"));
+    harness.create("p", r#"{"items":[1,2,3]}"#);
+    harness.work("work", "{}");
+    harness.work("work", "{}");
+    harness.work("after", "{}");
+    assert!(harness.happened("p COMPLETED"));
     harness.assert_clean();
 }
 

@@ -73,7 +73,7 @@ fn same_types(id: &str, mapped: &[(&Element, &Element)]) -> Possible {
     Ok(())
 }
 
-/// What is done of an activity whose handler would have to move along is not known.
+/// As Zeebe 8.6, which moves no handlers along; later versions do.
 fn no_compensation(id: &str, which: &str, events: &[&Element]) -> Possible {
     let mut events = events.iter();
     if events.all(|event| event.event_type() != Some(EventType::Compensation)) {
