@@ -47,6 +47,7 @@ mod marker;
 mod notes;
 mod pace;
 mod plan;
+mod processors;
 mod restore;
 mod restore_error;
 mod retry;
@@ -73,6 +74,7 @@ pub use manifest::{ClusterManifest, PartitionIdentity, PartitionManifest, Partit
 pub use marker::mark_failed;
 pub use notes::WriteNotes;
 pub use plan::{PlanStats, PlannedChunk, PlannedContent, plan_chunks, root_hash};
+pub use processors::Processors;
 pub use restore::{
     Progress, RestorableBackup, RestoreOptions, RestoreSink, SinkError, find_restorable,
     restore_partition,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use skep_blob::{BlobErrorKind, BlobRef, BlobStore, PutOutcome};
 
-use crate::background;
+use crate::background::{self, BackgroundError};
 use crate::base::differences;
 use crate::chunk::{
     ChunkError, ChunkHash, ChunkInfo, EncodedChunk, PatchRef, STORED_HEADER_BYTES, Stored,
@@ -31,6 +31,7 @@ use crate::listing::list_names;
 use crate::manifest::{PartitionIdentity, PartitionManifest};
 use crate::pace::Pace;
 use crate::plan::{PlannedChunk, PlannedContent, read_chunk, unnoted};
+use crate::processors::Processors;
 use crate::retry::RetryPolicy;
 
 /// What an upload knows of the store.
@@ -185,6 +186,7 @@ pub(crate) struct ChunkStore {
     pub(crate) pace: Arc<Pace>,
     pub(crate) retry: RetryPolicy,
     pub(crate) level: i32,
+    pub(crate) processors: Processors,
 }
 
 impl ChunkStore {
@@ -223,7 +225,7 @@ impl ChunkStore {
         };
         let base = self.base_of(&chunk.info, derived.as_ref())?;
         let (level, info) = (self.level, chunk.info.clone());
-        let packed = background::run(move || pack(&chunk, base, level)).await?;
+        let packed = self.run(move || pack(&chunk, base, level)).await?;
         let packed = packed.map_err(|source| chunk_error(name, source))?;
         let patch = packed.patch.clone();
         let (stored, how) = self.put(packed).await?;
@@ -249,7 +251,7 @@ impl ChunkStore {
         let whole = self.known.wholes.get(&base)?;
         let whole = fetch_whole(&self.store, whole, &self.retry).await.ok()?;
         let encoding = chunk.encoding.clone();
-        let compared = background::run(move || {
+        let compared = self.run(move || {
             let now = decode_pairs(encoding).ok()?;
             differences(&whole, &now)
         });
@@ -276,7 +278,22 @@ impl ChunkStore {
 
     async fn read_again(&self, info: ChunkInfo) -> Result<Bytes, BackupError> {
         let content = Arc::clone(&self.content);
-        Ok(background::run(move || read_chunk(content.as_ref(), &info)).await??)
+        Ok(self
+            .run(move || read_chunk(content.as_ref(), &info))
+            .await??)
+    }
+
+    /// Runs what costs processor time, when it is its turn.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, BackgroundError> {
+        let processors = self.processors.clone();
+        background::run(move || {
+            let _turn = processors.take();
+            work()
+        })
+        .await
     }
 
     async fn put(&self, packed: Packed) -> Result<(Stored, How), BackupError> {

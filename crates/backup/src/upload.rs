@@ -29,6 +29,7 @@ use crate::manifest::{PartitionIdentity, PartitionManifest};
 use crate::marker::{Started, is_deleted, mark_started};
 use crate::pace::Pace;
 use crate::plan::{PlanStats, PlannedChunk, plan_chunks, root_hash};
+use crate::processors::Processors;
 use crate::retry::RetryPolicy;
 use crate::store_chunk::{ChunkStore, How, Kept, Known};
 
@@ -44,6 +45,8 @@ pub struct UploadOptions {
     pub bytes_per_second: Option<NonZeroU64>,
     /// From begin to manifest; at most six hours.
     pub deadline: Duration,
+    /// What all uploads of a node take of its processors, together.
+    pub processors: Processors,
     /// zstd level.
     pub compression_level: i32,
     /// For each call to the store.
@@ -56,6 +59,7 @@ impl Default for UploadOptions {
             parallelism: 4,
             bytes_per_second: None,
             deadline: Duration::from_secs(60 * 60),
+            processors: Processors::half(),
             compression_level: 1,
             retry: RetryPolicy::default(),
         }
@@ -195,6 +199,7 @@ async fn upload_within(
         pace: Arc::new(Pace::new(options.bytes_per_second)),
         retry: *retry,
         level: options.compression_level,
+        processors: options.processors.clone(),
     };
     let (kept, stats) = store_all(chunk_store, request, options.parallelism).await?;
     let (chunks, entries): (Vec<_>, Vec<_>) = kept
@@ -228,10 +233,15 @@ async fn store_all(
     let content = Arc::clone(&request.content);
     let dirty = chunk_store.dirty.clone();
     let cancel = request.cancel.clone();
+    let processors = chunk_store.processors.clone();
     let planner = Background::begin(move || {
+        let mut turn = Some(processors.take());
         plan_chunks(content.as_ref(), dirty.as_deref(), &mut |planned| {
+            // Others have theirs between two chunks, and while nobody takes this one.
+            turn = None;
             // The receiver is gone when the upload has failed or was dropped.
             let taken = !cancel.is_cancelled() && sender.blocking_send(planned).is_ok();
+            turn = Some(processors.take());
             if taken { Visit::Continue } else { Visit::Stop }
         })
     });

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use skep_backup::{
-    BackupId, Base, BaseBackup, Cancel, Content, ContentError, PartitionIdentity, UploadOptions,
-    UploadRequest, WriteNotes, complete_backup, mark_failed, publish, upload_chunks,
+    BackupId, Base, BaseBackup, Cancel, Content, ContentError, PartitionIdentity, Processors,
+    UploadOptions, UploadRequest, WriteNotes, complete_backup, mark_failed, publish, upload_chunks,
 };
 use skep_blob::BlobRef;
 use skep_config::UploadLimits;
@@ -41,6 +41,8 @@ pub struct BackupSettings {
     pub node_id: u32,
     /// What bounds an upload.
     pub limits: UploadLimits,
+    /// What they take of the processors, together.
+    pub processors: Processors,
     /// Where uploads run.
     pub runtime: Handle,
     /// Where they are counted.
@@ -223,6 +225,7 @@ impl Upload {
                 .bytes_per_second
                 .and_then(NonZeroU64::new),
             deadline: self.settings.limits.timeout,
+            processors: self.settings.processors.clone(),
             ..UploadOptions::default()
         }
     }

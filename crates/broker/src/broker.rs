@@ -224,6 +224,7 @@ fn backup_settings(config: &BrokerConfig, store: BlobRef, metrics: &Metrics) -> 
         partition_count: config.partitions_count,
         node_id: config.node_id,
         limits: config.backup.upload,
+        processors: skep_backup::Processors::half(),
         runtime: Handle::current(),
         metrics: metrics.backups.clone(),
     }
