@@ -188,19 +188,7 @@ async fn upload_within(
     mark_started(store.as_ref(), &started, retry).await?;
     // Somebody has begun before us: what it has stored is worth looking for.
     let resumed = objects.contains(&BackupObject::Started(identity.partition));
-    let base = request.base.find(store.as_ref(), identity, retry).await?;
-    let base_id = base.as_ref().map(|base| base.backup_id);
-    let known = Known::read(store.as_ref(), identity, base_id, resumed, retry).await?;
-    let chunk_store = ChunkStore {
-        store: Arc::clone(store),
-        content: Arc::clone(&request.content),
-        dirty: base.map(|base| base.dirty),
-        known: Arc::new(known),
-        pace: Arc::new(Pace::new(options.bytes_per_second)),
-        retry: *retry,
-        level: options.compression_level,
-        processors: options.processors.clone(),
-    };
+    let chunk_store = chunk_store(store, request, options, resumed).await?;
     let (kept, stats) = store_all(chunk_store, request, options.parallelism).await?;
     let (chunks, entries): (Vec<_>, Vec<_>) = kept
         .into_iter()
@@ -220,6 +208,29 @@ async fn upload_within(
         index: ChunkIndex::with(entries),
         expires,
         limit,
+    })
+}
+
+/// Finds what this backup can build on. `resumed`: somebody may have stored a part of it.
+async fn chunk_store(
+    store: &BlobRef,
+    request: &UploadRequest,
+    options: &UploadOptions,
+    resumed: bool,
+) -> Result<ChunkStore, BackupError> {
+    let (identity, retry) = (&request.identity, &options.retry);
+    let base = request.base.find(store.as_ref(), identity, retry).await?;
+    let base_id = base.as_ref().map(|base| base.backup_id);
+    let known = Known::read(store.as_ref(), identity, base_id, resumed, retry).await?;
+    Ok(ChunkStore {
+        store: Arc::clone(store),
+        content: Arc::clone(&request.content),
+        dirty: base.map(|base| base.dirty),
+        known: Arc::new(known),
+        pace: Arc::new(Pace::new(options.bytes_per_second)),
+        retry: *retry,
+        level: options.compression_level,
+        processors: options.processors.clone(),
     })
 }
 

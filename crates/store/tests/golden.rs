@@ -1,5 +1,7 @@
 //! Stores of earlier releases can be read.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::fs;
