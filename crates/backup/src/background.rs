@@ -11,6 +11,8 @@ use std::thread;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::processors::Processors;
+
 /// The lowest priority there is: where cores are idle a backup has them; of busy ones each of its threads gets a hundredth, and it
 /// has a dozen, so that a backup goes on.
 const NICENESS: i32 = 19;
@@ -49,6 +51,19 @@ impl<T: Send + 'static> Background<T> {
     pub(crate) async fn wait(self) -> Result<T, BackgroundError> {
         self.0.await.unwrap_or(Err(BackgroundError::Stopping))
     }
+}
+
+/// Runs a piece of work when it is its turn on one of the processors, and waits for its result.
+pub(crate) async fn run_in_turn<T: Send + 'static>(
+    processors: &Processors,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, BackgroundError> {
+    let processors = processors.clone();
+    run(move || {
+        let _turn = processors.take();
+        work()
+    })
+    .await
 }
 
 /// Begins a piece of work and waits for its result.

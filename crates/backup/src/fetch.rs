@@ -11,6 +11,7 @@ use crate::chunk::{
 };
 use crate::error::BackupError;
 use crate::layout::ChunkName;
+use crate::processors::Processors;
 use crate::retry::RetryPolicy;
 
 /// What is wrong with something.
@@ -74,10 +75,11 @@ pub(crate) async fn fetch_chunk(
         .map_err(|e| FetchError::Other(e.into()))?
 }
 
-/// Read an object that is a whole chunk, and check that it is.
+/// Read an object that is a whole chunk, and check that it is, for an upload.
 pub(crate) async fn fetch_whole(
     store: &BlobRef,
     object: &StoredObject,
+    processors: &Processors,
     retry: &RetryPolicy,
 ) -> Result<PairRun, FetchError> {
     let stored = fetch_object(store, object.clone(), retry).await?;
@@ -86,7 +88,7 @@ pub(crate) async fn fetch_whole(
         let pairs = check_object(&stored, &object).and_then(|raw| Ok(decode_pairs(raw)?));
         pairs.map_err(|kind| object.damaged(kind))
     };
-    background::run(check)
+    background::run_in_turn(processors, check)
         .await
         .map_err(|e| FetchError::Other(e.into()))?
 }

@@ -1,8 +1,8 @@
 //! How much of a machine a node's uploads take: so many of their threads run at once, whichever partitions they are of.
 //!
-//! Low priority is not enough for commands to keep their pace: since Linux 6.6 a thread that has begun to run keeps its core for a slice of one to
-//! three milliseconds, however low its priority, and who wakes meanwhile waits. A command wakes a dozen threads in turn. So uploads leave half of the cores alone, where
-//! who wakes begins at once.
+//! With low priority alone, commands were several times as slow beside a backup as without one on two cores (docs/figures.md): a dozen of
+//! its threads were always ready to run, and a command wakes a dozen threads in turn, each of which may have to wait until one of them has
+//! run for its slice. So uploads leave half of the cores alone, where who wakes begins at once.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

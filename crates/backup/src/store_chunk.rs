@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use skep_blob::{BlobErrorKind, BlobRef, BlobStore, PutOutcome};
 
-use crate::background::{self, BackgroundError};
+use crate::background::run_in_turn;
 use crate::base::differences;
 use crate::chunk::{
     ChunkError, ChunkHash, ChunkInfo, EncodedChunk, PatchRef, STORED_HEADER_BYTES, Stored,
@@ -225,7 +225,7 @@ impl ChunkStore {
         };
         let base = self.base_of(&chunk.info, derived.as_ref())?;
         let (level, info) = (self.level, chunk.info.clone());
-        let packed = self.run(move || pack(&chunk, base, level)).await?;
+        let packed = run_in_turn(&self.processors, move || pack(&chunk, base, level)).await?;
         let packed = packed.map_err(|source| chunk_error(name, source))?;
         let patch = packed.patch.clone();
         let (stored, how) = self.put(packed).await?;
@@ -249,9 +249,11 @@ impl ChunkStore {
         let stored = self.known.chunks.get(&before.hash)?;
         let base = stored.base().map_or(before.hash, |base| base.hash);
         let whole = self.known.wholes.get(&base)?;
-        let whole = fetch_whole(&self.store, whole, &self.retry).await.ok()?;
+        let whole = fetch_whole(&self.store, whole, &self.processors, &self.retry)
+            .await
+            .ok()?;
         let encoding = chunk.encoding.clone();
-        let compared = self.run(move || {
+        let compared = run_in_turn(&self.processors, move || {
             let now = decode_pairs(encoding).ok()?;
             differences(&whole, &now)
         });
@@ -278,22 +280,8 @@ impl ChunkStore {
 
     async fn read_again(&self, info: ChunkInfo) -> Result<Bytes, BackupError> {
         let content = Arc::clone(&self.content);
-        Ok(self
-            .run(move || read_chunk(content.as_ref(), &info))
-            .await??)
-    }
-
-    /// Runs what costs processor time, when it is its turn.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, BackgroundError> {
-        let processors = self.processors.clone();
-        background::run(move || {
-            let _turn = processors.take();
-            work()
-        })
-        .await
+        let read = move || read_chunk(content.as_ref(), &info);
+        Ok(run_in_turn(&self.processors, read).await??)
     }
 
     async fn put(&self, packed: Packed) -> Result<(Stored, How), BackupError> {

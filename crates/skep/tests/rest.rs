@@ -4,28 +4,12 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 
-use common::{Place, free_port, repository};
+use common::{Place, free_port, repository, request};
 
 /// Keys that a new instance takes before that of its user task, at most.
 const KEYS_BEFORE: i64 = 20;
-
-/// Status and body of a request to the REST API.
-fn request(port: u16, method: &str, path: &str, body: &str) -> (u16, String) {
-    let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
-    );
-    let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-    connection.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, body.to_owned())
-}
 
 fn with_rest(port: u16) -> Place {
     let mut place = Place::without_store(1);

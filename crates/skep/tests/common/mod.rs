@@ -166,21 +166,28 @@ impl Place {
 
     /// What the management API answers to a GET: status and body.
     pub fn get(&self, path: &str) -> (u16, String) {
-        let mut connection = TcpStream::connect(("127.0.0.1", self.management_port)).unwrap();
-        let request =
-            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-        connection.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
+        request(self.management_port, "GET", path, "")
     }
 
     /// Deletes the data directory.
     pub fn lose_data(&self) {
         std::fs::remove_dir_all(self.data()).unwrap();
     }
+}
+
+/// Status and body of the answer to an HTTP request to a port of this machine; the body sent is JSON, or none.
+pub fn request(port: u16, method: &str, path: &str, body: &str) -> (u16, String) {
+    let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    );
+    let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
 }
 
 pub fn text_of(output: &Output) -> String {
