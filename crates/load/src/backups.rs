@@ -9,7 +9,7 @@ use crate::broker::Place;
 use crate::clients::Clients;
 use crate::content::{TASK, WAITING};
 use crate::failure::Failure;
-use crate::fill::{AT_ONCE, SETTLES, fill, joined};
+use crate::fill::{AT_ONCE, fill, joined, settle};
 use crate::open_loop::OpenLoop;
 use crate::report::Report;
 
@@ -42,7 +42,7 @@ pub async fn measure(arguments: &BackupArguments) -> Result<Report, Failure> {
     let count = (arguments.gigabytes * 1e9 / DOCUMENT_BYTES as f64) as u64;
     let instances = fill(&clients, count, DOCUMENT_BYTES, &mut report).await?;
     report.add("data directory", place.data_bytes()? as f64 / 1e6, "MB");
-    tokio::time::sleep(SETTLES).await;
+    settle(&broker, &mut report).await?;
 
     let running = OpenLoop::begin(&clients, arguments.rate, PHASES.len() + 1);
     tokio::time::sleep(PAUSE).await;

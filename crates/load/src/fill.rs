@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use crate::broker::Broker;
 use crate::clients::Clients;
 use crate::content::{WAITING, document};
 use crate::failure::Failure;
@@ -11,8 +12,11 @@ use crate::report::Report;
 
 /// Instances that are started or changed at once.
 pub const AT_ONCE: usize = 64;
-/// After this the disk has taken in what was written before.
-pub const SETTLES: Duration = Duration::from_secs(20);
+/// How long the broker must have rested, longer than a layer waits for its write-back, and below which share of a core it counts as resting.
+const RESTS: Duration = Duration::from_secs(20);
+const RESTING_SHARE: f64 = 0.03;
+/// A broker that does not rest by then is measured all the same, and the report says so.
+const RESTS_WITHIN: Duration = Duration::from_secs(600);
 
 /// Starts instances that wait, each with a document of about so many bytes, and gives their keys in the order in which they were started.
 pub async fn fill(
@@ -47,6 +51,23 @@ pub async fn fill(
         "instances/s",
     );
     Ok(keys)
+}
+
+/// Waits until the broker rests: until it has written back and compacted what it was filled with.
+pub async fn settle(broker: &Broker, report: &mut Report) -> Result<(), Failure> {
+    eprintln!("  until the broker rests");
+    let begun = Instant::now();
+    let mut used = broker.cpu()?;
+    while begun.elapsed() < RESTS_WITHIN {
+        tokio::time::sleep(RESTS).await;
+        let now = broker.cpu()?;
+        if (now - used).as_secs_f64() < RESTING_SHARE * RESTS.as_secs_f64() {
+            break;
+        }
+        used = now;
+    }
+    report.add("rested after", begun.elapsed().as_secs_f64(), "s");
+    Ok(())
 }
 
 async fn start(clients: Clients, number: u64, bytes: usize) -> Result<i64, Failure> {

@@ -10,7 +10,7 @@ use crate::broker::{Broker, Place};
 use crate::clients::{Clients, Workers};
 use crate::content::{TASK, WAITING};
 use crate::failure::Failure;
-use crate::fill::{SETTLES, fill};
+use crate::fill::{fill, settle};
 use crate::open_loop::OpenLoop;
 use crate::report::Report;
 
@@ -24,7 +24,7 @@ pub async fn measure(arguments: &ThroughputArguments) -> Result<Report, Failure>
     if arguments.waiting > 0 {
         clients.deploy(WAITING, arguments.broker.partitions).await?;
         fill(&clients, arguments.waiting, 0, &mut report).await?;
-        tokio::time::sleep(SETTLES).await;
+        settle(&broker, &mut report).await?;
     }
     eprintln!("saturation, {} instances under way:", arguments.in_flight);
     let rate = saturate(arguments, &place, &broker, &clients, &mut report).await?;
