@@ -491,7 +491,8 @@ impl Harness {
         found
     }
 
-    fn element_instances(&self) -> BTreeMap<i64, StoredElementInstance> {
+    /// Element instances that exist now, by key.
+    pub fn element_instances(&self) -> BTreeMap<i64, StoredElementInstance> {
         let mut found = BTreeMap::new();
         let (from, to) = ([prefix::ELEMENT_INSTANCES], [prefix::ELEMENT_INSTANCES + 1]);
         self.overlay

@@ -22,6 +22,7 @@ mod gateways;
 mod guards;
 mod harness;
 mod helpers;
+mod incident_places;
 mod incidents;
 mod inclusive_joins;
 mod jobs;

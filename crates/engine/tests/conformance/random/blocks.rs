@@ -19,7 +19,22 @@ pub enum Block {
     Message,
     Signal,
     /// Work of another process.
-    Call,
+    Call(Box<Block>),
+    /// A task with an error and a time at its boundary.
+    Guarded,
+    /// A script, which passes through.
+    Script,
+    /// A task for each item of a list, one or all of them.
+    Tasks {
+        sequential: bool,
+        until_first: bool,
+    },
+    /// Goes on elsewhere in its scope.
+    Link,
+    /// A scope that undoes at its end what was done in it.
+    Undone(Box<Block>),
+    /// Again as long as there is something to count.
+    Loop(Box<Block>),
     /// Tells the scopes around it.
     Escalation,
     /// Work that can be undone.
@@ -76,6 +91,9 @@ impl By {
     }
 }
 
+const LIST: &str =
+    r#"inputCollection="=[1,2]" outputCollection="out" outputElement="=loopCounter""#;
+
 const LISTENERS: &str = r#"<zeebe:executionListeners>
     <zeebe:executionListener eventType="start" type="work"/>
     <zeebe:executionListener eventType="end" type="work"/>
@@ -96,12 +114,15 @@ pub fn block() -> impl Strategy<Value = Block> {
         1 => Just(Block::Timer),
         1 => Just(Block::Message),
         1 => Just(Block::Signal),
-        1 => Just(Block::Call),
+        1 => Just(Block::Guarded),
+        1 => Just(Block::Script),
+        1 => Just(Block::Link),
+        2 => any::<(bool, bool)>().prop_map(|(sequential, until_first)| Block::Tasks { sequential, until_first }),
         1 => Just(Block::Escalation),
         2 => Just(Block::Undoable),
         1 => Just(Block::Undo),
     ];
-    leaf.prop_recursive(4, 16, 3, |inner| {
+    leaf.prop_recursive(5, 20, 3, |inner| {
         let boxed = inner.clone().prop_map(Box::new);
         let pair = (boxed.clone(), boxed.clone());
         prop_oneof![
@@ -112,6 +133,9 @@ pub fn block() -> impl Strategy<Value = Block> {
             pair.prop_map(|(a, b)| Block::Cut(a, b)),
             boxed.clone().prop_map(Block::Scope),
             boxed.clone().prop_map(Block::Failing),
+            boxed.clone().prop_map(Block::Call),
+            boxed.clone().prop_map(Block::Undone),
+            boxed.clone().prop_map(Block::Loop),
             (any::<bool>(), boxed.clone())
                 .prop_map(|(sequential, inner)| Block::Repeated { sequential, inner }),
             (watch(), boxed.clone()).prop_map(|(watch, inner)| Block::Watched(watch, inner)),
@@ -134,16 +158,32 @@ fn watch() -> impl Strategy<Value = Watch> {
     })
 }
 
-/// A process that is made of a block.
-pub fn process(block: &Block) -> String {
-    let builder = ProcessBuilder::new("p").definitions(DEFINITIONS).start();
-    append(builder, block, &mut 0).end().xml()
+/// What has been built so far.
+#[derive(Debug, Default)]
+pub struct Built {
+    /// How many blocks there are.
+    number: u32,
+    /// The processes that are called.
+    pub processes: Vec<String>,
+}
+
+/// A process that is made of a block, and last of all those that it calls.
+pub fn processes(block: &Block) -> Vec<String> {
+    let mut built = Built::default();
+    let process = build("p", block, &mut built);
+    built.processes.push(process);
+    built.processes
+}
+
+fn build(id: &str, block: &Block, built: &mut Built) -> String {
+    let builder = ProcessBuilder::new(id).definitions(DEFINITIONS).start();
+    append(builder, block, built).end().xml()
 }
 
 /// Appends a block behind the cursor; ids are numbered.
-fn append(builder: ProcessBuilder, block: &Block, number: &mut u32) -> ProcessBuilder {
-    *number += 1;
-    let id = *number;
+fn append(builder: ProcessBuilder, block: &Block, built: &mut Built) -> ProcessBuilder {
+    built.number += 1;
+    let id = built.number;
     let catch = |builder: ProcessBuilder, by: By| {
         builder.element(
             "intermediateCatchEvent",
@@ -162,9 +202,36 @@ fn append(builder: ProcessBuilder, block: &Block, number: &mut u32) -> ProcessBu
         // Another message than the events of scopes wait for: those may have been there first, and again and again.
         Block::Message => builder.message_catch(&format!("catch-{id}"), "go", "=key"),
         Block::Signal => catch(builder, By::Signal),
-        Block::Call => builder
-            .element("callActivity", &format!("call-{id}"), "")
-            .extension(r#"<zeebe:calledElement processId="called"/>"#),
+        Block::Call(inner) => {
+            let called = format!("called-{id}");
+            let process = build(&called, inner, built);
+            built.processes.push(process);
+            let called = format!("<zeebe:calledElement processId=\"{called}\"/>");
+            builder
+                .element("callActivity", &format!("call-{id}"), "")
+                .extension(&called)
+        }
+        Block::Guarded => guarded(builder, id),
+        Block::Script => builder
+            .element("scriptTask", &format!("script-{id}"), "")
+            .extension(r#"<zeebe:script expression="=1 - n" resultVariable="n"/>"#),
+        Block::Tasks {
+            sequential,
+            until_first,
+        } => {
+            let condition = if *until_first { "=n > 0" } else { "" };
+            builder
+                .service_task(&format!("task-{id}"), "work")
+                .multi_instance_until(*sequential, LIST, condition)
+        }
+        Block::Link => {
+            let link = format!("<bpmn:linkEventDefinition name=\"link-{id}\"/>");
+            builder
+                .element("intermediateThrowEvent", &format!("from-{id}"), &link)
+                .without_source()
+                .element("intermediateCatchEvent", &format!("to-{id}"), &link)
+        }
+        Block::Loop(inner) => again(builder, id, inner, built),
         Block::Escalation => builder.element(
             "intermediateThrowEvent",
             &format!("escalate-{id}"),
@@ -184,11 +251,11 @@ fn append(builder: ProcessBuilder, block: &Block, number: &mut u32) -> ProcessBu
         ),
         Block::Sequence(blocks) => blocks
             .iter()
-            .fold(builder, |builder, block| append(builder, block, number)),
-        Block::Choice(first, second) => choice(builder, id, first, second, number),
-        Block::Parallel(first, second) => parallel(builder, id, first, second, number),
-        Block::Inclusive(first, second) => inclusive(builder, id, [first, second], number),
-        _ => append_scope(builder, block, id, number),
+            .fold(builder, |builder, block| append(builder, block, built)),
+        Block::Choice(first, second) => choice(builder, id, first, second, built),
+        Block::Parallel(first, second) => parallel(builder, id, first, second, built),
+        Block::Inclusive(first, second) => inclusive(builder, id, [first, second], built),
+        _ => append_scope(builder, block, id, built),
     }
 }
 
@@ -197,16 +264,16 @@ fn choice(
     id: u32,
     first: &Block,
     second: &Block,
-    number: &mut u32,
+    built: &mut Built,
 ) -> ProcessBuilder {
     let (split, join) = (format!("choice-{id}"), format!("merge-{id}"));
     let builder = append(
         builder.exclusive_gateway(&split).condition("=n > 0"),
         first,
-        number,
+        built,
     );
     let builder = builder.exclusive_gateway(&join);
-    append(builder.move_to(&split).default_flow(), second, number).connect_to(&join)
+    append(builder.move_to(&split).default_flow(), second, built).connect_to(&join)
 }
 
 fn parallel(
@@ -214,11 +281,47 @@ fn parallel(
     id: u32,
     first: &Block,
     second: &Block,
-    number: &mut u32,
+    built: &mut Built,
 ) -> ProcessBuilder {
     let (fork, join) = (format!("fork-{id}"), format!("join-{id}"));
-    let builder = append(builder.parallel_gateway(&fork), first, number).parallel_gateway(&join);
-    append(builder.move_to(&fork), second, number).connect_to(&join)
+    let builder = append(builder.parallel_gateway(&fork), first, built).parallel_gateway(&join);
+    append(builder.move_to(&fork), second, built).connect_to(&join)
+}
+
+/// Goes back once and not again. An inclusive join inside would wait for tokens that wait for it, since the way back leads to it
+/// from wherever they are; in a scope of its own it sees none of them.
+fn again(builder: ProcessBuilder, id: u32, inner: &Block, built: &mut Built) -> ProcessBuilder {
+    let (enter, leave) = (format!("enter-{id}"), format!("leave-{id}"));
+    let counter = format!("count_{id}");
+    let script = format!(
+        "<zeebe:script expression=\"=if {counter} = null then 1 else {counter} + 1\" resultVariable=\"{counter}\"/>"
+    );
+    let builder = builder
+        .exclusive_gateway(&enter)
+        .element("scriptTask", &format!("count-{id}"), "")
+        .extension(&script);
+    let builder = match format!("{inner:?}").contains("Inclusive") {
+        true => append_scope(builder, &Block::Scope(Box::new(inner.clone())), id, built),
+        false => append(builder, inner, built),
+    };
+    builder
+        .exclusive_gateway(&leave)
+        .condition(&format!("={counter} < 2"))
+        .connect_to(&enter)
+        .move_to(&leave)
+        .default_flow()
+        .exclusive_gateway(&format!("after-{id}"))
+}
+
+fn guarded(builder: ProcessBuilder, id: u32) -> ProcessBuilder {
+    let (task, merge) = (format!("task-{id}"), format!("merge-{id}"));
+    builder
+        .service_task(&task, "work")
+        .exclusive_gateway(&merge)
+        .boundary(&format!("error-{id}"), &task, By::Error.definition())
+        .connect_to(&merge)
+        .boundary(&format!("late-{id}"), &task, By::Timer.definition())
+        .connect_to(&merge)
 }
 
 fn race(builder: ProcessBuilder, id: u32) -> ProcessBuilder {
@@ -236,15 +339,15 @@ fn inclusive(
     builder: ProcessBuilder,
     id: u32,
     [first, second]: [&Block; 2],
-    number: &mut u32,
+    built: &mut Built,
 ) -> ProcessBuilder {
     let (fork, join) = (format!("fork-{id}"), format!("join-{id}"));
     let builder = builder
         .element("inclusiveGateway", &fork, "")
         .condition("=n > 0");
-    let builder = append(builder, first, number).element("inclusiveGateway", &join, "");
+    let builder = append(builder, first, built).element("inclusiveGateway", &join, "");
     let builder = builder.move_to(&fork).condition("=n < 2 and n != 0");
-    append(builder, second, number)
+    append(builder, second, built)
         .connect_to(&join)
         .move_to(&fork)
         .default_flow()
@@ -256,20 +359,25 @@ fn append_scope(
     builder: ProcessBuilder,
     block: &Block,
     id: u32,
-    number: &mut u32,
+    built: &mut Built,
 ) -> ProcessBuilder {
     let sub = format!("sub-{id}");
     let merge = format!("merge-{id}");
     let open = builder.sub_process(&sub).start();
     match block {
-        Block::Scope(inner) => append(open, inner, number).end().leave(),
-        Block::Repeated { sequential, inner } => {
-            append(open, inner, number).end().leave().multi_instance(
-                *sequential,
-                r#"inputCollection="=[1,2]" outputCollection="out" outputElement="=loopCounter""#,
+        Block::Scope(inner) => append(open, inner, built).end().leave(),
+        Block::Undone(inner) => append(open, inner, built)
+            .element(
+                "endEvent",
+                &format!("undone-{id}"),
+                "<bpmn:compensateEventDefinition/>",
             )
-        }
-        Block::Failing(inner) => append(open, inner, number)
+            .leave(),
+        Block::Repeated { sequential, inner } => append(open, inner, built)
+            .end()
+            .leave()
+            .multi_instance(*sequential, LIST),
+        Block::Failing(inner) => append(open, inner, built)
             .element("endEvent", &format!("fail-{id}"), By::Error.definition())
             .leave()
             .exclusive_gateway(&merge)
@@ -277,8 +385,8 @@ fn append_scope(
             .connect_to(&merge),
         Block::Cut(first, second) => {
             let fork = format!("fork-{id}");
-            let open = append(open.parallel_gateway(&fork), first, number).end();
-            append(open.move_to(&fork), second, number)
+            let open = append(open.parallel_gateway(&fork), first, built).end();
+            append(open.move_to(&fork), second, built)
                 .element(
                     "endEvent",
                     &format!("cut-{id}"),
@@ -286,7 +394,7 @@ fn append_scope(
                 )
                 .leave()
         }
-        Block::Watched(watch, inner) => append(open, inner, number)
+        Block::Watched(watch, inner) => append(open, inner, built)
             .end()
             .event_sub_process(
                 &format!("on-{id}"),
@@ -299,7 +407,7 @@ fn append_scope(
             .leave()
             .leave(),
         Block::Bordered(watch, inner) => {
-            let builder = append(open, inner, number)
+            let builder = append(open, inner, built)
                 .end()
                 .leave()
                 .exclusive_gateway(&merge)
@@ -313,13 +421,4 @@ fn append_scope(
         }
         _ => unreachable!("{block:?} is no scope"),
     }
-}
-
-/// The process that is called.
-pub fn called() -> String {
-    ProcessBuilder::new("called")
-        .start()
-        .service_task("called-task", "work")
-        .end()
-        .xml()
 }
