@@ -54,6 +54,10 @@ pub const FAILED_BACKUPS_MAX: usize = 100;
 /// Repetitions of a multi-instance activity that begin at once; the others follow as a command of their own.
 pub const REPETITIONS_BEGUN_MAX: u32 = 16;
 
+/// How often the list of a parallel multi-instance activity is read in order to begin its repetitions. To read it takes as long as
+/// it is long: of a list with more than so many portions a portion is larger, up to [`FOLLOW_UP_BYTES_MAX`].
+pub const LIST_READINGS_MAX: u32 = 128;
+
 /// Calls on top of each other: a process that calls itself without end stops here with an incident. As Zeebe.
 pub const CALL_DEPTH_MAX: u32 = 1000;
 

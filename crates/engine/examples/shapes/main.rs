@@ -4,9 +4,11 @@
 //! cargo run --release -p skep-engine --example shapes                        # all shapes
 //! cargo run --release -p skep-engine --example shapes -- one_task            # one of them
 //! cargo run --release -p skep-engine --example shapes -- one_task 1000000    # beside a million instances that wait
+//! cargo run --release -p skep-engine --example shapes -- wide 100000         # one instance with so many tasks at once, cancelled
 //! ```
 
 mod partition;
+mod wide;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -22,15 +24,20 @@ const LASTS: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1);
-    let waiting = std::env::args().nth(2);
-    let waiting = waiting.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let number = std::env::args().nth(2);
+    let number = number.and_then(|text| text.parse().ok());
+    if name.as_deref() == Some("wide") {
+        wide::measure(number.unwrap_or(100_000));
+        return ExitCode::SUCCESS;
+    }
+    let waiting = number.unwrap_or(0);
     let chosen: Vec<&Shape> = SHAPES
         .iter()
         .filter(|shape| name.as_deref().is_none_or(|name| name == shape.name))
         .collect();
     if chosen.is_empty() {
         let names: Vec<&str> = SHAPES.iter().map(|shape| shape.name).collect();
-        eprintln!("there are the shapes {}", names.join(", "));
+        eprintln!("there are the shapes {} and wide", names.join(", "));
         return ExitCode::FAILURE;
     }
     println!(

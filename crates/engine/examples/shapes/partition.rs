@@ -1,6 +1,7 @@
 //! One partition without disk, log and network.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use skep_bpmn::shapes::JOB_TYPE;
 use skep_engine::{Context, Engine, EngineConfig, Input, Outcome};
@@ -33,6 +34,8 @@ pub struct Partition {
     requests: u64,
     /// What has happened.
     pub counts: Counts,
+    /// What the evaluation took that took longest.
+    pub longest: Duration,
 }
 
 /// As a replica has it, roughly.
@@ -54,6 +57,7 @@ impl Partition {
             position: 1,
             requests: 0,
             counts: Counts::default(),
+            longest: Duration::ZERO,
         }
     }
 
@@ -64,6 +68,7 @@ impl Partition {
             first_position: Position(self.position),
         };
         let mut outcome = None;
+        let begun = Instant::now();
         let allocated = allocation_counter::measure(|| {
             let mut txn = Transaction::new(&self.overlay);
             let evaluated = self.engine.process(input, &mut txn, &context);
@@ -73,6 +78,7 @@ impl Partition {
             self.overlay.absorb(writes);
             self.overlay.apply_pending();
         });
+        self.longest = self.longest.max(begun.elapsed());
         self.write_back();
         let outcome = outcome.expect("it was just set");
         self.position += outcome.records.len() as i64;
@@ -136,8 +142,8 @@ impl Partition {
         assert!(answer.result.is_ok(), "it is deployed: {answer:?}");
     }
 
-    /// Starts an instance.
-    pub fn create(&mut self, process: &str, variables: &str) {
+    /// Starts an instance, and gives its key.
+    pub fn create(&mut self, process: &str, variables: &str) -> Key {
         let creation = values::ProcessInstanceCreation {
             bpmn_process_id: process.to_owned(),
             version: -1,
@@ -145,7 +151,19 @@ impl Partition {
             ..Default::default()
         };
         let create = ProcessInstanceCreationIntent::Create;
-        self.send(Command::new(Key::NONE, create, creation));
+        let outcome = self.send(Command::new(Key::NONE, create, creation));
+        let answer = outcome.responses.into_iter().next().expect("an answer");
+        match answer.result.expect("it is created").value {
+            RecordValue::ProcessInstanceCreation(created) => Key(created.process_instance_key),
+            other => panic!("unexpected answer {other:?}"),
+        }
+    }
+
+    /// Cancels an instance.
+    pub fn cancel(&mut self, instance: Key) {
+        let value = values::ProcessInstance::default();
+        let cancel = ProcessInstanceIntent::Cancel;
+        self.send(Command::new(instance, cancel, value));
     }
 
     /// Publishes a message that is not buffered.

@@ -70,13 +70,17 @@ pub(crate) fn schedule(p: &mut Processing, body: &ElementInstance) -> Result<()>
 pub(crate) fn begin_next(p: &mut Processing, body: &ElementInstance) -> Result<()> {
     let model = model(body);
     p.instances.change(body.key, |body| body.tokens -= 1);
+    let total = body.repetition.total;
     let count = match model.sequential {
         true => 1,
-        false => limits::REPETITIONS_BEGUN_MAX,
+        false => limits::REPETITIONS_BEGUN_MAX.max(total.div_ceil(limits::LIST_READINGS_MAX)),
     };
-    let remaining = body.repetition.total - body.repetition.counter;
+    let remaining = total - body.repetition.counter;
     let items = items(p, body, model);
-    for _ in 0..count.min(remaining) {
+    for begun in 0..count.min(remaining) {
+        if begun > 0 && p.bytes() > limits::FOLLOW_UP_BYTES_MAX {
+            break;
+        }
         let repetition = enter_next(p, body)?;
         let step = match &items {
             Ok(items) => set_loop_variables(p, &repetition, items),
@@ -295,6 +299,42 @@ pub(crate) fn return_output(
     };
     let entries = vec![(name.to_string(), variable.value)];
     variables::propagate(p, body.flow_scope_key, Document { entries })
+}
+
+/// Takes the lists that collect outputs around an element instance out of a document that would set them.
+pub(crate) fn keep_collected(
+    p: &mut Processing,
+    instance: &ElementInstance,
+    document: &mut Document,
+) -> Result<()> {
+    let mut scope = p.existing_instance(instance.key)?;
+    while scope.flow_scope_key.is_some() && !document.is_empty() {
+        if scope.is_body()
+            && let Some(list) = &model(&scope).output_collection
+        {
+            document.entries.retain(|(name, _)| **name != **list);
+        }
+        scope = p.existing_instance(scope.flow_scope_key)?;
+    }
+    Ok(())
+}
+
+/// Takes out of a document what a repetition has for itself. Others have nothing.
+pub(crate) fn take_own(instance: &ElementInstance, document: &mut Document) -> Document {
+    if !instance.is_repetition() {
+        return Document::default();
+    }
+    let model = model(instance);
+    let named = [&model.input_element, &model.output_element_variable];
+    let is_own = |name: &str| {
+        let mut named = named.into_iter().flatten();
+        name == LOOP_COUNTER || named.any(|own| **own == *name)
+    };
+    let (entries, rest) = std::mem::take(&mut document.entries)
+        .into_iter()
+        .partition(|(name, _)| is_own(name));
+    document.entries = rest;
+    Document { entries }
 }
 
 fn model(instance: &ElementInstance) -> &MultiInstance {

@@ -141,21 +141,17 @@ fn bring_out(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
         ElementKind::IntermediateCatchEvent(catch) if catch.behind_event_based_gateway => {
             event_based_gateway::bring_out(p, instance)
         }
+        ElementKind::CallActivity(_) => call_activity::bring_out(p, instance),
         _ => bring_out_trigger(p, instance),
     }
 }
 
 /// The variables of what triggered the completion go where the output mappings say, or to where each is defined.
 fn bring_out_trigger(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
-    let brought = events::take(p, instance, instance.element)?;
-    // What is called has copies of all that its caller sees, the list of the outputs so far among it: a repetition keeps what
-    // comes back, or that list would be taken back to what it was when the call began.
-    let called = matches!(instance.element().kind, ElementKind::CallActivity(_));
-    let stays = !instance.element().outputs.is_empty() || (called && instance.is_repetition());
-    if let Some(document) = brought {
-        match stays {
-            true => variables::merge_local(p, instance.key, document)?,
-            false => variables::propagate(p, instance.key, document)?,
+    if let Some(document) = events::take(p, instance, instance.element)? {
+        match instance.element().outputs.is_empty() {
+            true => variables::propagate(p, instance.key, document)?,
+            false => variables::merge_local(p, instance.key, document)?,
         }
     }
     mappings::outputs(p, instance)?;

@@ -272,3 +272,63 @@ fn a_boundary_event_comes_even_when_the_called_instance_is_completing() {
     assert!(harness.happened("call TERMINATED") && harness.happened("stopped COMPLETED"));
     harness.assert_clean();
 }
+
+#[test]
+fn a_repeated_call_brings_its_variables_back_and_leaves_those_of_the_repetition_alone() {
+    let called = ProcessBuilder::new("called")
+        .start()
+        .service_task("child", "child")
+        .end();
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .element("callActivity", "call", "")
+        .extension(r#"<zeebe:calledElement processId="called"/>"#)
+        .multi_instance(
+            true,
+            r#"inputCollection="=items" inputElement="item" outputCollection="prices" outputElement="=price""#,
+        )
+        .service_task("after", "after")
+        .end()
+        .xml();
+    let mut harness = Harness::with(&called.xml());
+    harness.deploy(&xml);
+    let instance = harness.create("p", r#"{"items":[1,2],"last":0}"#);
+    harness.work("child", r#"{"price":5,"last":1,"first":true}"#);
+    harness.work("child", r#"{"price":7,"last":2}"#);
+    assert_eq!(
+        harness.variables(instance),
+        ["first=true", "items=[1,2]", "last=2", "prices=[5,7]"]
+    );
+}
+
+#[test]
+fn outputs_are_collected_around_a_scope_with_a_call_in_it() {
+    let called = ProcessBuilder::new("called")
+        .start()
+        .service_task("child", "child")
+        .end();
+    let xml = ProcessBuilder::new("p")
+        .start()
+        .sub_process("sub")
+        .start()
+        .element("callActivity", "call", "")
+        .extension(r#"<zeebe:calledElement processId="called"/>"#)
+        .end()
+        .leave()
+        .multi_instance(
+            false,
+            r#"inputCollection="=[1,2]" inputElement="item" outputCollection="doubled" outputElement="=double""#,
+        )
+        .service_task("after", "after")
+        .end()
+        .xml();
+    let mut harness = Harness::with(&called.xml());
+    harness.deploy(&xml);
+    let instance = harness.create("p", "{}");
+    for (job, double) in harness.activate("child", 10).into_iter().zip([2, 4]) {
+        let variables = format!("{{\"double\":{double}}}");
+        harness.complete(job.0, &variables).unwrap();
+    }
+    let collected = "doubled=[2,4]".to_owned();
+    assert!(harness.variables(instance).contains(&collected));
+}

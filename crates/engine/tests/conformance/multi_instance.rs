@@ -491,6 +491,11 @@ fn thousands_of_items_are_begun_in_evaluations_of_bounded_size() {
     }
     assert_eq!(harness.count("task ACTIVATED"), 4_001);
     assert!(largest < 12_000, "{largest} records at once");
+    // The list is read for each portion, which takes as long as it is long.
+    let portions = harness.records.iter().filter(|record| {
+        record.intent == skep_protocol::ProcessInstanceBatchIntent::Activate.into()
+    });
+    assert!(portions.count() <= skep_engine::limits::LIST_READINGS_MAX as usize);
     harness.cancel(harness.key_of("p")).unwrap();
     assert_eq!(harness.count("task TERMINATED"), 4_001);
     harness.assert_clean();
