@@ -39,7 +39,8 @@ pub const DEPLOYMENT_BYTES_MAX: usize = 4 << 20;
 /// they are in two or three records, so that all together stay within one evaluation.
 pub const CORRELATION_BYTES_MAX: usize = 4 << 20;
 
-/// Compensation handlers that a throw event begins at once; the next begins when one has ended.
+/// Compensation handlers that a throw event begins at once, if they fit into [`FOLLOW_UP_BYTES_MAX`]; the next begins when one has
+/// ended.
 pub const COMPENSATIONS_BEGUN_MAX: u32 = 32;
 
 /// Subscriptions that a signal triggers at once; the others follow as a command of their own.

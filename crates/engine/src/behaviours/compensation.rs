@@ -85,7 +85,12 @@ pub(crate) fn forget(p: &mut Processing, scope: &ElementInstance) -> Result<()> 
                 scopes.push(Key(subscription.compensable_activity_instance_key));
             }
             subscriptions::delete(p.txn, key, &subscription);
-            p.event(key, Intent::Deleted, subscription);
+            // All of a scope go at once, and what each held was written down when it came.
+            let forgotten = values::CompensationSubscription {
+                variables: String::new(),
+                ..subscription
+            };
+            p.event(key, Intent::Deleted, forgotten);
         }
     }
     Ok(())
@@ -101,7 +106,8 @@ fn existing(p: &Processing, key: Key) -> Result<values::CompensationSubscription
 /// Begins the first handlers for a throw event; gives whether there are any.
 pub(crate) fn throw(p: &mut Processing, thrower: &ElementInstance) -> Result<bool> {
     for begun in 0..limits::COMPENSATIONS_BEGUN_MAX {
-        if !begin_next(p, thrower)? {
+        let is_full = begun > 0 && p.bytes() > limits::FOLLOW_UP_BYTES_MAX;
+        if is_full || !begin_next(p, thrower)? {
             return Ok(begun > 0);
         }
     }

@@ -2,12 +2,17 @@
 
 use skep_protocol::ProcessInstanceIntent;
 
+use super::intermediate_catch_event;
 use super::start_event::propagate_own_variables;
 use crate::behaviours::incidents::{self, Step};
 use crate::behaviours::{events, lifecycle, mappings, subscriptions, variables};
 use crate::elements;
 use crate::instances::ElementInstance;
 use crate::processing::Processing;
+
+pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<()> {
+    intermediate_catch_event::wait(p, instance)
+}
 
 /// The event begins with what triggered it, and has nothing to wait for any more.
 pub(crate) fn leave(p: &mut Processing, instance: &ElementInstance) -> Step<()> {

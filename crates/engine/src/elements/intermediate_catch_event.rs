@@ -1,4 +1,4 @@
-//! What waits for an event of its own: the intermediate catch event, and the receive task.
+//! The intermediate catch event: waits for its event.
 
 use skep_bpmn::model::{CatchEvent, Trigger};
 

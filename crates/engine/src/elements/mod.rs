@@ -4,6 +4,9 @@
 //! [`crate::behaviours::lifecycle`]. A step that stops with an incident is repeated from its beginning once that is resolved,
 //! so that a step does everything that may fail before it does what must not be done twice.
 //!
+//! What several kinds share has one file: a send task, a message throw or end event, and a script or business rule task for a job worker
+//! is a [`service_task`]; manual tasks, tasks of no kind, and none events [`pass_through`].
+//!
 //! To add a kind: a file with what it does when it is activated, an arm in [`activate`], arms in [`bring_out`] and [`leave`] if it
 //! does not complete as most do, and the feature in what the deployment accepts.
 
@@ -11,6 +14,7 @@ mod boundary_event;
 mod business_rule_task;
 mod call_activity;
 mod compensation_event;
+mod end_event;
 mod error_end_event;
 mod escalation_event;
 mod event_based_gateway;
@@ -18,11 +22,13 @@ mod event_sub_process;
 mod exclusive_gateway;
 mod inclusive_gateway;
 mod intermediate_catch_event;
+mod intermediate_throw_event;
 mod link_throw_event;
 mod multi_instance;
 mod parallel_gateway;
 mod pass_through;
 pub(crate) mod process;
+mod receive_task;
 mod script_task;
 mod service_task;
 mod signal_event;
@@ -65,11 +71,12 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<(
         ElementKind::IntermediateCatchEvent(catch) => {
             intermediate_catch_event::activate(p, instance, catch)
         }
-        ElementKind::ReceiveTask(_) | ElementKind::EventBasedGateway(_) => {
-            intermediate_catch_event::wait(p, instance)
+        ElementKind::ReceiveTask(_) => receive_task::activate(p, instance),
+        ElementKind::EventBasedGateway(_) => event_based_gateway::activate(p, instance),
+        ElementKind::IntermediateThrowEvent(throw) => {
+            intermediate_throw_event::activate(p, instance, throw)
         }
-        ElementKind::IntermediateThrowEvent(throw) => activate_throw_event(p, instance, throw),
-        ElementKind::EndEvent(end) => activate_end_event(p, instance, end),
+        ElementKind::EndEvent(end) => end_event::activate(p, instance, end),
         ElementKind::ServiceTask(job)
         | ElementKind::SendTask(job)
         | ElementKind::ScriptTask(ScriptTask::Job(job))
@@ -89,31 +96,6 @@ pub(crate) fn activate(p: &mut Processing, instance: &ElementInstance) -> Step<(
         ElementKind::InclusiveGateway(gateway) => inclusive_gateway::activate(p, instance, gateway),
         ElementKind::ParallelGateway => parallel_gateway::activate(p, instance),
         _ => Err(unsupported(instance)),
-    }
-}
-
-fn activate_throw_event(
-    p: &mut Processing,
-    instance: &ElementInstance,
-    throw: &ThrowEvent,
-) -> Step<()> {
-    match throw {
-        ThrowEvent::None | ThrowEvent::Link(_) => pass_through::activate(p, instance),
-        ThrowEvent::Message(job) => service_task::activate(p, instance, job),
-        ThrowEvent::Compensation(_) => compensation_event::activate(p, instance),
-        ThrowEvent::Signal(signal) => signal_event::activate(p, instance, signal),
-        ThrowEvent::Escalation(throw) => escalation_event::activate(p, instance, throw),
-    }
-}
-
-fn activate_end_event(p: &mut Processing, instance: &ElementInstance, end: &EndEvent) -> Step<()> {
-    match end {
-        EndEvent::None | EndEvent::Terminate => pass_through::activate(p, instance),
-        EndEvent::Message(job) => service_task::activate(p, instance, job),
-        EndEvent::Error(throw) => error_end_event::activate(p, instance, throw),
-        EndEvent::Compensation(_) => compensation_event::activate(p, instance),
-        EndEvent::Signal(signal) => signal_event::activate(p, instance, signal),
-        EndEvent::Escalation(throw) => escalation_event::activate(p, instance, throw),
     }
 }
 
