@@ -43,7 +43,7 @@ use model::Process;
 pub fn parse(resource_name: &str, xml: &[u8]) -> Result<Vec<Process>, Rejection> {
     let unreadable = |error| Rejection::unreadable(resource_name, error);
     let text = skep_xml::text(xml).map_err(unreadable)?;
-    let tree = skep_xml::tree(text).map_err(unreadable)?;
+    let tree = skep_xml::tree(&text).map_err(unreadable)?;
     let mut problems = Problems::default();
     let processes = read(&tree, &mut problems);
     if problems.is_empty() {

@@ -26,11 +26,11 @@ pub(crate) fn parse(
     dialect: Dialect,
 ) -> Result<Model, Rejection> {
     let unreadable = |error| Rejection::unreadable(resource_name, error);
-    let mut trees = Vec::with_capacity(1 + imported.len());
-    for bytes in std::iter::once(&xml).chain(imported) {
-        let text = skep_xml::text(bytes).map_err(unreadable)?;
-        trees.push(skep_xml::tree(text).map_err(unreadable)?);
-    }
+    let resources = std::iter::once(&xml).chain(imported);
+    let texts: Result<Vec<_>, _> = resources.map(|bytes| skep_xml::text(bytes)).collect();
+    let texts = texts.map_err(unreadable)?;
+    let trees: Result<Vec<_>, _> = texts.iter().map(|text| skep_xml::tree(text)).collect();
+    let trees = trees.map_err(unreadable)?;
     let mut problems = Problems::default();
     let mut drafts = Vec::with_capacity(trees.len());
     for tree in &trees {

@@ -1,7 +1,8 @@
 //! Resources in XML: from bytes to a tree within limits, and what is wrong where in it.
 //!
-//! It knows neither BPMN nor DMN, and reads nothing but UTF-8 without document types.
+//! It knows neither BPMN nor DMN, and reads nothing with a document type.
 
+mod encoding;
 pub mod limits;
 mod problems;
 mod rejection;

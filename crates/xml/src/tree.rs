@@ -8,10 +8,12 @@
 //! take what is no XML for XML (the tree builder refuses it then), but it never counts less than the
 //! tree builder makes. Documents with a DTD are refused, so there are no entities to expand.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use roxmltree::{ParsingOptions, TextPos};
 
+use crate::encoding;
 use crate::limits::{
     XML_ATTRIBUTES_MAX, XML_ATTRIBUTES_PER_ELEMENT_MAX, XML_BYTES_MAX, XML_DEPTH_MAX,
     XML_ELEMENTS_MAX, XML_NAMESPACES_IN_SCOPE_MAX, XML_NAMESPACES_MAX, XML_NODES_MAX,
@@ -22,10 +24,12 @@ use crate::limits::{
 pub enum XmlError {
     #[error("the resource has {0} bytes, and {XML_BYTES_MAX} are allowed")]
     TooLarge(usize),
-    #[error(
-        "the resource is not UTF-8 at byte {0}: save it as UTF-8, the only encoding that is accepted"
-    )]
+    #[error("the resource is not UTF-8 at byte {0}: save it as UTF-8, or declare its encoding")]
     NotUtf8(usize),
+    #[error("the resource begins as UTF-16 and is none: save it as UTF-8")]
+    NotUtf16,
+    #[error("the encoding '{0}' is not known: save the resource as UTF-8")]
+    Encoding(String),
     #[error("the XML cannot be parsed: {0}")]
     Malformed(String),
     #[error("the XML is refused at line {}, column {}: {limit}", at.row, at.col)]
@@ -72,12 +76,12 @@ impl fmt::Display for Limit {
     }
 }
 
-/// Reads UTF-8 text within the size limit.
-pub fn text(bytes: &[u8]) -> Result<&str, XmlError> {
+/// Reads text within the size limit.
+pub fn text(bytes: &[u8]) -> Result<Cow<'_, str>, XmlError> {
     if bytes.len() > XML_BYTES_MAX {
         return Err(XmlError::TooLarge(bytes.len()));
     }
-    std::str::from_utf8(bytes).map_err(|error| XmlError::NotUtf8(error.valid_up_to()))
+    encoding::decode(bytes)
 }
 
 /// Builds the tree of a text that keeps the limits.
