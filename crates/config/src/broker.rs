@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{BackupConfig, ConfigError, ExporterConfig, Source};
+use crate::{BackupConfig, ClusterConfig, ConfigError, ExporterConfig, Source};
 
 /// Everything that a broker needs to know. Restore reads the same.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct BrokerConfig {
     pub node_id: u32,
     /// Number of partitions.
     pub partitions_count: u32,
+    /// The cluster that it is part of.
+    pub cluster: ClusterConfig,
     /// Name of the cluster.
     pub cluster_name: String,
     /// Address that clients are shown.
@@ -98,35 +100,24 @@ impl ManagementConfig {
     }
 }
 
-/// Partitions are threads of one process; more than this many are better spread over brokers.
-const PARTITIONS_MAX: u64 = 64;
-
 /// Port of the REST API if nobody chose one.
 const REST_PORT: u16 = 8080;
 
 impl BrokerConfig {
     /// Reads and checks everything.
     pub fn from_source(source: &Source) -> Result<BrokerConfig, ConfigError> {
-        for key in [
-            "zeebe.broker.cluster.clusterSize",
-            "zeebe.broker.cluster.replicationFactor",
-        ] {
-            let value = source.text(key);
-            if value.trim() != "1" {
-                return Err(source.wrong(
-                    key,
-                    &value,
-                    "1: this version runs one broker, replication over several comes later",
-                ));
-            }
+        let (cluster, node_id, partitions_count) = ClusterConfig::from_source(source)?;
+        let exporters = ExporterConfig::from_source(source)?;
+        if let (Some(exporter), 2..) = (exporters.first(), cluster.replication_factor) {
+            return Err(ConfigError::Incomplete(format!(
+                "the exporter '{}' is configured, and zeebe.broker.cluster.replicationFactor is {}: exporters need the replicationFactor 1 in this version.",
+                exporter.id, cluster.replication_factor
+            )));
         }
         Ok(BrokerConfig {
-            node_id: source.number("zeebe.broker.cluster.nodeId", 0, 0)? as u32,
-            partitions_count: source.number(
-                "zeebe.broker.cluster.partitionsCount",
-                1,
-                PARTITIONS_MAX,
-            )? as u32,
+            node_id,
+            partitions_count,
+            cluster,
             cluster_name: source.text("zeebe.broker.cluster.clusterName"),
             advertised_host: source.text("zeebe.broker.network.advertisedHost"),
             data: DataConfig {
@@ -135,7 +126,7 @@ impl BrokerConfig {
                 free_space_bytes: source.bytes("zeebe.broker.data.disk.freeSpace.processing")?,
             },
             backup: BackupConfig::from_source(source)?,
-            exporters: ExporterConfig::from_source(source)?,
+            exporters,
             gateway: gateway(source)?,
             management: management(source)?,
         })
@@ -155,7 +146,7 @@ fn segment_bytes(source: &Source) -> Result<u64, ConfigError> {
     Ok(bytes)
 }
 
-fn address(
+pub(crate) fn address(
     source: &Source,
     host_key: &str,
     host: &str,

@@ -10,6 +10,7 @@
 
 mod backup;
 mod broker;
+mod cluster;
 mod error;
 mod exporters;
 pub mod properties;
@@ -21,6 +22,7 @@ pub use backup::{BackupConfig, BackupStoreConfig, S3StoreConfig, UploadLimits};
 pub use broker::{
     BrokerConfig, DataConfig, GatewayListenConfig, LongPolling, ManagementConfig, RestConfig,
 };
+pub use cluster::{ClusterConfig, Distribution, InternalConfig};
 pub use error::ConfigError;
 pub use exporters::ExporterConfig;
 pub use secret::Secret;

@@ -47,27 +47,32 @@ pub const PROPERTIES: &[Property] = &[
     key(
         "zeebe.broker.cluster.nodeId",
         "0",
-        "Number of this broker, from 0.",
+        "Number of this broker, from 0; each has its own.",
     ),
     key(
         "zeebe.broker.cluster.clusterSize",
         "1",
-        "Number of brokers. This version runs one.",
+        "Number of brokers; the same on all of them.",
     ),
     key(
         "zeebe.broker.cluster.partitionsCount",
         "1",
-        "Number of partitions, 1 to 64. It cannot change later.",
+        "Number of partitions, 1 to 64; the same on all brokers. It cannot change later.",
     ),
     key(
         "zeebe.broker.cluster.replicationFactor",
         "1",
-        "Replicas of each partition. This version keeps one.",
+        "Replicas of each partition, each on another broker; 3 outlive the loss of any one broker. The same on all brokers.",
     ),
     key(
         "zeebe.broker.cluster.clusterName",
         "zeebe-cluster",
-        "Name of the cluster. Backups carry it; clusters that share a bucket need different base paths.",
+        "Name of the cluster, the same on all brokers. Backups carry it; clusters that share a bucket need different base paths.",
+    ),
+    key(
+        "zeebe.broker.cluster.initialContactPoints",
+        "",
+        "Internal addresses (host:port) of some brokers, separated by commas; they tell of the others. The list may be the same on all brokers. Needed from two brokers on.",
     ),
     key(
         "zeebe.broker.network.host",
@@ -78,6 +83,26 @@ pub const PROPERTIES: &[Property] = &[
         "zeebe.broker.network.advertisedHost",
         "127.0.0.1",
         "Address of this broker as Topology shows it to clients.",
+    ),
+    key(
+        "zeebe.broker.network.internalApi.host",
+        "",
+        "Address that a broker of several listens on for the others; the broker's if not given. docs/cluster.md explains it.",
+    ),
+    key(
+        "zeebe.broker.network.internalApi.port",
+        "26502",
+        "Port that a broker of several listens on for the others. It is not protected: let only nodes of the cluster reach it.",
+    ),
+    key(
+        "zeebe.broker.network.internalApi.advertisedHost",
+        "",
+        "Address at which other nodes reach this broker; the advertisedHost above if not given.",
+    ),
+    key(
+        "zeebe.broker.network.internalApi.advertisedPort",
+        "",
+        "Port at which other nodes reach this broker; the one that it listens on if not given.",
     ),
     key(
         "zeebe.broker.gateway.enable",
@@ -203,6 +228,16 @@ pub const PROPERTIES: &[Property] = &[
         "zeebe.broker.experimental.features.enableBackup",
         "true",
         "Whether backups can be taken (Zeebe 8.1's switch; there its default is false).",
+    ),
+    key(
+        "zeebe.broker.experimental.partitioning.scheme",
+        "ROUND_ROBIN",
+        "Which broker keeps which partitions: ROUND_ROBIN, or FIXED as listed next.",
+    ),
+    key(
+        "zeebe.broker.experimental.partitioning.fixed",
+        "",
+        "FIXED: a list such as [{partitionId: 1, nodes: [{nodeId: 0, priority: 2}, {nodeId: 1, priority: 1}]}]; the node of the highest priority should lead.",
     ),
     key(
         "zeebe.restore.validateConfig",

@@ -123,7 +123,22 @@ fn errors_name_the_key_the_variable_the_value_and_what_is_expected() {
         (
             "ZEEBE_BROKER_CLUSTER_CLUSTERSIZE",
             "3",
-            "this version runs one broker",
+            "set zeebe.broker.cluster.initialContactPoints (ZEEBE_BROKER_CLUSTER_INITIALCONTACTPOINTS)",
+        ),
+        (
+            "ZEEBE_BROKER_CLUSTER_REPLICATIONFACTOR",
+            "3",
+            "must be at most the number of brokers, zeebe.broker.cluster.clusterSize, which is 1",
+        ),
+        (
+            "ZEEBE_BROKER_CLUSTER_NODEID",
+            "1",
+            "must be less than the number of brokers, zeebe.broker.cluster.clusterSize, which is 1",
+        ),
+        (
+            "ZEEBE_BROKER_EXPERIMENTAL_PARTITIONING_SCHEME",
+            "RANDOM",
+            "ROUND_ROBIN or FIXED",
         ),
         (
             "ZEEBE_BROKER_DATA_BACKUP_STORE",
@@ -149,6 +164,77 @@ fn errors_name_the_key_the_variable_the_value_and_what_is_expected() {
     ] {
         let error = config("", &[(name, value)]).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
+    }
+}
+
+const THREE: [(&str, &str); 5] = [
+    ("ZEEBE_BROKER_CLUSTER_CLUSTERSIZE", "3"),
+    ("ZEEBE_BROKER_CLUSTER_REPLICATIONFACTOR", "2"),
+    ("ZEEBE_BROKER_CLUSTER_PARTITIONSCOUNT", "4"),
+    ("ZEEBE_BROKER_CLUSTER_NODEID", "2"),
+    (
+        "ZEEBE_BROKER_CLUSTER_INITIALCONTACTPOINTS",
+        "one, two:1 ,[::1]",
+    ),
+];
+
+#[test]
+fn partitions_are_spread_as_zeebe_spreads_them() {
+    let cluster = config("", &THREE).unwrap().cluster;
+    let replicas = [1, 2, 3, 4, 5].map(|partition| cluster.distribution.replicas(partition));
+    assert_eq!(replicas, [&[0, 1][..], &[1, 2], &[2, 0], &[0, 1], &[]]);
+    assert!(cluster.distribution.keeps(2, 3) && !cluster.distribution.keeps(2, 1));
+}
+
+#[test]
+fn contacts_have_the_usual_port_unless_they_say_another() {
+    let internal = config("", &THREE).unwrap().cluster.internal.unwrap();
+    assert_eq!(internal.contacts, ["one:26502", "two:1", "[::1]:26502"]);
+    assert_eq!(internal.address.to_string(), "0.0.0.0:26502");
+    assert_eq!(internal.advertised_host, "127.0.0.1");
+    let mut wrong = THREE;
+    wrong[4].1 = "one:here";
+    let error = config("", &wrong).unwrap_err().to_string();
+    assert!(error.contains("'one:here'"), "{error}");
+    assert!(config("", &[]).unwrap().cluster.internal.is_none());
+}
+
+#[test]
+fn partitions_may_be_placed_one_by_one() {
+    let placed = |list: &str| {
+        let yaml = format!(
+            "zeebe:\n  broker:\n    experimental:\n      partitioning:\n        scheme: FIXED\n        fixed: {list}\n"
+        );
+        let mut environment = THREE;
+        environment[2].1 = "2";
+        config(&yaml, &environment)
+    };
+    let first = "{partitionId: 1, nodes: [{nodeId: 0, priority: 1}, {nodeId: 2, priority: 2}]}";
+    let list = format!("[{first}, {{partition-id: 2, nodes: [{{nodeId: 2}}, {{nodeId: 1}}]}}]");
+    let distribution = placed(&list).unwrap().cluster.distribution;
+    assert_eq!(distribution.replicas(1), [2, 0]);
+    assert_eq!(distribution.replicas(2), [1, 2]);
+    for (rest, reason) in [
+        ("", "partition 2 has other nodes"),
+        (first, "partition 1 is there twice"),
+        (
+            "{partitionId: 3, nodes: []}",
+            "partition 3 is there twice or does not exist",
+        ),
+        (
+            "{partitionId: 2, nodes: [{nodeId: 1}, {nodeId: 1}]}",
+            "partition 2 has other nodes",
+        ),
+        (
+            "{partitionId: 2, nodes: [{nodeId: 1}, {nodeId: 3}]}",
+            "not one of the 3 brokers",
+        ),
+        ("{partitionId: 2}", "partition 2 has other nodes"),
+    ] {
+        let error = placed(&format!("[{first}, {rest}]"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(reason), "{error}");
     }
 }
 

@@ -15,6 +15,7 @@ mod error;
 mod ids;
 mod intent;
 pub mod names;
+pub mod node_message;
 mod record;
 mod rejection;
 pub mod routing;

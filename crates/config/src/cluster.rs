@@ -1,0 +1,261 @@
+//! How brokers form a cluster: how many there are, which of them keeps which partitions, how they reach one another.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use crate::broker::address;
+use crate::source::relaxed;
+use crate::{ConfigError, Source};
+
+/// The cluster that a broker is part of.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// How many brokers there are, numbered from 0.
+    pub size: u32,
+    /// Replicas of each partition.
+    pub replication_factor: u32,
+    /// Which broker keeps which partitions.
+    pub distribution: Distribution,
+    /// How other nodes reach this broker; `None` if there are none.
+    pub internal: Option<InternalConfig>,
+}
+
+/// Where a broker listens for other nodes, and where it finds them.
+#[derive(Debug, Clone)]
+pub struct InternalConfig {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Host at which other nodes reach it.
+    pub advertised_host: String,
+    /// Port at which other nodes reach it; the one that it listens on if not given.
+    pub advertised_port: Option<u16>,
+    /// Addresses of other nodes, `host:port`.
+    pub contacts: Vec<String>,
+}
+
+/// Which brokers keep the replicas of each partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Distribution(Vec<Vec<u32>>);
+
+/// More brokers than that have not been tried.
+const CLUSTER_SIZE_MAX: u64 = 64;
+/// Partitions are threads; more than this many are better served by another cluster.
+const PARTITIONS_MAX: u64 = 64;
+/// Port of a node for other nodes.
+const INTERNAL_PORT: u16 = 26_502;
+
+const SIZE: &str = "zeebe.broker.cluster.clusterSize";
+const FACTOR: &str = "zeebe.broker.cluster.replicationFactor";
+const CONTACTS: &str = "zeebe.broker.cluster.initialContactPoints";
+const SCHEME: &str = "zeebe.broker.experimental.partitioning.scheme";
+const FIXED: &str = "zeebe.broker.experimental.partitioning.fixed";
+
+impl Distribution {
+    /// As Zeebe spreads them: the replicas of each partition on brokers that follow one another, beginning one further each time.
+    pub fn round_robin(partitions: u32, size: u32, replication_factor: u32) -> Distribution {
+        let replicas = |partition: u32| {
+            let node = |step: u32| (partition + step) % size;
+            (0..replication_factor).map(node).collect()
+        };
+        Distribution((0..partitions).map(replicas).collect())
+    }
+
+    /// The brokers that keep a partition, the one first that should lead it; none for a partition that does not exist.
+    pub fn replicas(&self, partition: u32) -> &[u32] {
+        let index = (partition as usize).checked_sub(1);
+        let found = index.and_then(|index| self.0.get(index));
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a broker keeps a partition.
+    pub fn keeps(&self, node: u32, partition: u32) -> bool {
+        self.replicas(partition).contains(&node)
+    }
+}
+
+impl ClusterConfig {
+    /// Reads and checks it. Gives also the broker's number and the number of partitions.
+    pub(crate) fn from_source(source: &Source) -> Result<(ClusterConfig, u32, u32), ConfigError> {
+        let size = source.number(SIZE, 1, CLUSTER_SIZE_MAX)? as u32;
+        let replication_factor = source.number(FACTOR, 1, CLUSTER_SIZE_MAX)? as u32;
+        if replication_factor > size {
+            let expected = format!(
+                "at most the number of brokers, {SIZE}, which is {size}: each replica needs a broker of its own"
+            );
+            return Err(source.wrong(FACTOR, &source.text(FACTOR), &expected));
+        }
+        let node_key = "zeebe.broker.cluster.nodeId";
+        let node_id = source.number(node_key, 0, u64::from(u32::MAX))? as u32;
+        if node_id >= size {
+            let expected = format!(
+                "less than the number of brokers, {SIZE}, which is {size}: brokers are numbered from 0"
+            );
+            return Err(source.wrong(node_key, &source.text(node_key), &expected));
+        }
+        let partitions_key = "zeebe.broker.cluster.partitionsCount";
+        let partitions = source.number(partitions_key, 1, PARTITIONS_MAX)? as u32;
+        let distribution = distribution(source, partitions, size, replication_factor)?;
+        let cluster = ClusterConfig {
+            size,
+            replication_factor,
+            distribution,
+            internal: internal(source, size)?,
+        };
+        Ok((cluster, node_id, partitions))
+    }
+}
+
+/// The internal port is open only where another node may need it.
+fn internal(source: &Source, size: u32) -> Result<Option<InternalConfig>, ConfigError> {
+    let address = internal_address(source)?;
+    let port_key = "zeebe.broker.network.internalApi.advertisedPort";
+    let advertised_port = match source.given(port_key) {
+        Some(_) => Some(source.number(port_key, 1, 65_535)? as u16),
+        None => None,
+    };
+    let contacts = contacts(source, CONTACTS)?;
+    if size == 1 {
+        return Ok(None);
+    }
+    if contacts.is_empty() {
+        return Err(ConfigError::Incomplete(format!(
+            "{SIZE} is {size}, but this broker does not know where the others are: set {CONTACTS} (ZEEBE_BROKER_CLUSTER_INITIALCONTACTPOINTS) to the \
+             internal addresses of some brokers, separated by commas, such as broker-0:{INTERNAL_PORT},broker-1:{INTERNAL_PORT}; the list may be the same on all brokers."
+        )));
+    }
+    let host_key = "zeebe.broker.network.internalApi.advertisedHost";
+    let advertised_host = source
+        .optional_text(host_key)
+        .unwrap_or_else(|| source.text("zeebe.broker.network.advertisedHost"));
+    Ok(Some(InternalConfig {
+        address,
+        advertised_host,
+        advertised_port,
+        contacts,
+    }))
+}
+
+fn internal_address(source: &Source) -> Result<SocketAddr, ConfigError> {
+    let own_key = "zeebe.broker.network.internalApi.host";
+    let (host_key, host) = match source.optional_text(own_key) {
+        Some(host) => (own_key, host),
+        None => (
+            "zeebe.broker.network.host",
+            source.text("zeebe.broker.network.host"),
+        ),
+    };
+    let port_key = "zeebe.broker.network.internalApi.port";
+    address(source, host_key, &host, port_key)
+}
+
+/// Addresses of nodes, separated by commas; the port may be left out where it is the usual one.
+fn contacts(source: &Source, key: &str) -> Result<Vec<String>, ConfigError> {
+    let text = source.text(key);
+    let mut contacts = Vec::new();
+    for one in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {
+        let valid = match one.rsplit_once(':') {
+            // An IPv6 address has its colons in brackets.
+            _ if one.ends_with(']') => Some(format!("{one}:{INTERNAL_PORT}")),
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+                Some(one.to_owned())
+            }
+            Some(_) => None,
+            None => Some(format!("{one}:{INTERNAL_PORT}")),
+        };
+        contacts.push(valid.ok_or_else(|| {
+            source.wrong(
+                key,
+                one,
+                "addresses host:port, separated by commas, such as broker-0:26502,broker-1:26502",
+            )
+        })?);
+    }
+    Ok(contacts)
+}
+
+fn distribution(
+    source: &Source,
+    partitions: u32,
+    size: u32,
+    replication_factor: u32,
+) -> Result<Distribution, ConfigError> {
+    let scheme = source.text(SCHEME);
+    match relaxed(&scheme).as_str() {
+        "roundrobin" => Ok(Distribution::round_robin(
+            partitions,
+            size,
+            replication_factor,
+        )),
+        "fixed" => fixed(source, partitions, size, replication_factor),
+        _ => Err(source.wrong(SCHEME, &scheme, "ROUND_ROBIN or FIXED")),
+    }
+}
+
+/// The brokers of each partition as listed, those of higher priority first.
+fn fixed(
+    source: &Source,
+    partitions: u32,
+    size: u32,
+    replication_factor: u32,
+) -> Result<Distribution, ConfigError> {
+    let text = source.text(FIXED);
+    let wrong = |what: &str| {
+        source.wrong(
+            FIXED,
+            &text,
+            &format!(
+                "a list of {{partitionId: 1, nodes: [{{nodeId: 0, priority: 3}}, …]}} with an entry for each of the {partitions} partitions and \
+                 {replication_factor} nodes in each: {what}"
+            ),
+        )
+    };
+    let entries: Vec<Value> = serde_json::from_str(&format!("[{text}]"))
+        .map_err(|error| wrong(&format!("it cannot be read ({error})")))?;
+    let mut all: Vec<Vec<u32>> = vec![Vec::new(); partitions as usize];
+    for entry in &entries {
+        let partition = number(entry, "partitionId").unwrap_or(0);
+        let place = partition
+            .checked_sub(1)
+            .and_then(|index| all.get_mut(usize::try_from(index).ok()?))
+            .filter(|place| place.is_empty())
+            .ok_or_else(|| {
+                wrong(&format!(
+                    "partition {partition} is there twice or does not exist"
+                ))
+            })?;
+        let nodes = entry.get("nodes").and_then(Value::as_array);
+        let mut nodes: Vec<(u64, u32)> = nodes
+            .into_iter()
+            .flatten()
+            .map(|node| {
+                let id = number(node, "nodeId").filter(|id| *id < u64::from(size));
+                let id = id.ok_or_else(|| {
+                    wrong(&format!(
+                        "a node of partition {partition} is not one of the {size} brokers"
+                    ))
+                })?;
+                Ok((number(node, "priority").unwrap_or(1), id as u32))
+            })
+            .collect::<Result<_, ConfigError>>()?;
+        nodes.sort_by_key(|(priority, id)| (std::cmp::Reverse(*priority), *id));
+        place.extend(nodes.into_iter().map(|(_, id)| id));
+    }
+    for (nodes, partition) in all.iter().zip(1..) {
+        let mut distinct = nodes.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        if distinct.len() != nodes.len() || nodes.len() != replication_factor as usize {
+            return Err(wrong(&format!("partition {partition} has other nodes")));
+        }
+    }
+    Ok(Distribution(all))
+}
+
+fn number(entry: &Value, name: &str) -> Option<u64> {
+    let fields = entry.as_object()?;
+    let (_, value) = fields
+        .iter()
+        .find(|(key, _)| relaxed(key) == relaxed(name))?;
+    value.as_u64()
+}
