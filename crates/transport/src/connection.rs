@@ -1,5 +1,6 @@
 //! An established connection: what is written to it, what is read from it.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::future::{BoxFuture, FutureExt};
 use skep_protocol::NodeId;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -29,7 +30,7 @@ pub(crate) struct Connection {
     /// The node that dialled it.
     pub dialled_by: NodeId,
     outbox: Outbox,
-    pending: Arc<Pending>,
+    pending: Pending,
     served: AtomicUsize,
     served_bytes: AtomicUsize,
 }
@@ -53,7 +54,7 @@ impl Connection {
             peer,
             dialled_by,
             outbox: Outbox::default(),
-            pending: Arc::default(),
+            pending: Pending::default(),
             served: AtomicUsize::new(0),
             served_bytes: AtomicUsize::new(0),
         }
@@ -81,9 +82,9 @@ impl Connection {
         })
     }
 
-    /// Queues a request at once; the future waits for the answer, and forgets the request when dropped.
+    /// Queues a request at once; the future waits for the answer, and withdraws the request when dropped.
     pub fn request(
-        &self,
+        self: &Arc<Self>,
         channel: Channel,
         payload: Bytes,
         patience: Duration,
@@ -93,9 +94,16 @@ impl Connection {
             return async move { Err(SendError::Full(node).into()) }.boxed();
         };
         if let Err(error) = self.send(Kind::Request, channel, waiting.id, payload) {
+            self.pending.forget(waiting.id);
             return async move { Err(error.into()) }.boxed();
         }
+        let asked = Asked {
+            connection: Arc::clone(self),
+            channel,
+            id: waiting.id,
+        };
         async move {
+            let _asked = asked;
             match timeout(patience, &mut waiting.answer).await {
                 Ok(Ok(Ok(answer))) => Ok(answer),
                 Ok(Ok(Err(reason))) => Err(RequestError::Refused { node, reason }),
@@ -160,19 +168,19 @@ impl Connection {
     ) -> Result<(), Ended> {
         let mut reader = BufReader::with_capacity(READ_STEP, reader);
         // Dropped with the connection, and with them all that are being served.
-        let mut serving = JoinSet::new();
+        let mut serving = Serving::default();
         loop {
             let frame = timeout(SILENCE_MAX, read_frame(&mut reader));
             let frame = frame.await.map_err(|_| Ended::Silence)??;
             if self.is_closed() {
                 return Err(Ended::Closed);
             }
-            while serving.try_join_next().is_some() {}
+            serving.tidy();
             self.take(frame, handler, &mut serving);
         }
     }
 
-    fn take(self: &Arc<Self>, frame: Frame, handler: &Arc<dyn Handler>, serving: &mut JoinSet<()>) {
+    fn take(self: &Arc<Self>, frame: Frame, handler: &Arc<dyn Handler>, serving: &mut Serving) {
         let node = self.peer.node;
         match frame.kind {
             Kind::Ping => {}
@@ -183,6 +191,7 @@ impl Connection {
                 self.pending.answer(frame.id, Err(reason));
             }
             Kind::Request => self.serve(frame, handler, serving),
+            Kind::Withdrawal => serving.withdraw(frame.id),
         }
     }
 
@@ -191,7 +200,7 @@ impl Connection {
         self: &Arc<Self>,
         frame: Frame,
         handler: &Arc<dyn Handler>,
-        serving: &mut JoinSet<()>,
+        serving: &mut Serving,
     ) {
         let (channel, id, bytes) = (frame.channel, frame.id, frame.payload.len());
         let Some(turn) = Turn::begin(self, bytes) else {
@@ -201,10 +210,12 @@ impl Connection {
         if let Some(answer) = served.as_mut().now_or_never() {
             return self.answer(channel, id, answer);
         }
-        serving.spawn(async move {
+        let task = serving.tasks.spawn(async move {
             let answer = served.await;
             turn.0.answer(channel, id, answer);
+            id
         });
+        serving.by_request.insert(id, task);
     }
 
     fn answer(&self, channel: Channel, id: u64, answer: Result<Bytes, String>) {
@@ -215,6 +226,47 @@ impl Connection {
         if let Err(error) = self.send(kind, channel, id, payload) {
             // The peer's own patience ends its wait.
             debug!(%error, "an answer could not be sent");
+        }
+    }
+}
+
+/// A request of this side; withdrawn when dropped before its answer has come.
+struct Asked {
+    connection: Arc<Connection>,
+    channel: Channel,
+    id: u64,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let (connection, nothing) = (&self.connection, Bytes::new());
+        if connection.pending.forget(self.id) {
+            // If the queue is full, the other side serves it for nobody.
+            let _ = connection.send(Kind::Withdrawal, self.channel, self.id, nothing);
+        }
+    }
+}
+
+/// The requests of the other side that wait for something.
+#[derive(Default)]
+struct Serving {
+    tasks: JoinSet<u64>,
+    by_request: HashMap<u64, AbortHandle>,
+}
+
+impl Serving {
+    /// Forgets those that have been served.
+    fn tidy(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            if let Ok(id) = ended {
+                self.by_request.remove(&id);
+            }
+        }
+    }
+
+    fn withdraw(&mut self, id: u64) {
+        if let Some(task) = self.by_request.remove(&id) {
+            task.abort();
         }
     }
 }

@@ -48,15 +48,18 @@ pub(crate) enum Kind {
     Refusal,
     /// A sign of life.
     Ping,
+    /// Nobody waits for the answer to the request of that id any more.
+    Withdrawal,
 }
 
 impl Kind {
-    const ALL: [Kind; 5] = [
+    const ALL: [Kind; 6] = [
         Kind::Message,
         Kind::Request,
         Kind::Answer,
         Kind::Refusal,
         Kind::Ping,
+        Kind::Withdrawal,
     ];
 
     const fn code(self) -> u8 {
@@ -204,7 +207,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frames_are_read_back_as_written(kind in 0usize..5, channel in 0u8..4, id: u64, payload: Vec<u8>) {
+        fn frames_are_read_back_as_written(kind in 0usize..6, channel in 0u8..4, id: u64, payload: Vec<u8>) {
             let frame = Frame {
                 kind: Kind::ALL[kind],
                 channel: Channel::new(channel),

@@ -8,8 +8,11 @@ use crate::limits::HELLO_TEXT_BYTES_MAX;
 const MAGIC: &[u8; 8] = b"SKEPNODE";
 const VERSION: u16 = 1;
 
-/// How a cluster is laid out; all its nodes are configured alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Gateways that keep no partitions draw a number from here on; brokers have lower ones.
+pub const GATEWAY_MIN: NodeId = NodeId(1 << 31);
+
+/// How a cluster is laid out; all its brokers are configured alike. A gateway says zeros, and learns it from the brokers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Shape {
     /// Brokers.
     pub cluster_size: u32,
@@ -28,11 +31,11 @@ pub struct Identity {
     pub life: u64,
     /// Its cluster.
     pub cluster: String,
-    /// What its cluster's data came from: of nothing, or of which restore.
+    /// What its data came from: of nothing (zeros), or of which restore.
     pub incarnation: [u8; 16],
     /// How its cluster is laid out.
     pub shape: Shape,
-    /// Where other nodes reach it, `host:port`.
+    /// Where other nodes reach it, `host:port`; empty for one that nobody dials.
     pub address: String,
 }
 
@@ -108,6 +111,10 @@ impl Identity {
         if peer.cluster != self.cluster {
             let (theirs, ours) = (peer.cluster.clone(), self.cluster.clone());
             return Err(Mismatch::Cluster { node, theirs, ours });
+        }
+        if self.node >= GATEWAY_MIN || node >= GATEWAY_MIN {
+            // It has no data and no part in how the cluster is laid out.
+            return Ok(());
         }
         if peer.shape != self.shape {
             let (theirs, ours) = (peer.shape, self.shape);

@@ -25,5 +25,5 @@ mod pending;
 
 pub use error::{RequestError, SendError};
 pub use frame::Channel;
-pub use hello::{Identity, Shape};
+pub use hello::{GATEWAY_MIN, Identity, Shape};
 pub use node::{Handler, Transport};

@@ -15,8 +15,9 @@ pub const OUTBOX_FRAMES_MAX: usize = 16_384;
 /// Requests to one node that wait for an answer.
 pub const REQUESTS_WAITING_MAX: usize = 4_096;
 
-/// Requests of one node that are being served. More are refused, so that a peer that asks without end is not paid for.
-pub const REQUESTS_SERVED_MAX: usize = 1_024;
+/// Requests of one node that are being served: as many as it may wait for. More are refused, so that a peer that asks without end is
+/// not paid for.
+pub const REQUESTS_SERVED_MAX: usize = REQUESTS_WAITING_MAX;
 
 /// Bytes of requests of one node that are being served.
 pub const SERVED_BYTES_MAX: usize = 64 << 20;
@@ -29,6 +30,9 @@ pub const HELLO_TEXT_BYTES_MAX: usize = 255;
 
 /// Connections whose handshake is not over.
 pub const HANDSHAKES_MAX: usize = 64;
+
+/// Different reasons for refusing connections that are logged; whoever is refused comes again and again.
+pub const REFUSALS_SAID_MAX: usize = 100;
 
 /// How long connecting and the handshake may take.
 pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);

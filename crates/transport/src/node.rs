@@ -1,5 +1,6 @@
 //! A node's end of all its connections.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::dial::{Addresses, keep_connected, within};
 use crate::frame::Channel;
 use crate::handshake::{self, Refusal};
 use crate::hello::Identity;
-use crate::limits::{HANDSHAKE_PATIENCE, HANDSHAKES_MAX, REDIAL_MIN};
+use crate::limits::{HANDSHAKE_PATIENCE, HANDSHAKES_MAX, REDIAL_MIN, REFUSALS_SAID_MAX};
 use crate::peers::Peers;
 use crate::{RequestError, SendError};
 
@@ -55,13 +56,13 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Begins to listen, and to dial those addresses, on the current tokio runtime.
+    /// Begins to listen, if others are to dial this node, and to dial those addresses, on the current tokio runtime.
     ///
     /// # Errors
     /// If a name or an address of the identity is too long.
     pub fn start(
         own: Identity,
-        listener: TcpListener,
+        listener: Option<TcpListener>,
         contacts: &[String],
         handler: Arc<dyn Handler>,
     ) -> std::io::Result<Transport> {
@@ -80,7 +81,9 @@ impl Transport {
             tasks: Mutex::default(),
             shared,
         };
-        transport.spawn(listen(Arc::clone(&transport.shared), listener));
+        if let Some(listener) = listener {
+            transport.spawn(listen(Arc::clone(&transport.shared), listener));
+        }
         contacts.iter().for_each(|contact| transport.learn(contact));
         Ok(transport)
     }
@@ -139,6 +142,7 @@ impl Drop for Transport {
 async fn listen(shared: Arc<Shared>, listener: TcpListener) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     let mut conversations = JoinSet::new();
+    let refusals = Arc::new(Said::default());
     loop {
         // Whoever comes while too many are at their handshakes waits in the system's queue.
         let Ok(turn) = Arc::clone(&handshakes).acquire_owned().await else {
@@ -154,14 +158,18 @@ async fn listen(shared: Arc<Shared>, listener: TcpListener) {
             }
         };
         while conversations.try_join_next().is_some() {}
-        let shared = Arc::clone(&shared);
+        let (shared, refusals) = (Arc::clone(&shared), Arc::clone(&refusals));
         conversations.spawn(async move {
             let accepted = accept(&shared, stream).await;
             drop(turn);
             match accepted {
                 Ok((stream, connection)) => converse(&shared, stream, connection.into()).await,
                 Err(Refusal::Connected(_)) => {}
-                Err(refusal) => info!(reason = %refusal, "refused a connection"),
+                // Whoever is refused comes again and again.
+                Err(refusal) if refusals.is_new(&refusal) => {
+                    warn!(reason = %refusal, "refused a connection")
+                }
+                Err(_) => {}
             }
         });
     }
@@ -190,6 +198,17 @@ pub(crate) async fn converse(shared: &Shared, stream: TcpStream, connection: Arc
     let (reader, writer) = stream.into_split();
     let ended = connection.run(reader, writer, &shared.handler).await;
     info!(node, reason = %ended, "disconnected");
+}
+
+/// What has been said already.
+#[derive(Default)]
+struct Said(Mutex<BTreeSet<String>>);
+
+impl Said {
+    fn is_new(&self, refusal: &Refusal) -> bool {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.len() < REFUSALS_SAID_MAX && said.insert(refusal.to_string())
+    }
 }
 
 /// Takes a connection out even if the task is aborted.

@@ -1,7 +1,7 @@
 //! Requests of one connection that wait for their answers.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -21,9 +21,8 @@ struct Table {
 #[derive(Default)]
 pub(crate) struct Pending(Mutex<Table>);
 
-/// One of them; forgotten when dropped.
+/// One of them.
 pub(crate) struct Waiting {
-    pending: Arc<Pending>,
     pub id: u64,
     pub answer: oneshot::Receiver<Answer>,
 }
@@ -35,7 +34,7 @@ impl Pending {
     }
 
     /// Begins to wait, unless too many do.
-    pub fn begin(self: &Arc<Self>) -> Option<Waiting> {
+    pub fn begin(&self) -> Option<Waiting> {
         let mut table = self.table();
         if table.closed || table.waiting.len() >= REQUESTS_WAITING_MAX {
             return None;
@@ -45,11 +44,7 @@ impl Pending {
         table.next += 1;
         table.waiting.insert(id, sender);
         drop(table);
-        Some(Waiting {
-            pending: Arc::clone(self),
-            id,
-            answer,
-        })
+        Some(Waiting { id, answer })
     }
 
     /// An answer has come. Whoever asked may have gone away.
@@ -60,6 +55,11 @@ impl Pending {
         }
     }
 
+    /// Whether somebody still waited for the answer; nobody does now.
+    pub fn forget(&self, id: u64) -> bool {
+        self.table().waiting.remove(&id).is_some()
+    }
+
     /// No answer will come any more.
     pub fn close(&self) {
         let mut table = self.table();
@@ -67,11 +67,5 @@ impl Pending {
         let forgotten = std::mem::take(&mut table.waiting);
         drop(table);
         drop(forgotten);
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.pending.table().waiting.remove(&self.id);
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use skep_protocol::NodeId;
-use skep_transport::{Channel, Handler, Identity, RequestError, SendError, Shape, Transport};
+use skep_transport::{
+    Channel, GATEWAY_MIN, Handler, Identity, RequestError, SendError, Shape, Transport,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -27,6 +29,7 @@ enum Seen {
 /// Notes everything; answers requests with what they hold, but for some.
 #[derive(Default)]
 struct Notes {
+    served: Arc<()>,
     seen: Mutex<Vec<Seen>>,
     changed: Notify,
 }
@@ -74,7 +77,9 @@ impl Handler for Notes {
         _channel: Channel,
         payload: Bytes,
     ) -> BoxFuture<'static, Result<Bytes, String>> {
+        let served = Arc::clone(&self.served);
         async move {
+            let _served = served;
             match &payload[..] {
                 b"never" => std::future::pending().await,
                 b"no" => Err("no".to_owned()),
@@ -117,7 +122,7 @@ async fn node_at(at: &str, node: u32, life: u64, contacts: &[&str]) -> Node {
     let notes = Arc::new(Notes::default());
     let contacts: Vec<String> = contacts.iter().map(|&one| one.to_owned()).collect();
     let own = identity(node, life, &address);
-    let transport = Transport::start(own, listener, &contacts, notes.clone()).unwrap();
+    let transport = Transport::start(own, Some(listener), &contacts, notes.clone()).unwrap();
     Node {
         transport,
         notes,
@@ -225,6 +230,45 @@ async fn a_node_that_restarts_is_found_again_and_who_waited_is_told() {
 }
 
 #[tokio::test]
+async fn a_request_that_nobody_waits_for_any_more_is_not_served_on() {
+    let one = node(1, &[]).await;
+    let two = node(2, &[&one.address]).await;
+    two.notes.connected(1, 1).await;
+    let ask = |text| {
+        let request = two.transport.request(NodeId(1), COMMANDS, text, PATIENCE);
+        tokio::spawn(request)
+    };
+    let asked = ask(text("never"));
+    let served = || Arc::strong_count(&one.notes.served) - 1;
+    let until = async |wanted| {
+        while served() != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, until(1)).await.is_ok());
+    asked.abort();
+    assert!(tokio::time::timeout(PATIENCE, until(0)).await.is_ok());
+    assert_eq!(ask(text("?")).await.unwrap(), Ok(text("?")));
+}
+
+#[tokio::test]
+async fn a_gateway_that_nobody_dials_talks_to_brokers_of_any_shape() {
+    let one = node(1, &[]).await;
+    let gateway = Identity {
+        incarnation: [9; 16],
+        shape: Shape::default(),
+        ..identity(GATEWAY_MIN.0 + 7, 7, "")
+    };
+    let notes = Arc::new(Notes::default());
+    let contacts = [one.address.clone()];
+    let transport = Transport::start(gateway, None, &contacts, notes.clone()).unwrap();
+    one.notes.connected(GATEWAY_MIN.0 + 7, 1).await;
+    notes.connected(1, 1).await;
+    let answer = transport.request(NodeId(1), COMMANDS, text("?"), PATIENCE);
+    assert_eq!(answer.await, Ok(text("?")));
+}
+
+#[tokio::test]
 async fn a_silent_peer_costs_a_bounded_queue_and_is_given_up() {
     let one = node(1, &[]).await;
     // Says hello, then neither reads nor writes.
@@ -253,7 +297,7 @@ async fn hello_of(change: impl FnOnce(&mut Identity)) -> Vec<u8> {
     let mut identity = identity(2, 2, &address);
     change(&mut identity);
     let notes = Arc::new(Notes::default());
-    let _dialler = Transport::start(identity, own, &[there], notes).unwrap();
+    let _dialler = Transport::start(identity, Some(own), &[there], notes).unwrap();
     let (mut stream, _) = dialled.accept().await.unwrap();
     let length = stream.read_u32_le().await.unwrap();
     let mut hello = vec![0; length as usize];
