@@ -25,6 +25,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 /// A data directory that this process owns.
 pub struct DataDir {
     path: PathBuf,
+    incarnation: [u8; 16],
     _lock: File,
 }
 
@@ -32,7 +33,7 @@ impl DataDir {
     /// Takes the directory into possession, creating it if it does not exist.
     pub fn open(path: &Path) -> Result<DataDir, BrokerError> {
         let shown = path.display();
-        match inspect_data_dir(path)
+        let incarnation = match inspect_data_dir(path)
             .map_err(|error| BrokerError::DataDirectory(error.to_string()))?
         {
             DataDirState::Interrupted => {
@@ -40,12 +41,15 @@ impl DataDir {
                     "the data directory {shown} holds a restore that was interrupted. Run the restore again; it begins anew"
                 )));
             }
-            DataDirState::Restored(marker) => info!(
-                backup = marker.backup_id.0,
-                "the data directory was restored from a backup"
-            ),
-            DataDirState::Empty | DataDirState::Occupied { .. } => {}
-        }
+            DataDirState::Restored(marker) => {
+                info!(
+                    backup = marker.backup_id.0,
+                    "the data directory was restored from a backup"
+                );
+                marker.incarnation.0
+            }
+            DataDirState::Empty | DataDirState::Occupied { .. } => [0; 16],
+        };
         fs::create_dir_all(path).map_err(BrokerError::system(format!(
             "create the data directory {shown}"
         )))?;
@@ -57,6 +61,7 @@ impl DataDir {
         match lock_within(&lock, LOCK_PATIENCE) {
             Ok(()) => Ok(DataDir {
                 path: path.to_owned(),
+                incarnation,
                 _lock: lock,
             }),
             Err(TryLockError::WouldBlock) => Err(BrokerError::DataDirectory(format!(
@@ -71,6 +76,11 @@ impl DataDir {
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What its content came from: of which restore, or of nothing (zeros).
+    pub fn incarnation(&self) -> [u8; 16] {
+        self.incarnation
     }
 
     /// Where the log is.

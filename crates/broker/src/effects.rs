@@ -3,28 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use skep_gateway::JobsAvailable;
 use skep_partition::consensus::ConsensusEvent;
 use skep_partition::{Effects, Event, FrozenBackup, Refusal, Role};
 use skep_protocol::{CheckpointId, Envelope, Epoch, PartitionId, RequestId, Response};
 use skep_state::{FlushTicket, StateError};
 use skep_store::{Compact, WriteBack};
-use tokio::sync::broadcast;
 
 use crate::backups::PartitionBackups;
-use crate::partition::Partitions;
-use crate::requests::Requests;
+use crate::router::Router;
 
 /// Effects of one partition's replica.
 pub struct NodeEffects {
     /// The partition.
     pub partition: PartitionId,
-    /// All partitions of the node.
-    pub partitions: Arc<Partitions>,
-    /// Who waits for answers.
-    pub requests: Arc<Requests>,
-    /// Where jobs are announced.
-    pub announcements: broadcast::Sender<JobsAvailable>,
+    /// The way to all partitions, of this node and of others.
+    pub router: Arc<Router>,
     /// The threads that write layers back.
     pub write_back: Arc<WriteBack>,
     /// The partition's store.
@@ -35,32 +28,26 @@ pub struct NodeEffects {
 
 impl Effects for NodeEffects {
     fn respond(&mut self, response: Response) {
-        self.requests.respond(response);
+        self.router.local.requests.respond(response);
     }
 
     fn refuse(&mut self, request: RequestId, refusal: Refusal) {
-        self.requests.refuse(request, refusal);
+        self.router.local.requests.refuse(request, refusal);
     }
 
     fn send(&mut self, target: PartitionId, envelope: Envelope) {
-        if let Some(partition) = self.partitions.get(target) {
-            partition.inbox.push(Event::Envelope(envelope));
-        }
+        self.router.send(target, envelope);
     }
 
     fn jobs_available(&mut self, job_type: &str) {
-        // Without a gateway nobody listens.
-        let _ = self.announcements.send(JobsAvailable {
-            partition: self.partition,
-            job_type: job_type.to_owned(),
-        });
+        self.router.announce_jobs(self.partition, job_type);
     }
 
     fn flush(&mut self, ticket: FlushTicket) {
         if let Some(backups) = &mut self.backups {
             backups.written(&ticket);
         }
-        let Some(partition) = self.partitions.get(self.partition) else {
+        let Some(partition) = self.router.local.partitions.get(self.partition) else {
             return;
         };
         let inbox = partition.inbox.clone();
@@ -76,7 +63,7 @@ impl Effects for NodeEffects {
     }
 
     fn back_up(&mut self, backup: FrozenBackup) {
-        let Some(partition) = self.partitions.get(self.partition) else {
+        let Some(partition) = self.router.local.partitions.get(self.partition) else {
             return;
         };
         partition
@@ -103,7 +90,8 @@ impl Effects for NodeEffects {
         }
     }
 
-    fn role_changed(&mut self, role: Role, _epoch: Epoch) {
-        self.partitions.set_role(self.partition, role);
+    fn role_changed(&mut self, role: Role, epoch: Epoch) {
+        let partitions = &self.router.local.partitions;
+        partitions.set_role(self.partition, role, epoch);
     }
 }

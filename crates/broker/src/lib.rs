@@ -4,13 +4,14 @@
 //! - A data directory belongs to one process at a time, and a broker does not start in one that a restore has left half-way.
 //! - What one partition cannot stand (a corrupt file, say) stops that partition; the others go on.
 //! - A broken exporter holds up the compaction of the log and nothing else; without exporters nothing is done for them.
+//! - A broker of one alone opens no port for other nodes; of several, each keeps the partitions that the configuration says.
 //! - A broken backup store never holds processing up: uploads run beside it, within a deadline.
 
 mod backups;
 mod blob;
 mod broker;
-mod brokers;
 mod clock;
+mod cluster;
 mod data_dir;
 mod disk;
 mod effects;
@@ -18,11 +19,17 @@ mod error;
 mod exporter_metrics;
 mod exporters;
 mod exporting_phase;
+mod local;
 mod management;
 mod metrics;
+mod nodes;
 mod partition;
+mod replicas;
 mod requests;
 mod restore;
+mod router;
+mod servers;
+mod view;
 
 pub use blob::{open_blob_store, open_configured_store};
 pub use broker::{Broker, Listening};

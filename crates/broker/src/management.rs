@@ -8,16 +8,17 @@ use skep_backup::{
     list_backups, read_status,
 };
 use skep_blob::BlobRef;
-use skep_engine::tables::{backups, checkpoint};
 use skep_exporter::Phase;
 use skep_log::LogStore;
 use skep_management::{
     CheckpointAnswer, ExportingChange, Health, KnownBackup, Node, PartitionReport, RequestError,
 };
-use skep_partition::Refusal;
+use skep_gateway::{BrokerError, Brokers as _};
+use skep_protocol::node_message::{NodeAnswer, NodeRequest};
 use skep_protocol::{
     CheckpointIntent, Command, Intent, Key, PartitionId, Position, RecordValue, values,
 };
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::clock::process_nonce;
@@ -25,10 +26,13 @@ use crate::exporters::Exporters;
 use crate::metrics::Metrics;
 use crate::now_ms;
 use crate::partition::{Partition, Partitions};
-use crate::requests::Requests;
+use crate::router::{self, Router};
 
 /// How long chunks that nothing refers to are kept: longer than any upload takes.
 const COLLECT_GRACE: std::time::Duration = std::time::Duration::from_secs(12 * 60 * 60);
+
+/// How long a leader is waited for: longer than an election takes.
+const LEADER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Pause before a partition without leader is asked again.
 const LEADER_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
@@ -37,8 +41,8 @@ const LEADER_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 pub struct ManagedNode {
     /// Its partitions.
     pub partitions: Arc<Partitions>,
-    /// Who waits for answers.
-    pub requests: Arc<Requests>,
+    /// The way to the partitions' leaders.
+    pub router: Arc<Router>,
     /// The backup store.
     pub store: Option<BlobRef>,
     /// Whether backups are switched on.
@@ -62,54 +66,84 @@ impl ManagedNode {
         }
     }
 
-    fn partition(&self, partition: u32) -> Result<&Partition, RequestError> {
+    /// Does something with the leader of a partition. While nobody leads it this is tried again, for a while: a new leader is
+    /// usually found within seconds.
+    async fn with_leader<T, F: Future<Output = Result<T, BrokerError>>>(
+        &self,
+        partition: u32,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, RequestError> {
         self.store()?;
-        let found = self.partitions.get(PartitionId(partition));
-        found.ok_or_else(|| {
-            RequestError::NoLeader(format!("There is no partition {partition} on this broker"))
-        })
+        let here = self.partitions.get(PartitionId(partition));
+        let failed = || here.is_some_and(|here| here.failure().is_some());
+        let patience = Instant::now() + LEADER_PATIENCE;
+        loop {
+            match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(error) if !has_no_leader(&error) => return Err(refused(partition, &error)),
+                Err(_) if failed() && !self.partitions.is_led(PartitionId(partition)) => {
+                    return Err(stopped(partition));
+                }
+                Err(error) if Instant::now() >= patience => {
+                    return Err(refused(partition, &error));
+                }
+                Err(_) => tokio::time::sleep(LEADER_PAUSE).await,
+            }
+        }
     }
 
-    /// Asks until somebody leads the partition; the API's own time-out bounds that.
     async fn checkpoint(
         &self,
         partition: u32,
         id: BackupId,
     ) -> Result<CheckpointAnswer, RequestError> {
-        let target = self.partition(partition)?;
-        loop {
-            match self.try_checkpoint(target, id).await {
-                Err(RequestError::NoLeader(_)) if target.failure().is_none() => {
-                    tokio::time::sleep(LEADER_PAUSE).await
-                }
-                result => return result,
-            }
-        }
-    }
-
-    async fn try_checkpoint(
-        &self,
-        target: &Partition,
-        id: BackupId,
-    ) -> Result<CheckpointAnswer, RequestError> {
-        let partition = target.id.0;
         let value = values::Checkpoint {
             checkpoint_id: id.0 as i64,
             checkpoint_position: Position::NONE.0,
             failure_reason: String::new(),
         };
         let command = Command::new(Key::NONE, CheckpointIntent::Create, value);
-        let mut waiting = self.requests.begin(target.id);
-        target
-            .inbox
-            .submit(command, Some(waiting.id))
-            .map_err(|refusal| refused(partition, &refusal))?;
-        match (&mut waiting.answer).await {
-            Ok(Ok(Ok(event))) => Ok(answer(&event)),
-            Ok(Ok(Err(rejection))) => Err(RequestError::Failed(rejection.to_string())),
-            Ok(Err(refusal)) => Err(refused(partition, &refusal)),
-            Err(_) => Err(stopped(partition)),
+        let execute = || self.router.execute(PartitionId(partition), &command);
+        match self.with_leader(partition, execute).await? {
+            Ok(event) => Ok(answer(&event)),
+            Err(rejection) => Err(RequestError::Failed(rejection.to_string())),
         }
+    }
+
+    async fn latest(&self, partition: u32) -> Result<Option<u64>, RequestError> {
+        let id = PartitionId(partition);
+        let latest = self.with_leader(partition, || async move {
+            match self
+                .router
+                .ask(id, NodeRequest::LatestCheckpoint(id))
+                .await?
+            {
+                NodeAnswer::LatestCheckpoint(latest) => Ok(latest),
+                answer => Err(router::unanswered_question(id, answer)),
+            }
+        });
+        Ok(u64::try_from(latest.await?.0).ok())
+    }
+
+    /// What the leader knows, or else a replica of this node. Does not wait for a leader: what is asked for is how things stand.
+    async fn known(&self, partition: u32) -> Result<Vec<KnownBackup>, RequestError> {
+        self.store()?;
+        let id = PartitionId(partition);
+        let asked = self.router.ask(id, NodeRequest::KnownBackups(id)).await;
+        let known = match asked.map_err(|error| refused(partition, &error))? {
+            NodeAnswer::KnownBackups(known) => known,
+            other => {
+                let error = router::unanswered_question(id, other);
+                return Err(refused(partition, &error));
+            }
+        };
+        let known = known.into_iter().map(|backup| KnownBackup {
+            id: BackupId(backup.id.0.max(0) as u64),
+            created_at_ms: backup.created_at.max(0) as u64,
+            position: backup.position.0.max(0) as u64,
+            failure: backup.failure,
+        });
+        Ok(known.collect())
     }
 }
 
@@ -124,17 +158,23 @@ fn answer(event: &Command) -> CheckpointAnswer {
     }
 }
 
-fn refused(partition: u32, refusal: &Refusal) -> RequestError {
-    match refusal {
-        Refusal::NotLeader => {
-            RequestError::NoLeader(format!("Partition {partition} has no leader at present"))
+fn has_no_leader(error: &BrokerError) -> bool {
+    matches!(
+        error,
+        BrokerError::PartitionLeaderMismatch { .. } | BrokerError::Unavailable { .. }
+    )
+}
+
+fn refused(partition: u32, error: &BrokerError) -> RequestError {
+    match error {
+        _ if has_no_leader(error) => RequestError::NoLeader(format!(
+            "Partition {partition} has no leader at present. If that lasts, too few of the brokers that keep it are running and connected"
+        )),
+        BrokerError::ResourceExhausted { message } => {
+            RequestError::Exhausted(format!("Partition {partition}: {message}"))
         }
-        Refusal::Busy => RequestError::Exhausted(format!(
-            "Partition {partition} has reached its maximum capacity of requests"
-        )),
-        Refusal::DiskFull => RequestError::Exhausted(format!(
-            "Cannot accept requests for partition {partition}. Broker is out of disk space"
-        )),
+        BrokerError::Timeout => RequestError::Timeout(error.to_string()),
+        _ => RequestError::Failed(error.to_string()),
     }
 }
 
@@ -165,39 +205,14 @@ impl Node for ManagedNode {
         &self,
         partition: u32,
     ) -> BoxFuture<'_, Result<Option<u64>, RequestError>> {
-        Box::pin(async move {
-            let target = self.partition(partition)?;
-            let found = target
-                .inspect(|replica| checkpoint::latest(&replica.state))
-                .await
-                .ok_or_else(|| stopped(partition))?;
-            let latest = found.map_err(|error| RequestError::Failed(error.to_string()))?;
-            Ok(u64::try_from(latest.id.0).ok())
-        })
+        Box::pin(self.latest(partition))
     }
 
     fn known_backups(
         &self,
         partition: u32,
     ) -> BoxFuture<'_, Result<Vec<KnownBackup>, RequestError>> {
-        Box::pin(async move {
-            let target = self.partition(partition)?;
-            let found = target
-                .inspect(|replica| backups::all(&replica.state))
-                .await
-                .ok_or_else(|| stopped(partition))?;
-            let all = found.map_err(|error| RequestError::Failed(error.to_string()))?;
-            let known = all.into_iter().map(|backup| KnownBackup {
-                id: BackupId(backup.id.0.max(0) as u64),
-                created_at_ms: backup.created_at.max(0) as u64,
-                position: backup.position.0.max(0) as u64,
-                failure: match backup.status {
-                    backups::BackupStatus::InProgress => None,
-                    backups::BackupStatus::Failed { reason } => Some(reason),
-                },
-            });
-            Ok(known.collect())
-        })
+        Box::pin(self.known(partition))
     }
 
     fn stored_backup(&self, id: BackupId) -> BoxFuture<'_, Result<BackupStatus, RequestError>> {
@@ -241,21 +256,14 @@ impl Node for ManagedNode {
     }
 
     fn health(&self) -> Health {
-        let failed = self
-            .partitions
-            .iter()
-            .filter(|partition| partition.failure().is_some())
-            .count();
-        let leading = self
-            .partitions
-            .iter()
-            .filter(|partition| partition.leads())
-            .count();
-        let all = self.partitions.count() as usize;
+        let partitions = &self.partitions;
+        let mut all = partitions.iter();
         Health {
-            started: leading + failed == all,
-            ready: leading == all,
-            alive: failed < all,
+            started: partitions.iter().all(|one| partitions.is_settled(one)),
+            ready: partitions
+                .iter()
+                .all(|one| one.failure().is_none() && partitions.is_settled(one)),
+            alive: all.len() == 0 || all.any(|one| one.failure().is_none()),
         }
     }
 

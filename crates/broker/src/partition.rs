@@ -1,13 +1,15 @@
 //! The partitions of this node as the rest of it sees them.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use skep_gateway::{BrokerInfo, Health, PartitionInfo, Topology};
 use skep_partition::{Event, Inbox, Inspection, Role};
-use skep_protocol::{NodeId, PartitionId};
-use std::sync::Arc;
-use tokio::sync::{Notify, oneshot};
+use skep_protocol::node_message::{ReplicaRole, ReplicaStatus};
+use skep_protocol::{Epoch, PartitionId};
+use skep_raft::RaftHandle;
+use tokio::sync::oneshot;
+
+use crate::view::ClusterView;
 
 /// One partition's replica on this node.
 pub struct Partition {
@@ -15,6 +17,8 @@ pub struct Partition {
     pub id: PartitionId,
     /// The way in.
     pub inbox: Inbox,
+    /// Its member of the partition's consensus, once it has started.
+    pub raft: OnceLock<RaftHandle>,
     leads: AtomicBool,
     failure: Mutex<Option<String>>,
     /// Latest checkpoint, for metrics; -1 before the first.
@@ -29,6 +33,7 @@ impl Partition {
         Partition {
             id,
             inbox,
+            raft: OnceLock::new(),
             leads: AtomicBool::new(false),
             failure: Mutex::new(None),
             checkpoint_id: AtomicI64::new(-1),
@@ -49,14 +54,6 @@ impl Partition {
             .clone()
     }
 
-    fn role(&self) -> skep_gateway::Role {
-        match (self.failure(), self.leads()) {
-            (Some(_), _) => skep_gateway::Role::Inactive,
-            (None, true) => skep_gateway::Role::Leader,
-            (None, false) => skep_gateway::Role::Follower,
-        }
-    }
-
     /// Looks at the replica between two of its batches.
     pub async fn inspect<T: Send + 'static>(
         &self,
@@ -71,54 +68,48 @@ impl Partition {
     }
 }
 
-/// All partitions of this node, and the topology that follows from them.
+/// All partitions of this node.
 pub struct Partitions {
-    node: NodeId,
-    host: String,
+    view: Arc<ClusterView>,
+    /// How many the cluster has.
+    count: u32,
+    /// In order of their numbers.
     all: Vec<Partition>,
-    topology: RwLock<Arc<Topology>>,
-    changed: Notify,
 }
 
-/// Zeebe's default port between gateways and brokers: Topology must show one. Nothing listens there in a single broker.
-const COMMAND_PORT: u16 = 26501;
-
 impl Partitions {
-    /// The partitions of a node, in order of their numbers.
-    pub fn new(node: NodeId, host: String, all: Vec<Partition>) -> Partitions {
-        let partitions = Partitions {
-            node,
-            host,
-            all,
-            topology: RwLock::default(),
-            changed: Notify::new(),
-        };
-        partitions.refresh_topology();
-        partitions
+    /// The partitions of a node in order of their numbers, out of so many of the cluster.
+    pub fn new(view: Arc<ClusterView>, count: u32, all: Vec<Partition>) -> Partitions {
+        assert!(all.is_sorted_by_key(|partition| partition.id));
+        Partitions { view, count, all }
     }
 
     /// One of them.
     pub fn get(&self, id: PartitionId) -> Option<&Partition> {
-        self.all.get((id.0 as usize).checked_sub(1)?)
+        let index = self.all.binary_search_by_key(&id, |partition| partition.id);
+        index.ok().map(|index| &self.all[index])
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Partition> {
+    pub fn iter(&self) -> std::slice::Iter<'_, Partition> {
         self.all.iter()
     }
 
-    /// How many there are.
+    /// How many the cluster has.
     pub fn count(&self) -> u32 {
-        self.all.len() as u32
+        self.count
     }
 
     /// A replica has changed its role.
-    pub fn set_role(&self, id: PartitionId, role: Role) {
+    pub fn set_role(&self, id: PartitionId, role: Role, epoch: Epoch) {
         if let Some(partition) = self.get(id) {
-            partition
-                .leads
-                .store(role == Role::Leader, Ordering::Release);
-            self.refresh_topology();
+            let leads = role == Role::Leader;
+            partition.leads.store(leads, Ordering::Release);
+            let role = match role {
+                Role::Leader => ReplicaRole::Leader,
+                Role::Follower => ReplicaRole::Follower,
+            };
+            self.announce(id, role, epoch);
         }
     }
 
@@ -130,95 +121,31 @@ impl Partitions {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner) = Some(reason);
             partition.leads.store(false, Ordering::Release);
-            self.refresh_topology();
+            self.announce(id, ReplicaRole::Inactive, Epoch(0));
         }
+    }
+
+    fn announce(&self, partition: PartitionId, role: ReplicaRole, epoch: Epoch) {
+        self.view.set_replica(ReplicaStatus {
+            partition,
+            role,
+            epoch,
+        });
+    }
+
+    /// Whether a replica has failed, leads, or follows a leader.
+    pub fn is_settled(&self, partition: &Partition) -> bool {
+        partition.leads() || partition.failure().is_some() || self.is_led(partition.id)
+    }
+
+    /// Whether it is known who leads a partition.
+    pub fn is_led(&self, partition: PartitionId) -> bool {
+        self.view.leader(partition).is_some()
     }
 
     /// Waits until each replica has found its role, or has failed.
     pub async fn settled(&self) {
-        loop {
-            // Registered before looking, so that no change is missed in between.
-            let mut changed = std::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
-            if self
-                .iter()
-                .all(|partition| partition.leads() || partition.failure().is_some())
-            {
-                return;
-            }
-            changed.await;
-        }
-    }
-
-    /// The cluster as known at present.
-    pub fn topology(&self) -> Arc<Topology> {
-        self.topology
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn refresh_topology(&self) {
-        // Held while looking: of two replicas that change at once, the later one to write must have seen the other's change.
-        let mut topology = self
-            .topology
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let partitions = self.all.iter().map(|partition| {
-            let health = if partition.failure().is_some() {
-                Health::Dead
-            } else if partition.leads() {
-                Health::Healthy
-            } else {
-                Health::Unhealthy
-            };
-            PartitionInfo {
-                partition: partition.id,
-                role: partition.role(),
-                health,
-            }
-        });
-        let broker = BrokerInfo {
-            node: self.node,
-            host: self.host.clone(),
-            port: COMMAND_PORT,
-            version: skep_gateway::GATEWAY_VERSION.to_owned(),
-            partitions: partitions.collect(),
-        };
-        *topology = Arc::new(Topology::new(vec![broker], 1, self.count(), 1));
-        drop(topology);
-        self.changed.notify_waiters();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Barrier;
-
-    use skep_partition::inbox;
-
-    use super::*;
-
-    #[test]
-    fn replicas_that_become_leaders_at_the_same_time_are_all_seen_as_leaders() {
-        const PARTITIONS: u32 = 64;
-        for _ in 0..300 {
-            let all = (1..=PARTITIONS).map(|id| Partition::new(PartitionId(id), inbox().0));
-            let partitions = Partitions::new(NodeId(0), "here".to_owned(), all.collect());
-            let together = Barrier::new(PARTITIONS as usize);
-            std::thread::scope(|scope| {
-                for partition in partitions.iter() {
-                    let (partitions, together) = (&partitions, &together);
-                    scope.spawn(move || {
-                        together.wait();
-                        partitions.set_role(partition.id, Role::Leader);
-                    });
-                }
-            });
-            let topology = partitions.topology();
-            for id in (1..=PARTITIONS).map(PartitionId) {
-                assert!(topology.has_leader(id), "{topology:?}");
-            }
-        }
+        let all_are = || self.iter().all(|partition| self.is_settled(partition));
+        self.view.until(all_are).await;
     }
 }

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use prost::Message as _;
 use skep_backup::chunk::PairRun;
 use skep_backup::{
-    BackupId, Cancel, DataDirState, Incarnation, PartitionManifest, Progress, RestorableBackup,
+    BackupId, Cancel, DataDirState, Incarnation, PartitionId, PartitionManifest, Progress, RestorableBackup,
     RestoreError, RestoreMarker, RestoreOptions, RestoreSink, RestoreTarget, RetryPolicy,
     SinkError, find_restorable, inspect_data_dir, restore_partition,
 };
@@ -68,22 +68,17 @@ pub async fn restore(
         }
         DataDirState::Empty | DataDirState::Interrupted => {}
     }
-    let backup = find(config, store, id).await?;
+    let mut backup = find(config, store, id).await?;
+    backup
+        .partitions
+        .retain(|manifest| is_kept(config, manifest.identity.partition));
     if dry_run {
+        let all = backup.cluster.partitions.iter();
+        let kept = all.filter(|partition| is_kept(config, partition.identity.partition));
         return Ok(Restored::WouldDo {
-            partitions: backup.cluster.partition_count,
-            chunks: backup
-                .cluster
-                .partitions
-                .iter()
-                .map(|partition| partition.chunks)
-                .sum(),
-            stored_bytes: backup
-                .cluster
-                .partitions
-                .iter()
-                .map(|partition| partition.stored_bytes)
-                .sum(),
+            partitions: kept.clone().count() as u32,
+            chunks: kept.clone().map(|partition| partition.chunks).sum(),
+            stored_bytes: kept.map(|partition| partition.stored_bytes).sum(),
         });
     }
     let Some(target) = RestoreTarget::begin(directory, id)? else {
@@ -99,6 +94,12 @@ pub async fn restore(
             Err(error)
         }
     }
+}
+
+/// Whether this broker keeps a partition of the backup. One that is alone keeps all, whatever their number is configured to be.
+fn is_kept(config: &BrokerConfig, partition: PartitionId) -> bool {
+    let cluster = &config.cluster;
+    cluster.size == 1 || cluster.distribution.keeps(config.node_id, partition.0)
 }
 
 async fn find(
@@ -118,7 +119,8 @@ async fn find(
     )
     .await;
     match found {
-        Err(RestoreError::PartitionCount { found, .. }) if !config.backup.validate_config => {
+        Err(RestoreError::PartitionCount { found, .. }) if !config.backup.validate_config && config.cluster.size == 1 =>
+        {
             tracing::warn!(
                 configured = partition_count,
                 found,

@@ -31,8 +31,8 @@ pub trait Brokers: Send + Sync + 'static {
 pub struct JobsAvailable {
     /// The partition.
     pub partition: PartitionId,
-    /// The job type.
-    pub job_type: String,
+    /// The job type; `None` if there may be jobs of any type.
+    pub job_type: Option<String>,
 }
 
 /// Why a broker gave neither an event nor a rejection. One variant for each reaction of the gateway.

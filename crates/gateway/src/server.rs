@@ -120,8 +120,8 @@ async fn follow(gateway: Arc<Gateway>, mut announcements: Receiver<JobsAvailable
     loop {
         tokio::select! {
             announcement = announcements.recv(), if listening => match announcement {
-                Ok(news) => gateway.polls.announce(&news.job_type),
-                Err(RecvError::Lagged(_)) => gateway.polls.announce_all(),
+                Ok(JobsAvailable { job_type: Some(one), .. }) => gateway.polls.announce(&one),
+                Ok(_) | Err(RecvError::Lagged(_)) => gateway.polls.announce_all(),
                 // The brokers are gone; clients get to know by the failure of their calls.
                 Err(RecvError::Closed) => listening = false,
             },

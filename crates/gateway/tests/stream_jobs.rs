@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use skep_gateway::proto::StreamActivatedJobsRequest;
+use skep_protocol::PartitionId;
 use skep_protocol::values::{ActivatedJob, JobBatch};
 use skep_protocol::{JobBatchIntent, JobIntent};
 use support::*;
@@ -145,6 +146,15 @@ async fn streams_that_ask_for_the_same_share_the_jobs() {
     one.message().await.unwrap().unwrap();
     other.message().await.unwrap().unwrap();
     assert_eq!(brokers.seen_of(JobBatchIntent::Activate).len(), 1);
+}
+
+#[tokio::test]
+async fn a_partition_that_may_have_jobs_of_any_type_is_asked() {
+    let (brokers, _) = stock(1, 1);
+    let mut client = start(brokers.clone()).await.client;
+    let jobs = client.stream_activated_jobs(request()).await.unwrap();
+    brokers.announce_on(PartitionId(1), None);
+    jobs.into_inner().message().await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -158,10 +158,12 @@ impl Pusher {
     /// Takes news in. `false` when there will be none any more.
     fn note(&mut self, received: Result<JobsAvailable, RecvError>) -> bool {
         match received {
-            Ok(news) if news.job_type == self.registration.job_type => {
-                self.waiting.insert(news.partition);
+            Ok(news) => {
+                let own = &self.registration.job_type;
+                if news.job_type.is_none_or(|one| one == *own) {
+                    self.waiting.insert(news.partition);
+                }
             }
-            Ok(_) => {}
             Err(RecvError::Lagged(_)) => {
                 let topology = self.gateway.brokers.topology();
                 self.waiting.extend(routing::led(&topology, 0));

@@ -61,9 +61,14 @@ impl Fake {
     }
 
     pub fn announce(&self, job_type: &str) {
+        self.announce_on(PartitionId(1), Some(job_type.to_owned()));
+    }
+
+    /// Jobs of any type if none is given.
+    pub fn announce_on(&self, partition: PartitionId, job_type: Option<String>) {
         let news = JobsAvailable {
-            partition: PartitionId(1),
-            job_type: job_type.to_owned(),
+            partition,
+            job_type,
         };
         self.announce.send(news).unwrap();
     }

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub mod cluster;
 pub mod fault_proxy;
+pub mod orders;
 pub mod restorable;
 pub mod s3;
 pub mod small_disk;

@@ -1,0 +1,117 @@
+//! A broker's place in its cluster: what it keeps, how it is found, how it finds the others.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use skep_config::{BrokerConfig, ClusterConfig, InternalConfig};
+use skep_partition::{Receiver, inbox};
+use skep_protocol::{NodeId, PartitionId};
+use skep_transport::{Identity, Shape, Transport};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::BrokerError;
+use crate::clock::process_nonce;
+use crate::local::LocalPartitions;
+use crate::nodes::{NodeHandler, Nodes, tell_status};
+use crate::partition::{Partition, Partitions};
+use crate::requests::Requests;
+use crate::router::Router;
+use crate::servers::listen;
+use crate::view::ClusterView;
+
+fn shape(config: &BrokerConfig) -> Shape {
+    let ClusterConfig {
+        size,
+        replication_factor,
+        ..
+    } = config.cluster;
+    Shape {
+        cluster_size: size,
+        partitions: config.partitions_count,
+        replication_factor,
+    }
+}
+
+/// The partitions that this broker keeps and the way to all, each of its own with the receiver of its inbox. Nobody else can be
+/// reached until the cluster is joined.
+pub fn make_router(config: &BrokerConfig) -> (Arc<Router>, Vec<Receiver>) {
+    let own = NodeId(config.node_id);
+    let keeps = |partition: &u32| config.cluster.distribution.keeps(own.0, *partition);
+    let ids: Vec<PartitionId> = (1..=config.partitions_count)
+        .filter(keeps)
+        .map(PartitionId)
+        .collect();
+    let host = config.advertised_host.clone();
+    let view = ClusterView::of_broker(own, host, shape(config), ids.iter().copied());
+    let view = Arc::new(view);
+    let (inboxes, receivers): (Vec<_>, Vec<_>) = ids.iter().map(|_| inbox()).unzip();
+    let all = ids
+        .into_iter()
+        .zip(inboxes)
+        .map(|(id, inbox)| Partition::new(id, inbox))
+        .collect();
+    let partitions = Partitions::new(Arc::clone(&view), config.partitions_count, all);
+    let local = LocalPartitions {
+        partitions: Arc::new(partitions),
+        requests: Arc::new(Requests::new()),
+    };
+    let router = Router {
+        own,
+        view,
+        local: Arc::new(local),
+        nodes: Arc::new(Nodes::default()),
+    };
+    (Arc::new(router), receivers)
+}
+
+/// Takes the internal port, if this broker is one of several.
+pub async fn listen_to_nodes(
+    config: &BrokerConfig,
+) -> Result<Option<(TcpListener, SocketAddr)>, BrokerError> {
+    let Some(internal) = &config.cluster.internal else {
+        return Ok(None);
+    };
+    let variable = "ZEEBE_BROKER_NETWORK_INTERNALAPI_PORT";
+    listen(internal.address, "other nodes", variable)
+        .await
+        .map(Some)
+}
+
+/// Begins to talk to the other nodes.
+pub fn join(
+    config: &BrokerConfig,
+    internal: &InternalConfig,
+    incarnation: [u8; 16],
+    (listener, bound): (TcpListener, SocketAddr),
+    router: &Router,
+    stopped: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, BrokerError> {
+    let port = internal.advertised_port.unwrap_or_else(|| bound.port());
+    let address = match internal.advertised_host.contains(':') {
+        true => format!("[{}]:{port}", internal.advertised_host),
+        false => format!("{}:{port}", internal.advertised_host),
+    };
+    info!(listening = %bound, advertised = address, contacts = ?internal.contacts, "joins its cluster");
+    let identity = Identity {
+        node: router.own,
+        life: process_nonce(),
+        cluster: config.cluster_name.clone(),
+        incarnation,
+        shape: shape(config),
+        address,
+    };
+    let handler = NodeHandler {
+        nodes: Arc::downgrade(&router.nodes),
+        view: Arc::clone(&router.view),
+        local: Arc::clone(&router.local),
+    };
+    let contacts = &internal.contacts;
+    let transport = Transport::start(identity, Some(listener), contacts, Arc::new(handler))
+        .map_err(BrokerError::system("join the cluster"))?;
+    router.nodes.join(transport);
+    let (nodes, view) = (Arc::clone(&router.nodes), Arc::clone(&router.view));
+    Ok(tokio::spawn(tell_status(nodes, view, stopped)))
+}

@@ -1,0 +1,145 @@
+//! Starting the replicas of a node.
+
+use std::sync::Arc;
+
+use skep_config::BrokerConfig;
+use skep_log::{GroupId, LogStore};
+use skep_partition::consensus::ConsensusEvents;
+use skep_partition::thread::ReplicaThread;
+use skep_partition::{FileNote, LocalPosition, Receiver, Replica, ReplicaConfig};
+use skep_protocol::{NodeId, PartitionId};
+use skep_raft::{RaftNode, RaftOptions, RaftPeers};
+use skep_state::Store;
+use skep_store::{Compact, PartitionStore, StoreOptions, WriteBack};
+use tracing::error;
+
+use crate::backups::{BackupSettings, PartitionBackups};
+use crate::clock::process_nonce;
+use crate::data_dir::DataDir;
+use crate::effects::NodeEffects;
+use crate::exporters::Exporters;
+use crate::partition::Partition;
+use crate::router::Router;
+
+/// What all partitions are started with.
+pub struct Shared<'a> {
+    /// The configuration.
+    pub config: &'a BrokerConfig,
+    /// The data directory.
+    pub data: &'a DataDir,
+    /// The log.
+    pub log: LogStore,
+    /// How their stores are opened.
+    pub store_options: StoreOptions,
+    /// The way to all partitions, and to the other nodes.
+    pub router: Arc<Router>,
+    /// The threads that write layers back.
+    pub write_back: Arc<WriteBack>,
+    /// Where backups go.
+    pub backups: Option<BackupSettings>,
+    /// The exporters.
+    pub exporters: Arc<Exporters>,
+}
+
+/// Starts every replica of this node; one that cannot start is marked as failed, and the others go on.
+pub async fn start_replicas(shared: &Shared<'_>, receivers: Vec<Receiver>) -> Vec<ReplicaThread> {
+    let mut replicas = Vec::new();
+    let partitions = &shared.router.local.partitions;
+    for (receiver, partition) in receivers.into_iter().zip(partitions.iter()) {
+        match start_replica(shared, partition, receiver).await {
+            Ok(replica) => replicas.push(replica),
+            Err(reason) => {
+                error!(
+                    partition = partition.id.0,
+                    reason, "the partition cannot start; the others go on"
+                );
+                partitions.set_failed(partition.id, reason);
+            }
+        }
+    }
+    replicas
+}
+
+async fn start_replica(
+    shared: &Shared<'_>,
+    partition: &Partition,
+    receiver: Receiver,
+) -> Result<ReplicaThread, String> {
+    let id = partition.id;
+    let (store, applied) = open_store(shared, id).await?;
+    let exporters = &shared.exporters;
+    let tap = Arc::new(exporters.tap(partition.inbox.clone(), applied));
+    let mut raft = open_raft(shared, id, applied, Arc::clone(&tap) as Arc<_>).await?;
+    if partition.raft.set(raft.handle()).is_err() {
+        unreachable!("a replica is started once");
+    }
+    let readers = (0..exporters.count()).map(|_| raft.reader()).collect();
+    let effects = NodeEffects {
+        partition: id,
+        router: Arc::clone(&shared.router),
+        write_back: Arc::clone(&shared.write_back),
+        store: Arc::clone(&store) as Arc<dyn Compact>,
+        backups: shared.backups.clone().map(PartitionBackups::new),
+    };
+    let config = ReplicaConfig {
+        partition: id,
+        partition_count: shared.config.partitions_count,
+        node: NodeId(shared.config.node_id),
+        seed: process_nonce() ^ u64::from(id.0),
+    };
+    let mut replica =
+        Replica::open(config, store, raft, effects).map_err(|error| error.to_string())?;
+    let note = shared.data.note(id.0);
+    let note =
+        FileNote::open(&note).map_err(|error| format!("open {}: {error}", note.display()))?;
+    replica.keep_note(Box::new(note));
+    exporters.start(id, shared.data, &tap, readers, &replica.inspect())?;
+    let local = Arc::clone(&shared.router.local);
+    let ended = move |result: Result<(), skep_partition::ReplicaError>| {
+        if let Err(error) = result {
+            local.partitions.set_failed(id, error.to_string());
+            local.requests.forget(id);
+        }
+    };
+    ReplicaThread::spawn(format!("partition-{id}"), replica, receiver, ended)
+        .map_err(|error| error.to_string())
+}
+
+/// Opens a partition's store. Gives also the last log entry that is in it.
+async fn open_store(
+    shared: &Shared<'_>,
+    id: PartitionId,
+) -> Result<(Arc<PartitionStore>, LocalPosition), String> {
+    let directory = shared.data.partition(id.0);
+    let options = shared.store_options.clone();
+    let store = tokio::task::spawn_blocking(move || PartitionStore::open(&directory, &options));
+    let store = store
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())?;
+    let applied = match store.meta().map_err(|error| error.to_string())? {
+        Some(meta) => LocalPosition::read(&meta).map_err(|error| error.to_string())?,
+        None => LocalPosition::default(),
+    };
+    Ok((Arc::new(store), applied))
+}
+
+/// Starts this node's member of a partition's consensus.
+async fn open_raft(
+    shared: &Shared<'_>,
+    id: PartitionId,
+    applied: LocalPosition,
+    events: Arc<dyn ConsensusEvents>,
+) -> Result<RaftNode, String> {
+    let members = shared.config.cluster.distribution.replicas(id.0);
+    let members = members.iter().map(|node| u64::from(*node)).collect();
+    let options = RaftOptions {
+        applied: (applied != LocalPosition::default())
+            .then_some((applied.raft_index(), applied.term)),
+        ..RaftOptions::new(u64::from(shared.config.node_id), members)
+    };
+    let group = shared.log.group(GroupId(id.0));
+    let peers = Arc::clone(&shared.router.nodes) as Arc<dyn RaftPeers>;
+    let raft = RaftNode::open(options, group, events, peers).await;
+    raft.map_err(|error| error.to_string())
+}

@@ -1,0 +1,153 @@
+//! The servers of a node: gateway, REST API, management API.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use skep_config::{BrokerConfig, GatewayListenConfig};
+use skep_gateway::{GatewayConfig, LongPollingConfig};
+use skep_management::Exposure;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{error, warn};
+
+use crate::BrokerError;
+use crate::management::ManagedNode;
+use crate::router::Router;
+
+/// Takes a port.
+pub async fn listen(
+    address: SocketAddr,
+    what: &'static str,
+    variable: &'static str,
+) -> Result<(TcpListener, SocketAddr), BrokerError> {
+    let failed = |source| BrokerError::Listen {
+        address,
+        what,
+        source,
+        variable,
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+pub async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error means that the broker is gone.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+pub async fn serve_management(
+    config: &BrokerConfig,
+    node: Arc<ManagedNode>,
+    stopped: &watch::Receiver<bool>,
+    servers: &mut Vec<JoinHandle<()>>,
+) -> Result<SocketAddr, BrokerError> {
+    let (listener, bound) = listen(
+        config.management.address,
+        "management API",
+        "MANAGEMENT_SERVER_PORT",
+    )
+    .await?;
+    let exposes = |endpoint| config.management.exposes(endpoint);
+    let exposure = Exposure {
+        backups: config.management.backups_enabled && exposes("backups"),
+        health: exposes("health"),
+        prometheus: exposes("prometheus"),
+        partitions: exposes("partitions"),
+        exporting: exposes("exporting"),
+    };
+    let timeout = config
+        .gateway
+        .as_ref()
+        .map_or(Duration::from_secs(15), |gateway| gateway.request_timeout);
+    let stopped = until(stopped.clone());
+    servers.push(tokio::spawn(async move {
+        if let Err(error) = skep_management::serve(listener, node, exposure, timeout, stopped).await
+        {
+            error!(%error, "the management API ended");
+        }
+    }));
+    Ok(bound)
+}
+
+/// Serves gRPC and REST, if this broker has a gateway. Gives where each listens.
+pub async fn serve_clients(
+    config: &BrokerConfig,
+    brokers: Arc<Router>,
+    stopped: &watch::Receiver<bool>,
+    servers: &mut Vec<JoinHandle<()>>,
+) -> Result<(Option<SocketAddr>, Option<SocketAddr>), BrokerError> {
+    let Some(gateway) = &config.gateway else {
+        return Ok((None, None));
+    };
+    let rest = serve_rest(gateway, brokers.clone(), stopped, servers).await?;
+    let served = serve_gateway(gateway, brokers, stopped, servers).await?;
+    Ok((Some(served), rest))
+}
+
+async fn serve_gateway(
+    config: &GatewayListenConfig,
+    brokers: Arc<Router>,
+    stopped: &watch::Receiver<bool>,
+    servers: &mut Vec<JoinHandle<()>>,
+) -> Result<SocketAddr, BrokerError> {
+    let (listener, bound) = listen(
+        config.address,
+        "gateway",
+        "ZEEBE_BROKER_GATEWAY_NETWORK_PORT",
+    )
+    .await?;
+    let gateway = gateway_config(config);
+    let stopped = until(stopped.clone());
+    servers.push(tokio::spawn(async move {
+        if let Err(error) = skep_gateway::serve(listener, gateway, brokers, stopped).await {
+            error!(%error, "the gateway ended");
+        }
+    }));
+    Ok(bound)
+}
+
+fn gateway_config(config: &GatewayListenConfig) -> GatewayConfig {
+    let polling = config.long_polling;
+    GatewayConfig {
+        request_timeout: config.request_timeout,
+        max_message_size: config.max_message_bytes,
+        long_polling: LongPollingConfig {
+            enabled: polling.enabled,
+            timeout: polling.timeout,
+            probe_timeout: polling.probe_timeout,
+            min_empty_responses: polling.min_empty_responses,
+        },
+    }
+}
+
+/// A port that nobody chose is done without if it is not free: other programs like it as well.
+async fn serve_rest(
+    config: &GatewayListenConfig,
+    brokers: Arc<Router>,
+    stopped: &watch::Receiver<bool>,
+    servers: &mut Vec<JoinHandle<()>>,
+) -> Result<Option<SocketAddr>, BrokerError> {
+    let Some(rest) = config.rest else {
+        return Ok(None);
+    };
+    let (listener, bound) = match listen(rest.address, "REST API", "SERVER_PORT").await {
+        Ok(listening) => listening,
+        Err(error) if !rest.chosen => {
+            warn!(%error, "there is no REST API; choose its port with SERVER_PORT and MANAGEMENT_SERVER_PORT, or switch it off with CAMUNDA_REST_ENABLED=false");
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let gateway = gateway_config(config);
+    let stopped = until(stopped.clone());
+    servers.push(tokio::spawn(async move {
+        let served = skep_gateway::serve_rest(listener, gateway, brokers, stopped);
+        if let Err(error) = served.await {
+            error!(%error, "the REST API ended");
+        }
+    }));
+    Ok(Some(bound))
+}

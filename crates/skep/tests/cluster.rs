@@ -1,0 +1,101 @@
+//! Several brokers as one cluster, each a process of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod common;
+
+use common::cluster::{Cluster, begin};
+use common::orders::{Load, each_once};
+use common::{Place, repository};
+
+fn deploy(place: &Place) {
+    let order = repository().join("examples/order.bpmn");
+    place.skep(&["deploy", order.to_str().unwrap()]);
+}
+
+#[test]
+fn partitions_on_several_brokers_are_reached_through_each_of_them() {
+    let cluster = Cluster::new(3, 3, 1);
+    let [zero, one, two] = [0, 1, 2].map(|node| &cluster.places[node]);
+    let brokers = cluster.start();
+    for node in 0..3 {
+        let topology = cluster.await_topology(node, |seen| seen.count("LEADER, HEALTHY") == 3);
+        assert_eq!(
+            [1, 2, 3].map(|id| topology.leader(id)),
+            [0, 1, 2].map(Some)
+        );
+    }
+    deploy(one);
+    // The definition comes to the other partitions through their brokers.
+    let load = Load::begin(&[zero, one, two], 2);
+    load.await_more(300);
+    let acknowledged = load.end();
+    each_once(&acknowledged, two);
+
+    zero.skep(&["start", "order", "--count", "30"]);
+    two.skep(&["backup", "take", "1", "--wait"]);
+    let shown = one.skep(&["backup", "show", "1"]);
+    assert!(shown.contains("COMPLETED"), "{shown}");
+    brokers.into_iter().for_each(|broker| broker.kill());
+    for place in &cluster.places {
+        place.lose_data();
+        place.skep(&["restore", "--backupId=1"]);
+        let kept = std::fs::read_dir(place.data().join("partitions")).unwrap();
+        assert_eq!(kept.count(), 1, "each restores what it keeps");
+    }
+    let brokers = cluster.start();
+    let worked = one.skep(&["work", "payment", "--idle", "1s"]);
+    assert!(worked.contains("Completed 30 jobs"), "{worked}");
+    for broker in brokers {
+        assert_eq!(broker.stop(), Some(0));
+    }
+}
+
+#[test]
+fn where_a_broker_is_missing_the_others_go_on_with_their_partitions() {
+    let cluster = Cluster::new(3, 3, 1);
+    let [zero, one, two] = [0, 1, 2].map(|node| &cluster.places[node]);
+    let mut brokers = cluster.start();
+    deploy(zero);
+    zero.skep(&["start", "order", "--count", "3"]);
+    brokers.remove(2).kill();
+    cluster.await_topology(0, |seen| seen.leader(3).is_none());
+    let load = Load::begin(&[zero, one], 2);
+    load.await_more(100);
+    let acknowledged = load.end();
+    let (code, said) = one.fails(&["backup", "take", "1"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("Partition 3 has no leader at present"),
+        "{said}"
+    );
+    brokers.push(two.start());
+    cluster.await_topology(0, |seen| seen.leader(3) == Some(2));
+    let found = each_once(&acknowledged, zero);
+    assert_eq!(found, acknowledged.len() + 3);
+}
+
+#[test]
+fn brokers_that_are_configured_differently_refuse_each_other_and_say_why() {
+    let mut cluster = Cluster::new(2, 2, 1);
+    let mut first = begin(&cluster.places[0]);
+    for (variable, value, reason) in [
+        ("ZEEBE_BROKER_CLUSTER_CLUSTERNAME", "other", "clusterName"),
+        ("ZEEBE_BROKER_CLUSTER_PARTITIONSCOUNT", "3", "partitionsCount"),
+        ("ZEEBE_BROKER_CLUSTER_NODEID", "0", "nodeId"),
+    ] {
+        let second = &mut cluster.places[1];
+        let before = second.variables.clone();
+        second.set(variable, value);
+        let mut other = begin(second);
+        let said = other.await_line("no connection to the node there");
+        assert!(said.contains(reason), "{said}");
+        let said = first.await_line("refused a connection");
+        assert!(said.contains(reason), "{said}");
+        other.kill();
+        second.variables = before;
+    }
+    let second = begin(&cluster.places[1]);
+    first.line("the broker is running");
+    drop(second);
+}

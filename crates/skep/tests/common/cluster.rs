@@ -1,0 +1,103 @@
+//! Several brokers on this machine, as one cluster with one backup store.
+
+use std::time::{Duration, Instant};
+
+use super::{Place, Running, SKEP, free_port};
+
+/// Only what hangs needs as long.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two looks at something that changes by itself.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The places of the brokers.
+pub struct Cluster {
+    pub places: Vec<Place>,
+}
+
+/// What Topology says.
+pub struct Topology(String);
+
+impl Cluster {
+    pub fn new(size: u32, partitions: u32, replication_factor: u32) -> Cluster {
+        let ports: Vec<u16> = (0..size).map(|_| free_port()).collect();
+        let contacts: Vec<String> = ports
+            .iter()
+            .map(|port| format!("127.0.0.1:{port}"))
+            .collect();
+        let mut places: Vec<Place> = (0..size).map(|_| Place::without_store(partitions)).collect();
+        let backups = places[0].directory.path().join("backups");
+        std::fs::create_dir(&backups).unwrap();
+        for (node, (place, port)) in places.iter_mut().zip(&ports).enumerate() {
+            let mut set = |name: &str, value: &str| {
+                place.set(&format!("ZEEBE_BROKER_{name}"), value);
+            };
+            set("CLUSTER_NODEID", &node.to_string());
+            set("CLUSTER_CLUSTERSIZE", &size.to_string());
+            set(
+                "CLUSTER_REPLICATIONFACTOR",
+                &replication_factor.to_string(),
+            );
+            set("CLUSTER_INITIALCONTACTPOINTS", &contacts.join(","));
+            set("NETWORK_INTERNALAPI_PORT", &port.to_string());
+            set("DATA_BACKUP_STORE", "FILESYSTEM");
+            set("DATA_BACKUP_FILESYSTEM_BASEPATH", backups.to_str().unwrap());
+        }
+        Cluster { places }
+    }
+
+    /// Starts all brokers at once, and waits until each has found its place.
+    pub fn start(&self) -> Vec<Running> {
+        let mut brokers: Vec<Running> = self.places.iter().map(begin).collect();
+        for broker in &mut brokers {
+            broker.line("the broker is running");
+        }
+        brokers
+    }
+
+    /// What a broker's gateway says of the cluster.
+    pub fn topology(&self, node: usize) -> Topology {
+        Topology(self.places[node].skep(&["status"]))
+    }
+
+    /// Asks a broker's gateway until it says what is wanted.
+    #[track_caller]
+    pub fn await_topology(&self, node: usize, wanted: impl Fn(&Topology) -> bool) -> Topology {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let topology = self.topology(node);
+            if wanted(&topology) {
+                return topology;
+            }
+            assert!(Instant::now() < end, "{}", topology.0);
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Starts a broker and waits until it takes part, which does not need the others yet.
+pub fn begin(place: &Place) -> Running {
+    Running::spawn_until(place.command(SKEP).arg("broker"), "joins its cluster")
+}
+
+impl Topology {
+    /// The broker that leads a partition.
+    pub fn leader(&self, partition: u32) -> Option<usize> {
+        let wanted = format!("partition {partition}: LEADER");
+        let mut broker = None;
+        for line in self.0.lines() {
+            if let Some(rest) = line.strip_prefix("Broker ") {
+                let number = rest.split(' ').next().unwrap();
+                broker = Some(number.parse().unwrap());
+            }
+            if line.contains(&wanted) {
+                return broker;
+            }
+        }
+        None
+    }
+
+    /// How many replicas there are whose line contains the text.
+    pub fn count(&self, text: &str) -> usize {
+        self.0.lines().filter(|line| line.contains(text)).count()
+    }
+}
