@@ -57,6 +57,9 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker on the current tokio runtime.
     pub async fn start(config: BrokerConfig) -> Result<Broker, BrokerError> {
+        if config.cluster.replication_factor > 1 {
+            return Err(BrokerError::Unsupported("zeebe.broker.cluster.replicationFactor must be 1: this version keeps one replica of each partition, more come later".to_owned()));
+        }
         let blob_store = open_configured_store(&config).await?;
         let data = DataDir::open(&config.data.directory)?;
         let exporters = Arc::new(Exporters::open(&config, &data)?);

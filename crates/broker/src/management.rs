@@ -9,11 +9,11 @@ use skep_backup::{
 };
 use skep_blob::BlobRef;
 use skep_exporter::Phase;
+use skep_gateway::{BrokerError, Brokers as _};
 use skep_log::LogStore;
 use skep_management::{
     CheckpointAnswer, ExportingChange, Health, KnownBackup, Node, PartitionReport, RequestError,
 };
-use skep_gateway::{BrokerError, Brokers as _};
 use skep_protocol::node_message::{NodeAnswer, NodeRequest};
 use skep_protocol::{
     CheckpointIntent, Command, Intent, Key, PartitionId, Position, RecordValue, values,

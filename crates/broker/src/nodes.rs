@@ -7,9 +7,8 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use skep_gateway::JobsAvailable;
 use skep_partition::Event;
-use skep_protocol::node_message::{self, NodeMessage, NodeRequest};
+use skep_protocol::node_message::{NodeMessage, NodeRequest};
 use skep_protocol::{Envelope, NodeId, PartitionId};
-use skep_raft::{PeerError, RaftPeers};
 use skep_transport::{Channel, Handler, Identity, RequestError, SendError, Transport};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, warn};
@@ -17,8 +16,6 @@ use tracing::{debug, warn};
 use crate::local::LocalPartitions;
 use crate::view::ClusterView;
 
-/// Consensus.
-const CONSENSUS: Channel = Channel::new(0);
 /// Requests for the leader of a partition.
 const REQUESTS: Channel = Channel::new(1);
 /// Envelopes between partitions.
@@ -100,36 +97,6 @@ impl Nodes {
     }
 }
 
-impl RaftPeers for Nodes {
-    fn call(
-        &self,
-        group: u32,
-        target: u64,
-        request: Bytes,
-        patience: Duration,
-    ) -> BoxFuture<'static, Result<Bytes, PeerError>> {
-        let (Some(transport), Ok(node)) = (self.transport.get(), u32::try_from(target)) else {
-            return async { Err(PeerError::NotConnected) }.boxed();
-        };
-        let request = node_message::encode_raft(PartitionId(group), &request);
-        // Queued here and not when the future is first polled: calls keep their order.
-        let answer = transport.request(NodeId(node), CONSENSUS, request.into(), patience);
-        answer.map(|answer| answer.map_err(peer_error)).boxed()
-    }
-}
-
-fn peer_error(error: RequestError) -> PeerError {
-    match error {
-        RequestError::NotSent(SendError::NotConnected(_)) => PeerError::NotConnected,
-        RequestError::NotSent(SendError::Full(_)) => PeerError::Busy,
-        RequestError::NotSent(error @ SendError::TooLarge { .. }) => {
-            PeerError::Refused(error.to_string())
-        }
-        RequestError::Lost(_) | RequestError::Timeout(_) => PeerError::NoAnswer,
-        RequestError::Refused { reason, .. } => PeerError::Refused(reason),
-    }
-}
-
 /// Says how this node is: regularly, at every change, and to whoever is new.
 pub async fn tell_status(
     nodes: Arc<Nodes>,
@@ -186,26 +153,6 @@ impl NodeHandler {
             }),
         }
     }
-
-    fn answer_raft(
-        &self,
-        from: NodeId,
-        request: &Bytes,
-    ) -> BoxFuture<'static, Result<Bytes, String>> {
-        let (partition, payload) = match node_message::decode_raft(request) {
-            Ok((partition, payload)) => (partition, request.slice_ref(payload)),
-            Err(error) => return async move { Err(error.to_string()) }.boxed(),
-        };
-        let replica = self.local.partitions.get(partition);
-        let Some(raft) = replica.and_then(|replica| replica.raft.get()).cloned() else {
-            return async move { Err(format!("partition {partition} does not run here")) }.boxed();
-        };
-        async move {
-            let answer = raft.answer(u64::from(from.0), payload).await;
-            answer.map_err(|error| error.to_string())
-        }
-        .boxed()
-    }
 }
 
 impl Handler for NodeHandler {
@@ -230,13 +177,10 @@ impl Handler for NodeHandler {
 
     fn request(
         &self,
-        from: NodeId,
-        channel: Channel,
+        _from: NodeId,
+        _channel: Channel,
         payload: Bytes,
     ) -> BoxFuture<'static, Result<Bytes, String>> {
-        if channel == CONSENSUS {
-            return self.answer_raft(from, &payload);
-        }
         let request = match NodeRequest::decode(&payload) {
             Ok(request) => request,
             Err(error) => return async move { Err(error.to_string()) }.boxed(),

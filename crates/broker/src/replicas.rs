@@ -8,7 +8,7 @@ use skep_partition::consensus::ConsensusEvents;
 use skep_partition::thread::ReplicaThread;
 use skep_partition::{FileNote, LocalPosition, Receiver, Replica, ReplicaConfig};
 use skep_protocol::{NodeId, PartitionId};
-use skep_raft::{RaftNode, RaftOptions, RaftPeers};
+use skep_raft::{RaftNode, RaftOptions};
 use skep_state::Store;
 use skep_store::{Compact, PartitionStore, StoreOptions, WriteBack};
 use tracing::error;
@@ -70,9 +70,6 @@ async fn start_replica(
     let exporters = &shared.exporters;
     let tap = Arc::new(exporters.tap(partition.inbox.clone(), applied));
     let mut raft = open_raft(shared, id, applied, Arc::clone(&tap) as Arc<_>).await?;
-    if partition.raft.set(raft.handle()).is_err() {
-        unreachable!("a replica is started once");
-    }
     let readers = (0..exporters.count()).map(|_| raft.reader()).collect();
     let effects = NodeEffects {
         partition: id,
@@ -139,7 +136,6 @@ async fn open_raft(
         ..RaftOptions::new(u64::from(shared.config.node_id), members)
     };
     let group = shared.log.group(GroupId(id.0));
-    let peers = Arc::clone(&shared.router.nodes) as Arc<dyn RaftPeers>;
-    let raft = RaftNode::open(options, group, events, peers).await;
+    let raft = RaftNode::open(options, group, events).await;
     raft.map_err(|error| error.to_string())
 }

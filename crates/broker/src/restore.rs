@@ -8,9 +8,9 @@ use futures::future::join_all;
 use prost::Message as _;
 use skep_backup::chunk::PairRun;
 use skep_backup::{
-    BackupId, Cancel, DataDirState, Incarnation, PartitionId, PartitionManifest, Progress, RestorableBackup,
-    RestoreError, RestoreMarker, RestoreOptions, RestoreSink, RestoreTarget, RetryPolicy,
-    SinkError, find_restorable, inspect_data_dir, restore_partition,
+    BackupId, Cancel, DataDirState, Incarnation, PartitionId, PartitionManifest, Progress,
+    RestorableBackup, RestoreError, RestoreMarker, RestoreOptions, RestoreSink, RestoreTarget,
+    RetryPolicy, SinkError, find_restorable, inspect_data_dir, restore_partition,
 };
 use skep_blob::BlobRef;
 use skep_config::BrokerConfig;
@@ -119,7 +119,8 @@ async fn find(
     )
     .await;
     match found {
-        Err(RestoreError::PartitionCount { found, .. }) if !config.backup.validate_config && config.cluster.size == 1 =>
+        Err(RestoreError::PartitionCount { found, .. })
+            if !config.backup.validate_config && config.cluster.size == 1 =>
         {
             tracing::warn!(
                 configured = partition_count,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use skep_gateway::{BrokerError, Brokers, JobsAvailable, Topology};
-use skep_protocol::node_message::{self, NodeAnswer, NodeRefusal, NodeRequest};
 use skep_partition::Event;
+use skep_protocol::node_message::{self, NodeAnswer, NodeRefusal, NodeRequest};
 use skep_protocol::{Command, Envelope, NodeId, PartitionId, ResponseResult};
 use skep_transport::RequestError;
 use tokio::sync::broadcast;

@@ -62,7 +62,7 @@ pub const PROPERTIES: &[Property] = &[
     key(
         "zeebe.broker.cluster.replicationFactor",
         "1",
-        "Replicas of each partition, each on another broker; 3 outlive the loss of any one broker. The same on all brokers.",
+        "Replicas of each partition, the same on all brokers. This version keeps one.",
     ),
     key(
         "zeebe.broker.cluster.clusterName",

@@ -19,8 +19,6 @@ pub enum Role {
 pub enum Refusal {
     /// This replica does not lead, or has just lost the leadership; the command may or may not have been executed.
     NotLeader,
-    /// TEMP
-    LeaderLost,
     /// Too many commands wait.
     Busy,
     /// There is no room on the disk; the command has not been executed and will not be.

@@ -13,8 +13,6 @@
 //! content, and talking to other nodes: a group has one voter for now.
 
 mod codec;
-mod shim;
-pub use shim::*;
 mod log_store;
 mod network;
 mod node;

@@ -97,7 +97,6 @@ impl RaftNode {
         options: RaftOptions,
         log: GroupLog,
         events: Arc<dyn ConsensusEvents>,
-        _peers: Arc<dyn crate::RaftPeers>,
     ) -> Result<Self, RaftError> {
         if options.members != [options.node_id] {
             let (members, node) = (&options.members, options.node_id);
@@ -140,7 +139,6 @@ impl RaftNode {
         Ok(node)
     }
 
-    pub fn handle(&self) -> crate::RaftHandle { crate::RaftHandle }
     async fn elect(&self, first_start: bool, options: &RaftOptions) -> Result<(), String> {
         let known = self
             .raft

@@ -20,10 +20,7 @@ fn partitions_on_several_brokers_are_reached_through_each_of_them() {
     let brokers = cluster.start();
     for node in 0..3 {
         let topology = cluster.await_topology(node, |seen| seen.count("LEADER, HEALTHY") == 3);
-        assert_eq!(
-            [1, 2, 3].map(|id| topology.leader(id)),
-            [0, 1, 2].map(Some)
-        );
+        assert_eq!([1, 2, 3].map(|id| topology.leader(id)), [0, 1, 2].map(Some));
     }
     deploy(one);
     // The definition comes to the other partitions through their brokers.
@@ -81,7 +78,11 @@ fn brokers_that_are_configured_differently_refuse_each_other_and_say_why() {
     let mut first = begin(&cluster.places[0]);
     for (variable, value, reason) in [
         ("ZEEBE_BROKER_CLUSTER_CLUSTERNAME", "other", "clusterName"),
-        ("ZEEBE_BROKER_CLUSTER_PARTITIONSCOUNT", "3", "partitionsCount"),
+        (
+            "ZEEBE_BROKER_CLUSTER_PARTITIONSCOUNT",
+            "3",
+            "partitionsCount",
+        ),
         ("ZEEBE_BROKER_CLUSTER_NODEID", "0", "nodeId"),
     ] {
         let second = &mut cluster.places[1];

@@ -196,12 +196,7 @@ impl Connection {
     }
 
     /// Begins to serve requests in the order in which they came; those that must wait do so beside one another.
-    fn serve(
-        self: &Arc<Self>,
-        frame: Frame,
-        handler: &Arc<dyn Handler>,
-        serving: &mut Serving,
-    ) {
+    fn serve(self: &Arc<Self>, frame: Frame, handler: &Arc<dyn Handler>, serving: &mut Serving) {
         let (channel, id, bytes) = (frame.channel, frame.id, frame.payload.len());
         let Some(turn) = Turn::begin(self, bytes) else {
             return self.answer(channel, id, Err("it serves too many requests".to_owned()));

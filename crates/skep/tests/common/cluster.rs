@@ -24,7 +24,9 @@ impl Cluster {
             .iter()
             .map(|port| format!("127.0.0.1:{port}"))
             .collect();
-        let mut places: Vec<Place> = (0..size).map(|_| Place::without_store(partitions)).collect();
+        let mut places: Vec<Place> = (0..size)
+            .map(|_| Place::without_store(partitions))
+            .collect();
         let backups = places[0].directory.path().join("backups");
         std::fs::create_dir(&backups).unwrap();
         for (node, (place, port)) in places.iter_mut().zip(&ports).enumerate() {
@@ -33,10 +35,7 @@ impl Cluster {
             };
             set("CLUSTER_NODEID", &node.to_string());
             set("CLUSTER_CLUSTERSIZE", &size.to_string());
-            set(
-                "CLUSTER_REPLICATIONFACTOR",
-                &replication_factor.to_string(),
-            );
+            set("CLUSTER_REPLICATIONFACTOR", &replication_factor.to_string());
             set("CLUSTER_INITIALCONTACTPOINTS", &contacts.join(","));
             set("NETWORK_INTERNALAPI_PORT", &port.to_string());
             set("DATA_BACKUP_STORE", "FILESYSTEM");
