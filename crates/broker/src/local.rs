@@ -34,10 +34,10 @@ impl LocalPartitions {
         target
             .inbox
             .submit(command, Some(waiting.id))
-            .map_err(|refusal| refused(partition, &refusal, Taken::No))?;
+            .map_err(|refusal| refused(partition, &refusal))?;
         match (&mut waiting.answer).await {
             Ok(Ok(result)) => Ok(result),
-            Ok(Err(refusal)) => Err(refused(partition, &refusal, Taken::Perhaps)),
+            Ok(Err(refusal)) => Err(refused(partition, &refusal)),
             Err(_) => Err(BrokerError::ConnectionLost {
                 message: format!("partition {partition} stopped before it answered"),
             }),
@@ -126,24 +126,18 @@ fn of_execution(result: Result<ResponseResult, BrokerError>) -> NodeAnswer {
     NodeAnswer::Refusal(refusal, error.to_string())
 }
 
-/// Whether a refused command may have been taken into the log.
-enum Taken {
-    No,
-    Perhaps,
-}
-
-fn refused(partition: PartitionId, refusal: &Refusal, taken: Taken) -> BrokerError {
-    match (refusal, taken) {
-        (Refusal::NotLeader, Taken::No) => BrokerError::PartitionLeaderMismatch { partition },
-        (Refusal::NotLeader, Taken::Perhaps) => BrokerError::ConnectionLost {
+fn refused(partition: PartitionId, refusal: &Refusal) -> BrokerError {
+    match refusal {
+        Refusal::NotLeader => BrokerError::PartitionLeaderMismatch { partition },
+        Refusal::LeaderLost => BrokerError::ConnectionLost {
             message: format!(
                 "partition {partition} lost its leader before the command was committed; it may or may not have been executed"
             ),
         },
-        (Refusal::Busy, _) => BrokerError::ResourceExhausted {
+        Refusal::Busy => BrokerError::ResourceExhausted {
             message: "Reached maximum capacity of requests handled".to_owned(),
         },
-        (Refusal::DiskFull, _) => BrokerError::ResourceExhausted {
+        Refusal::DiskFull => BrokerError::ResourceExhausted {
             message: format!(
                 "Cannot accept requests for partition {partition}. Broker is out of disk space"
             ),

@@ -8,7 +8,7 @@ use skep_partition::consensus::ConsensusEvents;
 use skep_partition::thread::ReplicaThread;
 use skep_partition::{FileNote, LocalPosition, Receiver, Replica, ReplicaConfig};
 use skep_protocol::{NodeId, PartitionId};
-use skep_raft::{RaftNode, RaftOptions};
+use skep_raft::{Alone, RaftNode, RaftOptions};
 use skep_state::Store;
 use skep_store::{Compact, PartitionStore, StoreOptions, WriteBack};
 use tracing::error;
@@ -136,6 +136,6 @@ async fn open_raft(
         ..RaftOptions::new(u64::from(shared.config.node_id), members)
     };
     let group = shared.log.group(GroupId(id.0));
-    let raft = RaftNode::open(options, group, events).await;
+    let raft = RaftNode::open(options, group, events, Arc::new(Alone)).await;
     raft.map_err(|error| error.to_string())
 }

@@ -84,6 +84,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         if header.checkpoint != CheckpointId::NONE {
             self.freeze(header.checkpoint)?;
         }
+        self.drop_ended_views()?;
         match own {
             Some((batch, _)) => self.take_effect(batch),
             None => Ok(()),

@@ -78,9 +78,25 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
                 "gave up the oldest of {FROZEN_VIEWS_MAX} frozen checkpoints for backup {checkpoint_id}"
             );
             self.effects.give_up_backup(oldest.checkpoint_id);
-            self.given_up.push(oldest.checkpoint_id);
+            if self.is_leading() {
+                self.given_up.push(oldest.checkpoint_id);
+            }
         }
         self.frozen.push(backup);
+        Ok(())
+    }
+
+    /// Drops the views of backups that are completed or failed, whoever led: this replica will not have to go on with them.
+    pub(crate) fn drop_ended_views(&mut self) -> Result<(), ReplicaError> {
+        let mut ended = Vec::new();
+        for backup in &self.frozen {
+            let known = backups::get(&self.overlay.applied(), backup.checkpoint_id)?;
+            if known.is_none_or(|known| known.status != BackupStatus::InProgress) {
+                ended.push(backup.checkpoint_id);
+            }
+        }
+        self.frozen
+            .retain(|backup| !ended.contains(&backup.checkpoint_id));
         Ok(())
     }
 
@@ -117,8 +133,10 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     /// An upload has ended.
     pub(crate) fn backup_ended(&mut self, checkpoint_id: CheckpointId, result: Result<(), String>) {
-        self.frozen
-            .retain(|backup| backup.checkpoint_id != checkpoint_id);
+        if !self.is_leading() {
+            // Whoever leads next goes on with it. The view is dropped when the partition's state says that the backup has ended.
+            return;
+        }
         match result {
             Ok(()) => self.feed(checkpoint_command(
                 CheckpointIntent::ConfirmBackup,

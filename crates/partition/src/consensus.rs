@@ -10,6 +10,22 @@ pub trait Consensus: Send {
 
     /// The state up to and including `index` is durable in this replica's store: the log up to there may be compacted.
     fn state_durable(&mut self, index: Index);
+
+    /// The replica has taken in that many more bytes of committed entries: more may be handed over.
+    fn taken(&mut self, bytes: usize) {
+        let _ = bytes;
+    }
+}
+
+/// Why a proposal was not taken into the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unproposed {
+    /// This node does not lead, or cannot tell whether it still does.
+    NotLeader,
+    /// There is no space for the log.
+    DiskFull,
+    /// It is too large, or too much is on its way.
+    TooMuch,
 }
 
 /// What consensus tells a replica, in order.
@@ -34,10 +50,12 @@ pub enum ConsensusEvent {
         /// Its bytes.
         entry: Bytes,
     },
-    /// A proposal was not taken into the log (no space, no leadership). Told before anything that was proposed later is
-    /// committed.
+    /// A proposal was not taken into the log. Told before anything that was proposed later is committed, and before this node
+    /// leads in another term.
     ProposalRefused {
         /// Why.
+        why: Unproposed,
+        /// The same in words.
         reason: String,
     },
     /// This replica cannot go on: its log is corrupt or its disk failed.

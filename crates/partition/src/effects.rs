@@ -17,8 +17,10 @@ pub enum Role {
 /// Why a request gets no answer from the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// This replica does not lead, or has just lost the leadership; the command may or may not have been executed.
+    /// This replica does not lead; the command has not been executed and will not be.
     NotLeader,
+    /// The leadership was lost while the command was on its way; it may or may not have been executed, or be executed yet.
+    LeaderLost,
     /// Too many commands wait.
     Busy,
     /// There is no room on the disk; the command has not been executed and will not be.

@@ -25,6 +25,8 @@ pub(crate) enum Leadership {
         term: u64,
         /// In the epoch entry, to know it again.
         nonce: u64,
+        /// When to propose the entry, because it was refused before; `None` if it is on its way.
+        again_at: Option<i64>,
     },
     /// This replica processes commands.
     Leading(Leading),
@@ -69,6 +71,37 @@ impl Leading {
     }
 }
 
+/// Why a leadership is over, which decides what its requests are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// Somebody else may lead now. What is in the log may be applied yet.
+    Leadership,
+    /// A proposal was refused. The batch proposed last cannot be applied, since it, or one before it, was refused. An earlier batch
+    /// may be in the log and be applied yet.
+    Proposal(Refusal),
+    /// Another leadership has begun: of this one nothing will be applied any more.
+    Fenced,
+}
+
+impl Lost {
+    /// For requests of the batch proposed last, and of those before it.
+    const fn of_batch(&self, is_last: bool) -> &Refusal {
+        match self {
+            Lost::Proposal(refusal) if is_last => refusal,
+            Lost::Leadership | Lost::Proposal(_) => &Refusal::LeaderLost,
+            Lost::Fenced => &Refusal::NotLeader,
+        }
+    }
+
+    /// For what waits.
+    const fn of_queue(&self) -> &Refusal {
+        match self {
+            Lost::Proposal(refusal) => refusal,
+            Lost::Leadership | Lost::Fenced => &Refusal::NotLeader,
+        }
+    }
+}
+
 /// What happens once a batch is applied.
 #[derive(Debug)]
 pub(crate) struct InFlight {
@@ -94,7 +127,11 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     /// committed before it is.
     pub(crate) fn became_leader(&mut self, term: u64) {
         let nonce = self.draw();
-        self.leadership = Leadership::Elected { term, nonce };
+        self.leadership = Leadership::Elected {
+            term,
+            nonce,
+            again_at: None,
+        };
         let entry = EpochEntry {
             nonce,
             time: self.now,
@@ -102,17 +139,26 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         self.consensus.propose(LogEntry::Epoch(entry).encode());
     }
 
+    /// Proposes the epoch entry again, if it was refused and that is long enough ago.
+    pub(crate) fn retry_epoch(&mut self) {
+        if let Leadership::Elected { term, again_at, .. } = self.leadership
+            && again_at.is_some_and(|at| at <= self.now)
+        {
+            self.became_leader(term);
+        }
+    }
+
     /// An epoch entry is applied: raises the epoch, and begins to lead if the entry is this replica's.
     pub(crate) fn begin_epoch(&mut self, entry: EpochEntry) -> Result<(), ReplicaError> {
         if self.is_leading() {
             // Another leader's entry: this leadership is over, whatever raft has told yet.
-            self.lose_leadership(&Refusal::NotLeader);
+            self.lose_leadership(&Lost::Fenced);
         }
         self.applied.epoch += 1;
         self.applied.sequence = 0;
         self.applied.time = self.applied.time.max(entry.time);
         self.applied.apply(&mut self.overlay);
-        let Leadership::Elected { term, nonce } = self.leadership else {
+        let Leadership::Elected { term, nonce, .. } = self.leadership else {
             return Ok(());
         };
         if nonce != entry.nonce {
@@ -177,28 +223,22 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         Ok(())
     }
 
-    /// Drops all that depended on the leadership. `refusal` is for requests that have not happened and will not: those that wait,
-    /// and those of the batch proposed last, which cannot be applied if it, or one before it, was refused. An earlier batch may
-    /// be in the log and be applied yet; its clients must not be told anything else.
-    pub(crate) fn lose_leadership(&mut self, refusal: &Refusal) {
+    /// Drops all that depended on the leadership.
+    pub(crate) fn lose_leadership(&mut self, why: &Lost) {
         let former = std::mem::replace(&mut self.leadership, Leadership::Follower);
         self.overlay.drop_pending();
         self.forget_evaluations();
-        if let Leadership::Leading(mut leading) = former {
-            let last = leading.in_flight.pop_back();
-            for request in leading
-                .in_flight
-                .into_iter()
-                .flat_map(|batch| batch.requests)
-            {
-                self.effects.refuse(request, Refusal::NotLeader);
-            }
-            for request in last.into_iter().flat_map(|batch| batch.requests) {
-                self.effects.refuse(request, refusal.clone());
+        if let Leadership::Leading(leading) = former {
+            let batches = leading.in_flight.len();
+            for (batch, number) in leading.in_flight.into_iter().zip(1..) {
+                for request in batch.requests {
+                    let refusal = why.of_batch(number == batches);
+                    self.effects.refuse(request, refusal.clone());
+                }
             }
             self.effects
                 .role_changed(Role::Follower, self.applied.epoch());
         }
-        self.refuse_queue(refusal);
+        self.refuse_queue(why.of_queue());
     }
 }

@@ -31,7 +31,7 @@ pub mod thread;
 pub use backups::FrozenBackup;
 pub use bookkeeping::{BOOKKEEPING_PREFIXES, Bookkeeping, LocalPosition};
 pub use clock::Reading;
-pub use consensus::{Consensus, ConsensusEvent};
+pub use consensus::{Consensus, ConsensusEvent, Unproposed};
 pub use effects::{Effects, Refusal, Role};
 pub use error::ReplicaError;
 pub use inbox::{Event, Inbox, Receiver, inbox};

@@ -96,8 +96,10 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     }
 
     fn wake_at(&self) -> Option<i64> {
-        let Leadership::Leading(leading) = &self.leadership else {
-            return None;
+        let leading = match &self.leadership {
+            Leadership::Follower => return None,
+            Leadership::Elected { again_at, .. } => return *again_at,
+            Leadership::Leading(leading) => leading,
         };
         // Without room nothing can be done before the next event, which makes room.
         let due = match leading.due_unknown {

@@ -11,9 +11,11 @@ use tracing::{info, warn};
 
 use crate::bookkeeping::STATE_VERSION;
 use crate::clock::Clock;
-use crate::consensus::ConsensusEvent;
-use crate::leader::Leadership;
-use crate::limits::{LAYER_AGE_MS_MAX, LAYER_BYTES_MAX, REPLAY_BYTES_MAX};
+use crate::consensus::{ConsensusEvent, Unproposed};
+use crate::leader::{Leadership, Lost};
+use crate::limits::{
+    EPOCH_RETRY_MS, LAYER_AGE_MS_MAX, LAYER_BYTES_MAX, REPLAY_BYTES_MAX, UNFLUSHED_BYTES_MAX,
+};
 use crate::note::{NoNote, Note};
 use crate::resend::Resend;
 use crate::{
@@ -64,6 +66,8 @@ pub struct Replica<C, E> {
     pub(crate) now: i64,
     pub(crate) log_bytes_since_rotation: usize,
     rotated_at: i64,
+    /// Bytes of entries that are applied, but consensus has not been told so.
+    untold_bytes: usize,
     draws: u64,
     #[cfg(feature = "testkit")]
     pub(crate) testkit: testkit::Testkit,
@@ -112,6 +116,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             now: 0,
             log_bytes_since_rotation: 0,
             rotated_at: 0,
+            untold_bytes: 0,
             #[cfg(feature = "testkit")]
             testkit: testkit::Testkit::default(),
         })
@@ -135,6 +140,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
                 self.overlay.flushed(&ticket);
                 let durable = LocalPosition::read(ticket.meta())?;
                 self.consensus.state_durable(durable.raft_index());
+                self.tell_taken();
             }
             Event::BackupEnded {
                 checkpoint_id,
@@ -154,10 +160,19 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             self.resend_overdue()?;
             self.process()?;
         } else {
+            self.retry_epoch();
             self.refuse_queue(&Refusal::NotLeader);
         }
         self.write_back_if_due();
         Ok(())
+    }
+
+    /// Has more entries handed over, unless too much of what is applied is not in the store yet: a follower has no other way to
+    /// slow its leader down.
+    fn tell_taken(&mut self) {
+        if self.untold_bytes > 0 && self.overlay.unflushed_bytes() < UNFLUSHED_BYTES_MAX {
+            self.consensus.taken(std::mem::take(&mut self.untold_bytes));
+        }
     }
 
     fn handle_consensus(&mut self, event: ConsensusEvent) -> Result<(), ReplicaError> {
@@ -165,16 +180,15 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             ConsensusEvent::BecameLeader { term } => self.became_leader(term),
             ConsensusEvent::LostLeadership { term } => {
                 info!(term, "lost the leadership");
-                self.lose_leadership(&Refusal::NotLeader);
+                self.lose_leadership(&Lost::Leadership);
             }
-            ConsensusEvent::Committed { index, term, entry } => self.apply(
-                LocalPosition {
-                    index: index.0,
-                    term,
-                },
-                &entry,
-            )?,
-            ConsensusEvent::ProposalRefused { reason } => self.proposal_refused(&reason),
+            ConsensusEvent::Committed { index, term, entry } => {
+                let index = index.0;
+                self.apply(LocalPosition { index, term }, &entry)?;
+                self.untold_bytes += entry.len();
+                self.tell_taken();
+            }
+            ConsensusEvent::ProposalRefused { why, reason } => self.proposal_refused(why, &reason),
             ConsensusEvent::Failed { message } => return Err(ReplicaError::Consensus(message)),
         }
         Ok(())
@@ -288,16 +302,31 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         self.engine = new_engine(&self.config);
     }
 
-    fn proposal_refused(&mut self, reason: &str) {
-        warn!(
-            reason,
-            "a proposal was refused; what was evaluated on top of it is dropped"
-        );
-        let term = self.leadership.term();
-        self.lose_leadership(&Refusal::DiskFull);
-        if let Some(term) = term {
-            self.became_leader(term);
+    /// Begins a new epoch, since what was evaluated on top of the proposal is void. If that is refused as well, it is tried again
+    /// a little later.
+    fn proposal_refused(&mut self, why: Unproposed, reason: &str) {
+        let refusal = match why {
+            Unproposed::NotLeader => Refusal::NotLeader,
+            Unproposed::DiskFull => Refusal::DiskFull,
+            Unproposed::TooMuch => Refusal::Busy,
+        };
+        let led = self.is_leading();
+        let Some(term) = self.leadership.term() else {
+            return;
+        };
+        self.lose_leadership(&Lost::Proposal(refusal));
+        if led {
+            warn!(
+                reason,
+                "a proposal was refused; what was evaluated on top of it is dropped"
+            );
+            return self.became_leader(term);
         }
+        self.leadership = Leadership::Elected {
+            term,
+            nonce: self.draw(),
+            again_at: Some(self.now + EPOCH_RETRY_MS),
+        };
     }
 }
 

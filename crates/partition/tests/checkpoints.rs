@@ -106,7 +106,8 @@ fn an_envelope_whose_checkpoint_finds_no_room_is_not_taken_in_before_it_comes_ag
     place.handle(envelope(CheckpointId(1)));
     assert!(!place.run().is_empty());
     let reason = "there is no space".to_owned();
-    let refused = ConsensusEvent::ProposalRefused { reason };
+    let why = skep_partition::Unproposed::DiskFull;
+    let refused = ConsensusEvent::ProposalRefused { why, reason };
     place.handle(Event::Consensus(refused));
     place.settle();
     assert_eq!(events(&place, before).0, []);

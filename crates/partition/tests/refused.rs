@@ -4,12 +4,17 @@
 
 mod support;
 
-use skep_partition::{ConsensusEvent, Event, Refusal};
+use skep_partition::{ConsensusEvent, Event, Refusal, Unproposed};
 use support::Place;
 
 fn refuse(place: &mut Place) {
-    let reason = "there is no space".to_owned();
-    place.handle(Event::Consensus(ConsensusEvent::ProposalRefused { reason }));
+    refuse_because(place, Unproposed::DiskFull);
+}
+
+fn refuse_because(place: &mut Place, why: Unproposed) {
+    let reason = "for a test".to_owned();
+    let refused = ConsensusEvent::ProposalRefused { why, reason };
+    place.handle(Event::Consensus(refused));
 }
 
 #[test]
@@ -31,7 +36,7 @@ fn only_commands_that_will_not_be_executed_are_refused_for_want_of_space() {
     assert_eq!(place.refusal(refused), Some(Refusal::DiskFull));
     assert_eq!(place.refusal(waiting), Some(Refusal::DiskFull));
     // This one is in the log and is going to happen.
-    assert_eq!(place.refusal(taken), Some(Refusal::NotLeader));
+    assert_eq!(place.refusal(taken), Some(Refusal::LeaderLost));
     place.commit_all(taken_entries);
     place.settle();
     assert!(place.replica.is_leading());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use skep_log::{GroupId, LogOptions, LogStore, RealFiles};
 use skep_partition::consensus::{Consensus, ConsensusEvent, ConsensusEvents};
-use skep_raft::{RaftNode, RaftOptions};
+use skep_raft::{Alone, RaftNode, RaftOptions};
 
 const TIME: Duration = Duration::from_secs(3);
 
@@ -52,7 +52,7 @@ fn groups(runtime: &tokio::runtime::Runtime, dir: &std::path::Path) {
         let nodes: Vec<_> = runtime.block_on(async {
             let opened = (1..=64).map(|group| {
                 let (log, sink) = (store.group(GroupId(group)), Arc::new(Sink(sender.clone())));
-                RaftNode::open(RaftOptions::new(0, vec![0]), log, sink)
+                RaftNode::open(RaftOptions::new(0, vec![0]), log, sink, Arc::new(Alone))
             });
             futures::future::join_all(opened).await
         });
@@ -75,7 +75,12 @@ fn row(runtime: &tokio::runtime::Runtime, dir: &std::path::Path, in_flight: usiz
     let store = open(dir);
     let (sender, receiver) = mpsc::channel();
     let log = store.group(GroupId(1));
-    let opening = RaftNode::open(RaftOptions::new(0, vec![0]), log, Arc::new(Sink(sender)));
+    let opening = RaftNode::open(
+        RaftOptions::new(0, vec![0]),
+        log,
+        Arc::new(Sink(sender)),
+        Arc::new(Alone),
+    );
     let mut node = runtime.block_on(opening).expect("it opens");
     while !matches!(receiver.recv(), Ok(ConsensusEvent::BecameLeader { .. })) {}
     let payload = Bytes::from(vec![7; 256]);
@@ -88,6 +93,7 @@ fn row(runtime: &tokio::runtime::Runtime, dir: &std::path::Path, in_flight: usiz
             under_way.push_back(Instant::now());
         }
         if let Ok(ConsensusEvent::Committed { index, entry, .. }) = receiver.recv() {
+            node.taken(entry.len());
             if entry.is_empty() {
                 continue;
             }

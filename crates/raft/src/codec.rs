@@ -47,7 +47,7 @@ pub(crate) fn encode_entry(entry: &Entry) -> Bytes {
 
 pub(crate) fn decode_entry(index: u64, mut bytes: Bytes) -> Result<Entry, CodecError> {
     take_version(&mut bytes)?;
-    let kind = bytes.try_get_u8().map_err(|_| CodecError::Short)?;
+    let kind = take_u8(&mut bytes)?;
     let term = take_u64(&mut bytes)?;
     let payload = match kind {
         0 => EntryPayload::Blank,
@@ -107,7 +107,7 @@ impl Meta {
 
     pub fn decode(mut bytes: Bytes) -> Result<Self, CodecError> {
         take_version(&mut bytes)?;
-        let flags = bytes.try_get_u8().map_err(|_| CodecError::Short)?;
+        let flags = take_u8(&mut bytes)?;
         if flags > HAS_VOTE | VOTE_COMMITTED | HAS_PURGED {
             return Err(CodecError::Kind(flags));
         }
@@ -123,7 +123,7 @@ impl Meta {
         if flags & HAS_PURGED != 0 {
             meta.purged = Some(take_log_id(&mut bytes)?);
         }
-        for _ in 0..bytes.try_get_u8().map_err(|_| CodecError::Short)? {
+        for _ in 0..take_u8(&mut bytes)? {
             let id = take_log_id(&mut bytes)?;
             let length = take_count(&mut bytes)?;
             if bytes.len() < length {
@@ -136,12 +136,12 @@ impl Meta {
     }
 }
 
-fn put_log_id(out: &mut BytesMut, id: &LogId) {
+pub(crate) fn put_log_id(out: &mut BytesMut, id: &LogId) {
     out.put_u64_le(id.index);
     out.put_u64_le(**id.committed_leader_id());
 }
 
-fn put_count(out: &mut BytesMut, count: usize) {
+pub(crate) fn put_count(out: &mut BytesMut, count: usize) {
     out.put_u32_le(u32::try_from(count).expect("far fewer than four thousand million nodes"));
 }
 
@@ -159,7 +159,7 @@ fn put_membership(out: &mut BytesMut, membership: &Membership) {
 
 fn take_membership(bytes: &mut Bytes) -> Result<Membership, CodecError> {
     let mut configs = Vec::new();
-    for _ in 0..bytes.try_get_u8().map_err(|_| CodecError::Short)? {
+    for _ in 0..take_u8(bytes)? {
         configs.push(take_nodes(bytes)?);
     }
     let nodes = take_nodes(bytes)?;
@@ -180,11 +180,15 @@ fn take_version(bytes: &mut Bytes) -> Result<(), CodecError> {
     }
 }
 
-fn take_u64(bytes: &mut Bytes) -> Result<u64, CodecError> {
+pub(crate) fn take_u8(bytes: &mut Bytes) -> Result<u8, CodecError> {
+    bytes.try_get_u8().map_err(|_| CodecError::Short)
+}
+
+pub(crate) fn take_u64(bytes: &mut Bytes) -> Result<u64, CodecError> {
     bytes.try_get_u64_le().map_err(|_| CodecError::Short)
 }
 
-fn take_count(bytes: &mut Bytes) -> Result<usize, CodecError> {
+pub(crate) fn take_count(bytes: &mut Bytes) -> Result<usize, CodecError> {
     Ok(bytes.try_get_u32_le().map_err(|_| CodecError::Short)? as usize)
 }
 

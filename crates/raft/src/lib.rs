@@ -1,24 +1,37 @@
 //! The consensus of a partition: `skep_partition`'s trait on openraft, one group per partition.
 //!
-//! Owns: what openraft needs (log storage on `skep-log`, state machine, network), the bytes of
-//! entries (`docs/formats/raft-entry.md`), when the log is compacted.
+//! Owns: what openraft needs (log storage on `skep-log`, state machine, network), the bytes of entries (`docs/formats/raft-entry.md`)
+//! and of what members ask each other (`docs/formats/raft-rpc.md`), when elections begin, when the log is compacted.
 //!
 //! Invariants:
 //! - Every entry after the applied index given at open is handed over exactly once, in order.
 //! - An entry is handed over only when it is committed, thus durable.
-//! - The log is compacted only up to what the replica has reported as durable and every reader has released.
+//! - The log is compacted only up to what the replica has reported as durable and every reader has released; for members that
+//!   lack entries it is kept up to a bound.
+//! - A proposal is committed, refused, or its leadership is lost, and the replica is told which of the three.
 //! - openraft types do not leave this crate.
 //!
-//! Deliberately absent: waiting for the replica (handing over never blocks), snapshots with
-//! content, and talking to other nodes: a group has one voter for now.
+//! Deliberately absent: how nodes are connected ([`RaftPeers`]), changes of members, and snapshots with content.
 
+mod backlog;
 mod codec;
+mod compaction;
+mod handle;
+mod leadership;
 mod log_store;
 mod network;
 mod node;
+mod peers;
+mod pipeline;
 mod reader;
+mod refusal;
+mod rpc;
 mod state_machine;
+mod timing;
 mod types;
 
-pub use node::{RaftError, RaftMetrics, RaftNode, RaftOptions};
+pub use handle::{MemberRole, RaftHandle, RaftMetrics, Rebalanced};
+pub use leadership::LeaderSeen;
+pub use node::{RaftError, RaftNode, RaftOptions};
+pub use peers::{Alone, PeerError, RaftPeers};
 pub use reader::LogReader;

@@ -5,6 +5,7 @@
 //! A full disk does not show here: the log store waits, and callbacks come when there is space
 //! again. `RaftNode::propose` refuses new proposals meanwhile.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -18,7 +19,7 @@ use skep_log::GroupLog;
 use tokio::sync::oneshot;
 
 use crate::codec::{self, Meta};
-use crate::types::{Entry, LogId, Membership, StoredMembership, TypeConfig, Vote};
+use crate::types::{Entry, LogId, Membership, StoredMembership, TypeConfig, Vote, log_id};
 
 /// Entries are read in pieces of about this size, so that replaying a long log needs little memory.
 const READ_BYTES: usize = 1 << 20;
@@ -68,6 +69,35 @@ impl LogStore {
             Some((id, membership)) => StoredMembership::new(Some(*id), membership.clone()),
             None => StoredMembership::default(),
         }
+    }
+
+    /// Writes the first entry of every member's log: who the members are. It is the same for all of them, so no member has to be told
+    /// by another one. Returns when it is durable.
+    pub async fn form(&self, members: &BTreeSet<u64>) -> Result<(), io::Error> {
+        let membership = Membership::new_with_defaults(vec![members.clone()], []);
+        let id = log_id(0, 0);
+        if self.meta().memberships.is_empty() {
+            self.note_membership(id, &membership);
+        }
+        let entry = Entry {
+            log_id: id,
+            payload: EntryPayload::Membership(membership),
+        };
+        let frames = vec![(0, codec::encode_entry(&entry))];
+        let (sender, receiver) = oneshot::channel();
+        let done = Box::new(move |result| drop(sender.send(result)));
+        self.log.append(frames, done);
+        match receiver.await {
+            Ok(result) => result.map_err(io_error),
+            Err(_) => Err(io_error(skep_log::LogError::Closed)),
+        }
+    }
+
+    /// The voters that the log knows, if it knows any.
+    pub fn voters(&self) -> Option<BTreeSet<u64>> {
+        let meta = self.meta();
+        let (_, membership) = meta.memberships.last()?;
+        Some(membership.voter_ids().collect())
     }
 
     /// The log id of the entry at `index`, if the log still knows it.

@@ -1,25 +1,34 @@
 //! One member of one group, as the partition sees it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use openraft::async_runtime::WatchReceiver;
-use openraft::{Config, Raft, ServerState, SnapshotPolicy};
+use openraft::errors::Fatal;
+use openraft::{Config, Raft};
 use skep_log::GroupLog;
-use skep_partition::consensus::{Consensus, ConsensusEvent, ConsensusEvents};
+use skep_partition::consensus::{Consensus, ConsensusEvent, ConsensusEvents, Unproposed};
 use skep_protocol::Index;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::backlog::Backlog;
 use crate::codec::ENTRY_OVERHEAD;
+use crate::compaction::Kept;
+use crate::handle::{RaftHandle, RaftMetrics};
+use crate::leadership::{LeaderSeen, Timing, Watch};
 use crate::log_store::LogStore;
-use crate::network::Alone;
+use crate::network::Network;
+use crate::peers::RaftPeers;
 use crate::reader::LogReader;
-use crate::state_machine::{Progress, StateMachine};
-use crate::types::{TypeConfig, log_id};
+use crate::refusal::TellRefusal;
+use crate::state_machine::{Parts, Progress, StateMachine};
+use crate::timing;
+use crate::types::{Proposal, TypeConfig, log_id};
 
 /// The log is compacted when this much of it is not needed any more: often enough to keep it
 /// small, rarely enough to cost nothing.
@@ -29,13 +38,13 @@ const COMPACT_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct RaftOptions {
     pub node_id: u64,
-    /// All voters. One for now.
+    /// All voters, the preferred leader first. They never change.
     pub members: Vec<u64>,
     /// Index and term of the last entry that is in the replica's store; entries after it are
     /// handed over. Nothing for an empty store.
     pub applied: Option<(Index, u64)>,
     pub heartbeat: Duration,
-    /// At least; the maximum is twice that.
+    /// Silence of the leader after which the preferred member begins an election; the others wait longer, at most twice as long.
     pub election_timeout: Duration,
 }
 
@@ -45,13 +54,33 @@ impl RaftOptions {
             node_id,
             members,
             applied: None,
-            heartbeat: Duration::from_millis(250),
-            election_timeout: Duration::from_millis(1_500),
+            heartbeat: Duration::from_millis(150),
+            election_timeout: Duration::from_secs(1),
         }
+    }
+
+    /// This member's place in the order of preference.
+    fn place(&self) -> Result<usize, RaftError> {
+        let (members, node) = (&self.members, self.node_id);
+        let distinct: BTreeSet<&u64> = members.iter().collect();
+        let place = members.iter().position(|member| *member == node);
+        match place {
+            Some(place) if distinct.len() == members.len() => Ok(place),
+            _ => Err(RaftError::Options(format!(
+                "members are {members:?}, which node {node} has to be one of, and each only once"
+            ))),
+        }
+    }
+
+    fn config(&self, group: u32, place: usize) -> Result<Config, RaftError> {
+        let members = self.members.len();
+        timing::config(group, members, place, self.heartbeat, self.election_timeout)
+            .validate()
+            .map_err(|error| RaftError::Options(error.to_string()))
     }
 }
 
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RaftError {
     #[error("raft settings: {0}")]
     Options(String),
@@ -59,35 +88,31 @@ pub enum RaftError {
     Start { group: u32, message: String },
     #[error("stop consensus: {0}")]
     Stop(String),
-}
-
-/// Figures for metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RaftMetrics {
-    pub term: u64,
-    pub leader: Option<u64>,
-    pub last_index: Option<Index>,
-    pub committed: Option<Index>,
-    pub applied: Option<Index>,
-    /// Entries up to it are gone from the log.
-    pub purged: Option<Index>,
+    #[error("this node does not lead the partition")]
+    NotLeader,
+    #[error("node {0} has not taken the leadership over in time")]
+    NotTakenOver(u64),
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Runs in the background on the runtime on which it was opened. Dropping it stops it without
 /// waiting; [`RaftNode::shutdown`] waits.
 pub struct RaftNode {
-    raft: Raft<TypeConfig, StateMachine>,
+    handle: RaftHandle,
     log: GroupLog,
     store: LogStore,
     /// What each reader has released: entries before that index.
     readers: Vec<Arc<AtomicU64>>,
     events: Arc<dyn ConsensusEvents>,
     progress: Arc<Progress>,
-    leads: Arc<AtomicBool>,
+    backlog: Arc<Backlog>,
     compacted: u64,
     compacted_bytes: u64,
     runtime: Handle,
     watcher: Option<JoinHandle<()>>,
+    /// Lets it stand for election a while after the start.
+    waiting: Option<JoinHandle<()>>,
 }
 
 impl RaftNode {
@@ -97,69 +122,120 @@ impl RaftNode {
         options: RaftOptions,
         log: GroupLog,
         events: Arc<dyn ConsensusEvents>,
+        peers: Arc<dyn RaftPeers>,
     ) -> Result<Self, RaftError> {
-        if options.members != [options.node_id] {
-            let (members, node) = (&options.members, options.node_id);
-            return Err(RaftError::Options(format!(
-                "members are {members:?}, but node {node} can only be the only one in this release"
-            )));
-        }
+        let place = options.place()?;
         let group = log.id().0;
         let start = |message: String| RaftError::Start { group, message };
         let store = LogStore::open(log.clone()).map_err(|e| start(e.to_string()))?;
-        let first_start = store.is_empty().map_err(|e| start(e.to_string()))?;
+        let members = options.members.iter().copied().collect();
+        let formed = form(&store, &members, options.applied).await;
+        let first_start = formed.map_err(start)?;
+        if let Some(voters) = store.voters() {
+            check_members(&voters, &members).map_err(RaftError::Options)?;
+        }
+        let mut node = Self::start(&options, place, log, store, events, peers).await?;
+        node.begin(first_start, place, options.election_timeout)
+            .await
+            .map_err(|error| start(error.to_string()))?;
+        Ok(node)
+    }
+
+    async fn start(
+        options: &RaftOptions,
+        place: usize,
+        log: GroupLog,
+        store: LogStore,
+        events: Arc<dyn ConsensusEvents>,
+        peers: Arc<dyn RaftPeers>,
+    ) -> Result<Self, RaftError> {
+        let group = log.id().0;
+        let config = options.config(group, place)?;
+        let lease = Duration::from_millis(config.election_timeout_max);
         let applied = options.applied.map(|(index, term)| log_id(index.0, term));
         let progress = Arc::new(Progress::new(applied.as_ref()));
-        let machine = StateMachine::new(
-            store.clone(),
-            Arc::clone(&events),
+        let kept = Arc::new(Kept::new(options.members.len()));
+        let backlog = Arc::new(Backlog::default());
+        let machine = StateMachine::new(Parts {
+            log: store.clone(),
+            events: Arc::clone(&events),
             applied,
-            Arc::clone(&progress),
-        );
-        let config = config(group, &options)?;
-        let raft = Raft::new(options.node_id, config, Alone, store.clone(), machine)
-            .await
-            .map_err(|e| start(e.to_string()))?;
+            progress: Arc::clone(&progress),
+            kept: Arc::clone(&kept),
+            backlog: Arc::clone(&backlog),
+            members: options.members.iter().copied().collect(),
+        });
+        let network = Network {
+            group,
+            peers,
+            kept: Arc::clone(&kept),
+            patience: options.election_timeout * 2,
+        };
+        let id = options.node_id;
+        let raft = Raft::new(id, Arc::new(config), network, store.clone(), machine).await;
+        let raft = raft.map_err(|error| RaftError::Start {
+            group,
+            message: error.to_string(),
+        })?;
+        let (seen, seen_by_others) = watch::channel(LeaderSeen::default());
         let leads = Arc::new(AtomicBool::new(false));
-        let watcher = tokio::spawn(watch(raft.clone(), Arc::clone(&events), Arc::clone(&leads)));
-        let node = Self {
+        let timing = (options.members.len() > 1).then_some(Timing {
+            lease,
+            look_every: options.heartbeat,
+        });
+        let watch = Watch::new(&raft, Arc::clone(&events), Arc::clone(&leads), seen, timing);
+        let handle = RaftHandle {
             raft,
+            node_id: id,
+            members: options.members.clone().into(),
+            kept,
+            leads,
+            seen: seen_by_others,
+            lease,
+        };
+        Ok(Self {
+            handle,
             log,
             store,
             readers: Vec::new(),
             events,
             progress,
-            leads,
+            backlog,
             compacted: applied.map_or(0, |id| id.index),
             compacted_bytes: 0,
             runtime: Handle::current(),
-            watcher: Some(watcher),
-        };
-        node.elect(first_start, &options).await.map_err(start)?;
-        Ok(node)
+            watcher: Some(tokio::spawn(watch.run())),
+            waiting: None,
+        })
     }
 
-    async fn elect(&self, first_start: bool, options: &RaftOptions) -> Result<(), String> {
-        let known = self
-            .raft
-            .is_initialized()
-            .await
-            .map_err(|e| e.to_string())?;
-        if first_start && !known {
-            let members: std::collections::BTreeMap<u64, ()> =
-                options.members.iter().map(|member| (*member, ())).collect();
-            self.raft
-                .initialize(members)
-                .await
-                .map_err(|e| e.to_string())
-        } else {
-            // Nobody else could have become leader, so there is nothing to wait for.
-            self.raft
-                .trigger()
-                .elect(false)
-                .await
-                .map_err(|e| e.to_string())
+    /// Elects itself at once if nobody else could have been elected, or should be.
+    async fn begin(
+        &mut self,
+        first_start: bool,
+        place: usize,
+        wait: Duration,
+    ) -> Result<(), Fatal<TypeConfig>> {
+        let raft = &self.handle.raft;
+        let alone = self.handle.members.len() == 1;
+        if alone || (first_start && place == 0) {
+            return raft.trigger().elect(false).await;
         }
+        // A follower that has just started has heard from no leader, and would not wait for those that are preferred to it.
+        raft.runtime_config().elect(false);
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        let wait = wait.saturating_mul(place);
+        let config = raft.clone();
+        self.waiting = Some(tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            config.runtime_config().elect(true);
+        }));
+        Ok(())
+    }
+
+    /// What the node needs of this member while the replica has it.
+    pub fn handle(&self) -> RaftHandle {
+        self.handle.clone()
     }
 
     /// A reader of this member's log. From now on nothing is compacted that it has not released.
@@ -173,44 +249,46 @@ impl RaftNode {
     fn unneeded(&self, durable: Index) -> Option<Index> {
         let released = self.readers.iter().map(|one| one.load(Ordering::Acquire));
         let needed = released.min().unwrap_or(u64::MAX);
+        let needed = needed.min(self.handle.kept.unneeded_before());
         Some(Index(needed.checked_sub(1)?.min(durable.0)))
     }
 
+    /// As leader: notes what the other members have. It reaches them with the next entries.
+    fn note_needs(&self) {
+        let matched = self.metrics().matched;
+        let next = |index: &Option<Index>| index.map(|index| index.0 + 1);
+        let known: Option<Vec<u64>> = matched.iter().map(|(_, index)| next(index)).collect();
+        if let Some(least) = known.and_then(|known| known.into_iter().min()) {
+            self.handle.kept.set_from(least);
+        }
+    }
+
     pub fn is_leader(&self) -> bool {
-        self.leads.load(Ordering::Acquire)
+        self.handle.is_leader()
     }
 
     pub fn metrics(&self) -> RaftMetrics {
-        let watched = self.raft.metrics();
-        let now = watched.borrow_watched();
-        let index = |id: &Option<crate::types::LogId>| id.as_ref().map(|id| Index(id.index));
-        RaftMetrics {
-            term: now.current_term,
-            leader: now.current_leader,
-            last_index: now.last_log_index.map(Index),
-            committed: index(&now.local_committed),
-            applied: index(&now.last_applied),
-            purged: index(&now.purged),
-        }
+        self.handle.metrics()
     }
 
     /// Stops and waits until nothing more will be handed over.
     pub async fn shutdown(mut self) -> Result<(), RaftError> {
-        let stopped = self
-            .raft
-            .shutdown()
-            .await
-            .map_err(|e| RaftError::Stop(e.to_string()));
+        self.backlog.close();
+        if let Some(waiting) = self.waiting.take() {
+            waiting.abort();
+        }
+        let stopped = self.handle.raft.shutdown().await;
         if let Some(watcher) = self.watcher.take()
             && let Err(error) = watcher.await
         {
             tracing::error!("the watcher of consensus ended: {error}");
         }
-        stopped
+        stopped.map_err(|error| RaftError::Stop(error.to_string()))
     }
 
-    fn refuse(&self, reason: &str) {
+    fn refuse(&self, why: Unproposed, reason: &str) {
         self.events.send(ConsensusEvent::ProposalRefused {
+            why,
             reason: reason.to_owned(),
         });
     }
@@ -218,9 +296,13 @@ impl RaftNode {
 
 impl Drop for RaftNode {
     fn drop(&mut self) {
+        self.backlog.close();
+        if let Some(waiting) = self.waiting.take() {
+            waiting.abort();
+        }
         if let Some(watcher) = self.watcher.take() {
             watcher.abort();
-            let raft = self.raft.clone();
+            let raft = self.handle.raft.clone();
             drop(self.runtime.spawn(async move { raft.shutdown().await }));
         }
     }
@@ -229,31 +311,43 @@ impl Drop for RaftNode {
 impl Consensus for RaftNode {
     fn propose(&mut self, entry: Bytes) {
         if !self.is_leader() {
-            return self.refuse("this node does not lead the partition");
+            return self.refuse(
+                Unproposed::NotLeader,
+                "this node does not lead the partition",
+            );
         }
         if self.log.is_full() {
-            return self.refuse("there is no space for the log; free space on the log's disk");
+            return self.refuse(
+                Unproposed::DiskFull,
+                "there is no space for the log; free space on the log's disk",
+            );
         }
         let bytes_max = self.log.entry_bytes_max() - ENTRY_OVERHEAD;
         if entry.len() > bytes_max {
             let bytes = entry.len();
-            return self.refuse(&format!(
-                "{bytes} bytes are too large for the log, {bytes_max} fit"
-            ));
+            let reason = format!("{bytes} bytes are too large for the log, {bytes_max} fit");
+            return self.refuse(Unproposed::TooMuch, &reason);
         }
         // The queue into raft takes it at once or is full; a future that would wait is dropped,
         // and then nothing was proposed.
-        let proposed = self
-            .raft
-            .client_write_ff(crate::types::Proposal(entry), None);
+        let refusal = TellRefusal(Arc::clone(&self.events));
+        let raft = &self.handle.raft;
+        let proposed = raft.client_write_ff(Proposal(entry), Some(refusal));
         match tokio::task::unconstrained(proposed).now_or_never() {
             Some(Ok(())) => {}
-            Some(Err(error)) => self.refuse(&error.to_string()),
-            None => self.refuse("too many proposals are on their way"),
+            Some(Err(error)) => self.refuse(Unproposed::NotLeader, &error.to_string()),
+            None => self.refuse(Unproposed::TooMuch, "too many proposals are on their way"),
         }
     }
 
+    fn taken(&mut self, bytes: usize) {
+        self.backlog.taken(bytes as u64);
+    }
+
     fn state_durable(&mut self, index: Index) {
+        if self.is_leader() {
+            self.note_needs();
+        }
         let Some(index) = self
             .unneeded(index)
             .filter(|index| index.0 > self.compacted)
@@ -261,13 +355,13 @@ impl Consensus for RaftNode {
             return;
         };
         self.progress.set_durable(index.0);
-        let bytes = self.progress.bytes.load(Ordering::Relaxed);
+        let bytes = self.handle.kept.total();
         if index.0 < self.compacted + COMPACT_ENTRIES
             && bytes < self.compacted_bytes + COMPACT_BYTES
         {
             return;
         }
-        let triggered = self.raft.trigger();
+        let triggered = self.handle.raft.trigger();
         // If the queue is full, the next call tries again.
         if let Some(Ok(())) = tokio::task::unconstrained(triggered.snapshot()).now_or_never() {
             self.compacted = index.0;
@@ -276,67 +370,30 @@ impl Consensus for RaftNode {
     }
 }
 
-fn config(group: u32, options: &RaftOptions) -> Result<Arc<Config>, RaftError> {
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let election = millis(options.election_timeout);
-    let config = Config {
-        cluster_name: format!("partition {group}"),
-        heartbeat_interval: millis(options.heartbeat),
-        election_timeout_min: election,
-        election_timeout_max: election.saturating_mul(2),
-        // The replica says what may go, see `state_durable`.
-        snapshot_policy: SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: 0,
-        // Alone there is nobody to send heartbeats to or to hear them from.
-        enable_tick: options.members.len() > 1,
-        ..Config::default()
-    };
-    let config = config
-        .validate()
-        .map_err(|e| RaftError::Options(e.to_string()))?;
-    Ok(Arc::new(config))
+/// Members never change, so a log with others is that of another cluster, or the configuration is wrong.
+pub(crate) fn check_members(found: &BTreeSet<u64>, expected: &BTreeSet<u64>) -> Result<(), String> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!(
+        "the log says that the members are {found:?}, the configuration says {expected:?}; set the cluster's size and the replication factor as they were when it was created"
+    ))
 }
 
-/// Tells the replica about leadership and about the end.
-async fn watch(
-    raft: Raft<TypeConfig, StateMachine>,
-    events: Arc<dyn ConsensusEvents>,
-    leads: Arc<AtomicBool>,
-) {
-    let mut server = raft.server_metrics();
-    let all = raft.metrics();
-    drop(raft);
-    let mut leading: Option<u64> = None;
-    loop {
-        let now = {
-            let now = server.borrow_and_update();
-            (now.state == ServerState::Leader).then_some(now.vote.leader_id.term)
-        };
-        if now != leading {
-            leads.store(now.is_some(), Ordering::Release);
-            if let Some(term) = leading {
-                events.send(ConsensusEvent::LostLeadership { term });
-            }
-            if let Some(term) = now {
-                events.send(ConsensusEvent::BecameLeader { term });
-            }
-            leading = now;
-        }
-        if server.changed().await.is_err() {
-            break;
-        }
+/// Begins the log if there is none yet, and says whether that was so.
+async fn form(
+    store: &LogStore,
+    members: &BTreeSet<u64>,
+    applied: Option<(Index, u64)>,
+) -> Result<bool, String> {
+    if !store.is_empty().map_err(|error| error.to_string())? {
+        return Ok(false);
     }
-    leads.store(false, Ordering::Release);
-    let ended = all.borrow_watched().running_state.clone();
-    if let Some(term) = leading {
-        events.send(ConsensusEvent::LostLeadership { term });
+    if let Some((index, _)) = applied {
+        return Err(format!(
+            "the log is gone, and the partition's state is that of its entry {index}; restore the partition from a backup"
+        ));
     }
-    match ended {
-        Ok(()) | Err(openraft::errors::Fatal::Stopped) => {}
-        Err(error) => {
-            let message =
-                format!("consensus can't go on: {error}; check the log's disk and restart");
-            events.send(ConsensusEvent::Failed { message });
-        }
-    }
+    let formed = store.form(members).await;
+    formed.map(|()| true).map_err(|error| error.to_string())
 }

@@ -1,6 +1,7 @@
-//! openraft's state machine: hands committed entries over to the replica, and waits for nothing.
+//! openraft's state machine: hands committed entries over to the replica, and waits for it only when too much is on its way.
 //! The state is the replica's; a snapshot here is only the log id up to which it is durable.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,10 @@ use openraft::{EntryPayload, OptionalSend};
 use skep_partition::consensus::{ConsensusEvent, ConsensusEvents};
 use skep_protocol::Index;
 
+use crate::backlog::Backlog;
+use crate::compaction::Kept;
 use crate::log_store::LogStore;
+use crate::node::check_members;
 use crate::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// What the state machine and the node share.
@@ -20,8 +24,6 @@ pub(crate) struct Progress {
     durable_next: AtomicU64,
     /// The last snapshot taken.
     snapshot: Mutex<Option<SnapshotMeta>>,
-    /// Bytes handed over since open.
-    pub bytes: AtomicU64,
 }
 
 impl Progress {
@@ -29,7 +31,6 @@ impl Progress {
         Self {
             durable_next: AtomicU64::new(applied.map_or(0, |id| id.index + 1)),
             snapshot: Mutex::new(None),
-            bytes: AtomicU64::new(0),
         }
     }
 
@@ -44,22 +45,43 @@ pub(crate) struct StateMachine {
     applied: Option<LogId>,
     membership: StoredMembership,
     progress: Arc<Progress>,
+    kept: Arc<Kept>,
+    backlog: Arc<Backlog>,
+    members: BTreeSet<u64>,
+}
+
+/// What a state machine is made with.
+pub(crate) struct Parts {
+    pub log: LogStore,
+    pub events: Arc<dyn ConsensusEvents>,
+    pub applied: Option<LogId>,
+    pub progress: Arc<Progress>,
+    pub kept: Arc<Kept>,
+    pub backlog: Arc<Backlog>,
+    pub members: BTreeSet<u64>,
 }
 
 impl StateMachine {
-    pub fn new(
-        log: LogStore,
-        events: Arc<dyn ConsensusEvents>,
-        applied: Option<LogId>,
-        progress: Arc<Progress>,
-    ) -> Self {
-        let membership = log.membership_at(applied.as_ref());
+    pub fn new(parts: Parts) -> Self {
+        let membership = parts.log.membership_at(parts.applied.as_ref());
+        let Parts {
+            log,
+            events,
+            applied,
+            progress,
+            kept,
+            backlog,
+            members,
+        } = parts;
         Self {
             log,
             events,
             applied,
             membership,
             progress,
+            kept,
+            backlog,
+            members,
         }
     }
 }
@@ -85,14 +107,16 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                 EntryPayload::Normal(proposal) => proposal.0,
                 EntryPayload::Blank => bytes::Bytes::new(),
                 EntryPayload::Membership(membership) => {
+                    let voters = membership.voter_ids().collect();
+                    check_members(&voters, &self.members).map_err(io::Error::other)?;
                     self.membership = StoredMembership::new(Some(id), membership);
                     bytes::Bytes::new()
                 }
             };
             self.applied = Some(id);
-            self.progress
-                .bytes
-                .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            let size = bytes.len() as u64;
+            self.kept.count(id.index, size);
+            self.backlog.handed_over(size);
             self.events.send(ConsensusEvent::Committed {
                 index: Index(id.index),
                 term: **id.committed_leader_id(),
@@ -101,6 +125,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             if let Some(responder) = responder {
                 responder.send(());
             }
+            self.backlog.wait().await;
         }
         Ok(())
     }

@@ -3,16 +3,38 @@
 use std::fmt;
 
 use bytes::Bytes;
+use openraft::OptionalSend;
 
-openraft::declare_raft_types!(
-    /// Standard Raft: at most one leader per term, so a log id is a term and an index.
-    pub TypeConfig:
-        D = Proposal,
-        R = (),
-        NodeId = u64,
-        Node = (),
-        LeaderId = openraft::impls::leader_id_std::LeaderId<u64, u64>,
-);
+use crate::refusal::TellRefusal;
+
+/// Standard Raft: at most one leader per term, so a log id is a term and an index.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TypeConfig;
+
+type LeaderId = openraft::impls::leader_id_std::LeaderId<u64, u64>;
+
+impl openraft::RaftTypeConfig for TypeConfig {
+    type D = Proposal;
+    type R = ();
+    type NodeId = u64;
+    type Node = ();
+    type Term = u64;
+    type LeaderId = LeaderId;
+    type Vote = openraft::impls::Vote<LeaderId>;
+    type Payload = openraft::EntryPayload<Proposal, u64, ()>;
+    type Entry =
+        openraft::Entry<<LeaderId as openraft::vote::RaftLeaderId>::Committed, Self::Payload>;
+    type AsyncRuntime = openraft::impls::TokioRuntime;
+    type Responder<T>
+        = TellRefusal
+    where
+        T: OptionalSend + 'static;
+    type Batch<T>
+        = openraft::impls::InlineBatch<T>
+    where
+        T: OptionalSend + 'static;
+    type ErrorSource = openraft::impls::BoxedErrorSource;
+}
 
 /// The bytes of one proposal.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,4 +62,12 @@ pub(crate) type Snapshot = openraft::type_config::alias::SnapshotOf<TypeConfig, 
 
 pub(crate) fn log_id(index: u64, term: u64) -> LogId {
     LogId::new_term_index(term, index)
+}
+
+pub(crate) fn vote(term: u64, node: u64, committed: bool) -> Vote {
+    let leader_id = <LeaderId as openraft::vote::RaftLeaderId>::new(term, node);
+    Vote {
+        leader_id,
+        committed,
+    }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use skep_log::{GroupId, LogOptions, LogStore, RealFiles};
 use skep_partition::consensus::{Consensus, ConsensusEvent, ConsensusEvents};
 use skep_protocol::Index;
-use skep_raft::{RaftNode, RaftOptions};
+use skep_raft::{Alone, RaftError, RaftNode, RaftOptions};
 use tokio::sync::Notify;
 
 /// Notes everything.
@@ -91,7 +91,9 @@ async fn node(store: &LogStore, applied: Option<(Index, u64)>) -> (RaftNode, Arc
         ..RaftOptions::new(0, vec![0])
     };
     let log = store.group(GroupId(1));
-    let node = RaftNode::open(options, log, sink.clone()).await.unwrap();
+    let node = RaftNode::open(options, log, sink.clone(), Arc::new(Alone))
+        .await
+        .unwrap();
     (node, sink)
 }
 
@@ -248,7 +250,9 @@ fn many_groups_share_a_log_and_all_elect_themselves() {
             let options = RaftOptions::new(0, vec![0]);
             let log = store.group(GroupId(group));
             nodes.push((
-                RaftNode::open(options, log, sink.clone()).await.unwrap(),
+                RaftNode::open(options, log, sink.clone(), Arc::new(Alone))
+                    .await
+                    .unwrap(),
                 sink,
             ));
         }
@@ -275,7 +279,7 @@ fn a_proposal_that_is_too_large_is_refused_and_others_go_on() {
         sink.committed(1).await;
         let events = sink.events.lock().unwrap().clone();
         let refused = |event: &&ConsensusEvent| {
-            matches!(event, ConsensusEvent::ProposalRefused { reason } if reason.contains("too large"))
+            matches!(event, ConsensusEvent::ProposalRefused { reason, .. } if reason.contains("too large"))
         };
         assert_eq!(events.iter().filter(refused).count(), 1);
         node.shutdown().await.unwrap();
@@ -283,16 +287,16 @@ fn a_proposal_that_is_too_large_is_refused_and_others_go_on() {
 }
 
 #[test]
-fn other_members_are_refused_as_long_as_there_is_no_way_to_them() {
+fn a_node_that_is_no_member_or_one_twice_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     runtime().block_on(async {
         let log = store(dir.path()).group(GroupId(1));
-        let options = RaftOptions::new(0, vec![0, 1]);
-        assert!(
-            RaftNode::open(options, log, Arc::new(Sink::default()))
-                .await
-                .is_err()
-        );
+        for members in [vec![1, 2], vec![0, 1, 1], vec![]] {
+            let options = RaftOptions::new(0, members);
+            let sink = Arc::new(Sink::default());
+            let opened = RaftNode::open(options, log.clone(), sink, Arc::new(Alone)).await;
+            assert!(matches!(opened.err(), Some(RaftError::Options(_))));
+        }
     });
 }
 
@@ -314,7 +318,7 @@ fn a_full_disk_refuses_proposals_and_goes_on_when_there_is_space_again() {
         let mut proposed = 0;
         let refused = |events: &[ConsensusEvent]| {
             let full = |event: &ConsensusEvent| {
-                matches!(event, ConsensusEvent::ProposalRefused { reason } if reason.contains("space"))
+                matches!(event, ConsensusEvent::ProposalRefused { reason, .. } if reason.contains("space"))
             };
             events.iter().any(full)
         };
@@ -392,7 +396,13 @@ fn a_damaged_entry_stops_its_partition_with_what_to_do_and_no_other() {
     let open = async |store: &LogStore, group: u32| {
         let sink = Arc::new(Sink::default());
         let log = store.group(GroupId(group));
-        let node = RaftNode::open(RaftOptions::new(0, vec![0]), log, sink.clone()).await;
+        let node = RaftNode::open(
+            RaftOptions::new(0, vec![0]),
+            log,
+            sink.clone(),
+            Arc::new(Alone),
+        )
+        .await;
         (node, sink)
     };
     let entry = |group: u32, number: u32| Bytes::from(format!("group {group}, entry {number:4}."));

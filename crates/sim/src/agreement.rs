@@ -1,7 +1,7 @@
 //! When things happen in consensus: proposals arrive, members catch up and sync, entries are delivered, leaders change.
 
 use bytes::Bytes;
-use skep_partition::{ConsensusEvent, Event};
+use skep_partition::{ConsensusEvent, Event, Unproposed};
 use skep_protocol::{CheckpointId, Index, LogEntry};
 
 use crate::random::Random;
@@ -40,8 +40,9 @@ impl World {
         if current && !repeated {
             if self.random.chance(self.rates.proposal_refused) {
                 self.note(|| format!("{place:?}: a proposal is refused"));
+                let why = Unproposed::DiskFull;
                 let reason = "simulated".to_owned();
-                self.tell(place, 0, ConsensusEvent::ProposalRefused { reason });
+                self.tell(place, 0, ConsensusEvent::ProposalRefused { why, reason });
                 return Ok(());
             }
             if self.random.chance(self.rates.proposal_repeated) {

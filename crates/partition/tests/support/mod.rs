@@ -23,6 +23,8 @@ pub type Solo = Replica<Commits, Kept>;
 #[derive(Default)]
 pub struct Commits {
     pub proposed: Vec<Bytes>,
+    /// Bytes that the replica has taken in.
+    pub taken: usize,
 }
 
 impl Consensus for Commits {
@@ -31,6 +33,10 @@ impl Consensus for Commits {
     }
 
     fn state_durable(&mut self, _: Index) {}
+
+    fn taken(&mut self, bytes: usize) {
+        self.taken += bytes;
+    }
 }
 
 /// Keeps answers.
@@ -38,6 +44,8 @@ impl Consensus for Commits {
 pub struct Kept {
     pub responses: Arc<Mutex<Vec<Response>>>,
     pub refusals: Arc<Mutex<Vec<(RequestId, Refusal)>>>,
+    /// Uploads begun.
+    pub uploads: Arc<Mutex<Vec<CheckpointId>>>,
 }
 
 impl Effects for Kept {
@@ -52,7 +60,9 @@ impl Effects for Kept {
     fn send(&mut self, _: PartitionId, _: Envelope) {}
     fn jobs_available(&mut self, _: &str) {}
     fn flush(&mut self, _: FlushTicket) {}
-    fn back_up(&mut self, _: FrozenBackup) {}
+    fn back_up(&mut self, backup: FrozenBackup) {
+        self.uploads.lock().unwrap().push(backup.checkpoint_id);
+    }
     fn give_up_backup(&mut self, _: CheckpointId) {}
     fn role_changed(&mut self, _: Role, _: Epoch) {}
 }
@@ -167,6 +177,11 @@ impl Place {
         let refusals = self.kept.refusals.lock().unwrap();
         let mut found = refusals.iter().filter(|(refused, _)| *refused == request);
         found.next().map(|(_, refusal)| refusal.clone())
+    }
+
+    /// The uploads begun so far.
+    pub fn uploads(&self) -> Vec<CheckpointId> {
+        self.kept.uploads.lock().unwrap().clone()
     }
 
     pub fn ask(&mut self, command: Command) -> ResponseResult {

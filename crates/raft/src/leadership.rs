@@ -1,0 +1,144 @@
+//! Tells the replica about leadership and about the end of consensus.
+//!
+//! openraft's leader stays one when it can reach nobody; it only takes no proposals. Here it counts as leader as long as a quorum
+//! has answered within its lease: so a leader that is cut off gives up what is in flight, and one that was just elected is told
+//! so when it can propose.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use openraft::async_runtime::WatchReceiver;
+use openraft::metrics::{RaftMetrics, RaftServerMetrics};
+use openraft::{Instant, Raft, ServerState};
+use skep_partition::consensus::{ConsensusEvent, ConsensusEvents};
+use tokio::sync::watch;
+
+use crate::state_machine::StateMachine;
+use crate::types::TypeConfig;
+
+type Watched<T> = openraft::type_config::alias::WatchReceiverOf<TypeConfig, T>;
+
+/// Who leads, as a member knows it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeaderSeen {
+    /// The newest term that it has seen.
+    pub term: u64,
+    /// Its leader, if it has one.
+    pub leader: Option<u64>,
+}
+
+/// Watches one member.
+pub(crate) struct Watch {
+    server: Watched<RaftServerMetrics<TypeConfig>>,
+    all: Watched<RaftMetrics<TypeConfig>>,
+    events: Arc<dyn ConsensusEvents>,
+    leads: Arc<AtomicBool>,
+    seen: watch::Sender<LeaderSeen>,
+    timing: Option<Timing>,
+}
+
+/// Of a group with several members.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    pub lease: Duration,
+    pub look_every: Duration,
+}
+
+impl Watch {
+    pub fn new(
+        raft: &Raft<TypeConfig, StateMachine>,
+        events: Arc<dyn ConsensusEvents>,
+        leads: Arc<AtomicBool>,
+        seen: watch::Sender<LeaderSeen>,
+        timing: Option<Timing>,
+    ) -> Self {
+        Self {
+            server: raft.server_metrics(),
+            all: raft.metrics(),
+            events,
+            leads,
+            seen,
+            timing,
+        }
+    }
+
+    /// Whether a quorum has answered lately.
+    fn is_followed(&self) -> bool {
+        let Some(timing) = self.timing else {
+            return true;
+        };
+        let now = self.all.borrow_watched();
+        now.last_quorum_acked
+            .as_ref()
+            .is_some_and(|acked| acked.elapsed() < timing.lease)
+    }
+
+    fn tell(&self, before: Option<u64>, now: Option<u64>) {
+        self.leads.store(now.is_some(), Ordering::Release);
+        if let Some(term) = before {
+            self.events.send(ConsensusEvent::LostLeadership { term });
+        }
+        if let Some(term) = now {
+            self.events.send(ConsensusEvent::BecameLeader { term });
+        }
+    }
+
+    /// Runs until the member ends.
+    pub async fn run(mut self) {
+        let mut leading: Option<u64> = None;
+        loop {
+            let elected = self.elected();
+            let now = elected.filter(|_| self.is_followed());
+            if now != leading {
+                self.tell(leading, now);
+                leading = now;
+            }
+            if self.wait(elected.is_some(), now.is_some()).await.is_err() {
+                break;
+            }
+        }
+        if leading.is_some() {
+            self.tell(leading, None);
+        }
+        let ended = self.all.borrow_watched().running_state.clone();
+        match ended {
+            Ok(()) | Err(openraft::errors::Fatal::Stopped) => {}
+            Err(error) => {
+                let message =
+                    format!("consensus can't go on: {error}; check the log's disk and restart");
+                self.events.send(ConsensusEvent::Failed { message });
+            }
+        }
+    }
+
+    /// The term in which this member is openraft's leader.
+    fn elected(&mut self) -> Option<u64> {
+        let now = self.server.borrow_and_update();
+        let seen = LeaderSeen {
+            term: now.vote.leader_id.term,
+            leader: now.current_leader,
+        };
+        let elected = (now.state == ServerState::Leader).then_some(seen.term);
+        drop(now);
+        self.seen.send_if_modified(|before| {
+            let changed = *before != seen;
+            *before = seen;
+            changed
+        });
+        elected
+    }
+
+    /// Waits until there may be something to tell; an error is the end.
+    async fn wait(&mut self, elected: bool, leads: bool) -> Result<(), ()> {
+        let Some(timing) = self.timing.filter(|_| elected) else {
+            return self.server.changed().await.map_err(drop);
+        };
+        tokio::select! {
+            changed = self.server.changed() => changed.map_err(drop),
+            // The first answer of a quorum shows only here. Later ones come all the time, and only their absence matters.
+            changed = self.all.changed(), if !leads => changed.map_err(drop),
+            () = tokio::time::sleep(timing.look_every) => Ok(()),
+        }
+    }
+}

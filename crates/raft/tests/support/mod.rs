@@ -1,0 +1,368 @@
+//! Several members in one process: a network with cuts, losses and delays, disks that can crash, and what each member was told.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use skep_log::testkit::{MemFiles, Random};
+use skep_log::{GroupId, LogOptions, LogStore};
+use skep_partition::consensus::{Consensus, ConsensusEvent, ConsensusEvents};
+use skep_protocol::Index;
+use skep_raft::{PeerError, RaftHandle, RaftNode, RaftOptions, RaftPeers};
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Polls until something holds.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "it did not come: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Notes everything.
+#[derive(Default)]
+pub struct Sink(Mutex<Vec<ConsensusEvent>>);
+
+impl ConsensusEvents for Sink {
+    fn send(&self, event: ConsensusEvent) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+impl Sink {
+    pub fn count(&self, of: impl Fn(&ConsensusEvent) -> bool) -> usize {
+        self.0
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|event| of(event))
+            .count()
+    }
+
+    /// Index, term and bytes of all entries since `known` of them.
+    pub fn entries(&self, known: usize) -> Vec<(u64, u64, Bytes)> {
+        let events = self.0.lock().unwrap();
+        let entries = events.iter().filter_map(|event| match event {
+            ConsensusEvent::Committed { index, term, entry } => {
+                Some((index.0, *term, entry.clone()))
+            }
+            _ => None,
+        });
+        entries.skip(known).collect()
+    }
+
+    pub fn has(&self, proposal: &Bytes) -> bool {
+        self.count(
+            |event| matches!(event, ConsensusEvent::Committed { entry, .. } if entry == proposal),
+        ) > 0
+    }
+
+    /// How often a proposal was refused or the leadership lost.
+    pub fn setbacks(&self) -> usize {
+        self.count(|event| {
+            matches!(
+                event,
+                ConsensusEvent::ProposalRefused { .. } | ConsensusEvent::LostLeadership { .. }
+            )
+        })
+    }
+}
+
+pub struct Net {
+    handles: Mutex<BTreeMap<u64, RaftHandle>>,
+    cut_off: Mutex<BTreeSet<u64>>,
+    /// Of a hundred messages.
+    pub lost: AtomicU64,
+    pub delay_ms_max: AtomicU64,
+    random: Mutex<Random>,
+}
+
+impl Net {
+    pub fn cut_off(&self, node: u64) {
+        self.cut_off.lock().unwrap().insert(node);
+    }
+
+    pub fn heal(&self) {
+        self.cut_off.lock().unwrap().clear();
+    }
+
+    fn is_cut(&self, one: u64, other: u64) -> bool {
+        let cut_off = self.cut_off.lock().unwrap();
+        cut_off.contains(&one) || cut_off.contains(&other)
+    }
+
+    fn loses(&self) -> bool {
+        self.random.lock().unwrap().below(100) < self.lost.load(Ordering::Relaxed)
+    }
+
+    fn delay(&self) -> Duration {
+        let at_most = self.delay_ms_max.load(Ordering::Relaxed);
+        Duration::from_millis(self.random.lock().unwrap().below(at_most + 1))
+    }
+}
+
+/// The way of one member to the others.
+struct Way {
+    net: Arc<Net>,
+    own: u64,
+}
+
+impl RaftPeers for Way {
+    fn call(
+        &self,
+        _group: u32,
+        target: u64,
+        request: Bytes,
+        patience: Duration,
+    ) -> BoxFuture<'static, Result<Bytes, PeerError>> {
+        let (net, own) = (Arc::clone(&self.net), self.own);
+        let handle = net.handles.lock().unwrap().get(&target).cloned();
+        let Some(handle) = handle.filter(|_| !net.is_cut(own, target)) else {
+            return async { Err(PeerError::NotConnected) }.boxed();
+        };
+        if net.loses() {
+            return async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Err(PeerError::NoAnswer)
+            }
+            .boxed();
+        }
+        let mut answer = async move { handle.answer(own, request).await }.boxed();
+        // In order, as the seam demands.
+        let at_once = answer.as_mut().now_or_never();
+        async move {
+            let answer = match at_once {
+                Some(answer) => answer,
+                None => {
+                    let waited = tokio::time::timeout(patience, answer).await;
+                    waited.map_err(|_| PeerError::NoAnswer)?
+                }
+            };
+            tokio::time::sleep(net.delay()).await;
+            if net.loses() || net.is_cut(own, target) {
+                return Err(PeerError::NoAnswer);
+            }
+            answer.map_err(|error| PeerError::Refused(error.to_string()))
+        }
+        .boxed()
+    }
+}
+
+struct Member {
+    files: MemFiles,
+    running: Option<(RaftNode, LogStore)>,
+    sink: Arc<Sink>,
+}
+
+pub struct Cluster {
+    pub net: Arc<Net>,
+    pub options: RaftOptions,
+    members: Vec<Member>,
+}
+
+pub fn proposal(number: u64) -> Bytes {
+    let mut bytes = number.to_le_bytes().to_vec();
+    bytes.resize(100, 7);
+    Bytes::from(bytes)
+}
+
+impl Cluster {
+    /// Starts the members 0, 1, 2, of which the first of `preference` is preferred.
+    pub async fn start(seed: u64, preference: [u64; 3], election_timeout: Duration) -> Cluster {
+        let options = RaftOptions {
+            heartbeat: election_timeout / 10,
+            election_timeout,
+            ..RaftOptions::new(0, preference.to_vec())
+        };
+        let net = Net {
+            handles: Mutex::default(),
+            cut_off: Mutex::default(),
+            lost: AtomicU64::new(0),
+            delay_ms_max: AtomicU64::new(0),
+            random: Mutex::new(Random::new(seed)),
+        };
+        let members = (0..3).map(|_| Member {
+            files: MemFiles::new(),
+            running: None,
+            sink: Arc::default(),
+        });
+        let mut cluster = Cluster {
+            net: Arc::new(net),
+            options,
+            members: members.collect(),
+        };
+        for node in 0..3 {
+            cluster.open(node).await;
+        }
+        cluster
+    }
+
+    /// Starts a member with what is on its disk, and a replica that has nothing.
+    pub async fn open(&mut self, node: u64) {
+        let member = &mut self.members[node as usize];
+        let options = LogOptions {
+            segment_bytes: 1 << 20,
+            cache_bytes: 16 << 10,
+            ..Default::default()
+        };
+        let files = Arc::new(member.files.clone());
+        let (log, report) = LogStore::open(files, Path::new("/log"), options).unwrap();
+        assert_eq!(report.damaged, []);
+        let options = RaftOptions {
+            node_id: node,
+            ..self.options.clone()
+        };
+        let net = Arc::clone(&self.net);
+        let way = Arc::new(Way { net, own: node });
+        member.sink = Arc::default();
+        let opened = RaftNode::open(options, log.group(GroupId(1)), member.sink.clone(), way);
+        let raft = opened.await.unwrap();
+        self.net.handles.lock().unwrap().insert(node, raft.handle());
+        member.running = Some((raft, log));
+    }
+
+    /// Power loss.
+    pub fn crash(&mut self, node: u64, seed: u64) {
+        self.net.handles.lock().unwrap().remove(&node);
+        let member = &mut self.members[node as usize];
+        member.files.crash(&mut Random::new(seed));
+        drop(member.running.take());
+    }
+
+    /// An orderly end.
+    pub async fn stop(&mut self, node: u64) {
+        self.net.handles.lock().unwrap().remove(&node);
+        let (raft, log) = self.members[node as usize].running.take().unwrap();
+        raft.shutdown().await.unwrap();
+        log.close();
+    }
+
+    pub async fn stop_all(&mut self) {
+        for node in 0..3 {
+            if self.members[node as usize].running.is_some() {
+                self.stop(node).await;
+            }
+        }
+    }
+
+    pub fn raft(&mut self, node: u64) -> &mut RaftNode {
+        &mut self.members[node as usize].running.as_mut().unwrap().0
+    }
+
+    pub fn handle(&mut self, node: u64) -> RaftHandle {
+        self.raft(node).handle()
+    }
+
+    pub fn sink(&self, node: u64) -> Arc<Sink> {
+        Arc::clone(&self.members[node as usize].sink)
+    }
+
+    fn leads(&self) -> Option<u64> {
+        let running = self.members.iter().zip(0..);
+        running
+            .filter_map(|(member, node)| Some((member.running.as_ref()?, node)))
+            .find(|((raft, _), _)| raft.is_leader())
+            .map(|(_, node)| node)
+    }
+
+    /// What the members think, for a test that fails.
+    fn state(&self) -> String {
+        let members = self.members.iter().zip(0..);
+        let state = members.map(|(member, node)| {
+            let metrics = member.running.as_ref().map(|(raft, _)| raft.metrics());
+            format!(
+                "{node}: {metrics:?}; cut off: {}",
+                self.net.is_cut(node, node)
+            )
+        });
+        state.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Waits for a leader.
+    pub async fn leader(&mut self) -> u64 {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(leader) = self.leads() {
+                return leader;
+            }
+            assert!(Instant::now() < deadline, "nobody leads: {}", self.state());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Proposes again and again until it is committed where it was proposed.
+    pub async fn write(&mut self, number: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let leader = self.leader().await;
+            let sink = self.sink(leader);
+            let before = sink.setbacks();
+            let bytes = proposal(number);
+            self.raft(leader).propose(bytes.clone());
+            let ended = || sink.has(&bytes) || sink.setbacks() > before;
+            until("a proposal's end", ended).await;
+            if sink.has(&bytes) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{number} could not be written");
+    }
+
+    /// Waits until all members that run have these proposals.
+    pub async fn all_have(&self, numbers: impl IntoIterator<Item = u64>) {
+        let numbers: Vec<Bytes> = numbers.into_iter().map(proposal).collect();
+        for member in self
+            .members
+            .iter()
+            .filter(|member| member.running.is_some())
+        {
+            let (mut missing, mut known): (BTreeSet<Bytes>, usize) =
+                (numbers.iter().cloned().collect(), 0);
+            until("all entries at all members", || {
+                for (_, _, entry) in member.sink.entries(known) {
+                    missing.remove(&entry);
+                    known += 1;
+                }
+                missing.is_empty()
+            })
+            .await;
+        }
+    }
+
+    /// Where two members have an entry of the same index it is the same, and none has a gap.
+    pub fn assert_agreement(&self) {
+        let mut agreed: BTreeMap<u64, (u64, Bytes)> = BTreeMap::new();
+        for member in &self.members {
+            let entries = member.sink.entries(0);
+            for (at, (index, term, entry)) in entries.into_iter().enumerate() {
+                assert_eq!(index, at as u64, "entries come without a gap");
+                let known = agreed.entry(index).or_insert((term, entry.clone()));
+                assert_eq!(*known, (term, entry), "entry {index}");
+            }
+        }
+    }
+
+    pub fn last_index(&self, node: u64) -> Index {
+        let entries = self.members[node as usize].sink.entries(0);
+        Index(entries.last().unwrap().0)
+    }
+}
+
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
