@@ -35,6 +35,7 @@ pub(crate) struct Watch {
     events: Arc<dyn ConsensusEvents>,
     leads: Arc<AtomicBool>,
     seen: watch::Sender<LeaderSeen>,
+    group: u32,
     timing: Option<Timing>,
 }
 
@@ -51,6 +52,7 @@ impl Watch {
         events: Arc<dyn ConsensusEvents>,
         leads: Arc<AtomicBool>,
         seen: watch::Sender<LeaderSeen>,
+        group: u32,
         timing: Option<Timing>,
     ) -> Self {
         Self {
@@ -59,6 +61,7 @@ impl Watch {
             events,
             leads,
             seen,
+            group,
             timing,
         }
     }
@@ -121,11 +124,18 @@ impl Watch {
         };
         let elected = (now.state == ServerState::Leader).then_some(seen.term);
         drop(now);
-        self.seen.send_if_modified(|before| {
-            let changed = *before != seen;
-            *before = seen;
-            changed
-        });
+        let before = *self.seen.borrow();
+        if before == seen {
+            return elected;
+        }
+        self.seen.send_replace(seen);
+        if self.timing.is_some() && before.leader != seen.leader {
+            let (group, term) = (self.group, seen.term);
+            match seen.leader {
+                Some(leader) => tracing::info!(group, term, leader, "has a leader"),
+                None => tracing::info!(group, term, "has no leader"),
+            }
+        }
         elected
     }
 

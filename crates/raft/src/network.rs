@@ -40,6 +40,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
         Peer {
             network: self.clone(),
             target,
+            told: false,
         }
     }
 }
@@ -49,6 +50,8 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 pub(crate) struct Peer {
     network: Network,
     target: u64,
+    /// That the member has fallen behind has been logged.
+    told: bool,
 }
 
 impl Peer {
@@ -142,11 +145,10 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         _cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        tracing::error!(
-            group = self.network.group,
-            member = self.target,
-            "{FellBehind}"
-        );
+        if !std::mem::replace(&mut self.told, true) {
+            let (group, member) = (self.network.group, self.target);
+            tracing::error!(group, member, "{FellBehind}");
+        }
         Err(StreamingError::Unreachable(Unreachable::new(&FellBehind)))
     }
 

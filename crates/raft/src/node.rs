@@ -183,7 +183,14 @@ impl RaftNode {
             lease,
             look_every: options.heartbeat,
         });
-        let watch = Watch::new(&raft, Arc::clone(&events), Arc::clone(&leads), seen, timing);
+        let watch = Watch::new(
+            &raft,
+            Arc::clone(&events),
+            Arc::clone(&leads),
+            seen,
+            group,
+            timing,
+        );
         let handle = RaftHandle {
             raft,
             node_id: id,

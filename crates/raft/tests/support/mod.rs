@@ -1,9 +1,10 @@
 //! Several members in one process: a network with cuts, losses and delays, disks that can crash, and what each member was told.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(dead_code, reason = "each user takes a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,10 +13,11 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use skep_log::testkit::{MemFiles, Random};
-use skep_log::{GroupId, LogOptions, LogStore};
+use skep_log::{GroupId, LogOptions, LogStore, RealFiles};
 use skep_partition::consensus::{Consensus, ConsensusEvent, ConsensusEvents};
 use skep_protocol::Index;
 use skep_raft::{PeerError, RaftHandle, RaftNode, RaftOptions, RaftPeers};
+use tokio::sync::Notify;
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,17 +33,21 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Notes everything.
 #[derive(Default)]
-pub struct Sink(Mutex<Vec<ConsensusEvent>>);
+pub struct Sink {
+    events: Mutex<Vec<ConsensusEvent>>,
+    changed: Notify,
+}
 
 impl ConsensusEvents for Sink {
     fn send(&self, event: ConsensusEvent) {
-        self.0.lock().unwrap().push(event);
+        self.events.lock().unwrap().push(event);
+        self.changed.notify_one();
     }
 }
 
 impl Sink {
     pub fn count(&self, of: impl Fn(&ConsensusEvent) -> bool) -> usize {
-        self.0
+        self.events
             .lock()
             .unwrap()
             .iter()
@@ -49,9 +55,20 @@ impl Sink {
             .count()
     }
 
+    /// The events after the first `known`, once there are any.
+    pub async fn since(&self, known: usize) -> Vec<ConsensusEvent> {
+        loop {
+            let events = self.events.lock().unwrap()[known..].to_vec();
+            if !events.is_empty() {
+                return events;
+            }
+            self.changed.notified().await;
+        }
+    }
+
     /// Index, term and bytes of all entries since `known` of them.
     pub fn entries(&self, known: usize) -> Vec<(u64, u64, Bytes)> {
-        let events = self.0.lock().unwrap();
+        let events = self.events.lock().unwrap();
         let entries = events.iter().filter_map(|event| match event {
             ConsensusEvent::Committed { index, term, entry } => {
                 Some((index.0, *term, entry.clone()))
@@ -158,8 +175,34 @@ impl RaftPeers for Way {
     }
 }
 
+/// Where a member's log is.
+#[derive(Clone)]
+pub enum Disk {
+    Memory(MemFiles),
+    Real(PathBuf),
+}
+
+impl Disk {
+    fn open(&self) -> LogStore {
+        let options = LogOptions {
+            segment_bytes: 1 << 20,
+            cache_bytes: 16 << 10,
+            ..Default::default()
+        };
+        let opened = match self {
+            Disk::Memory(files) => {
+                LogStore::open(Arc::new(files.clone()), Path::new("/log"), options)
+            }
+            Disk::Real(path) => LogStore::open(Arc::new(RealFiles), path, LogOptions::default()),
+        };
+        let (log, report) = opened.unwrap();
+        assert_eq!(report.damaged, []);
+        log
+    }
+}
+
 struct Member {
-    files: MemFiles,
+    disk: Disk,
     running: Option<(RaftNode, LogStore)>,
     sink: Arc<Sink>,
 }
@@ -184,6 +227,12 @@ impl Cluster {
             election_timeout,
             ..RaftOptions::new(0, preference.to_vec())
         };
+        let disks = std::array::from_fn(|_| Disk::Memory(MemFiles::new()));
+        Self::on(disks, seed, options).await
+    }
+
+    /// Starts three members with these options.
+    pub async fn on(disks: [Disk; 3], seed: u64, options: RaftOptions) -> Cluster {
         let net = Net {
             handles: Mutex::default(),
             cut_off: Mutex::default(),
@@ -191,8 +240,8 @@ impl Cluster {
             delay_ms_max: AtomicU64::new(0),
             random: Mutex::new(Random::new(seed)),
         };
-        let members = (0..3).map(|_| Member {
-            files: MemFiles::new(),
+        let members = disks.into_iter().map(|disk| Member {
+            disk,
             running: None,
             sink: Arc::default(),
         });
@@ -210,14 +259,7 @@ impl Cluster {
     /// Starts a member with what is on its disk, and a replica that has nothing.
     pub async fn open(&mut self, node: u64) {
         let member = &mut self.members[node as usize];
-        let options = LogOptions {
-            segment_bytes: 1 << 20,
-            cache_bytes: 16 << 10,
-            ..Default::default()
-        };
-        let files = Arc::new(member.files.clone());
-        let (log, report) = LogStore::open(files, Path::new("/log"), options).unwrap();
-        assert_eq!(report.damaged, []);
+        let log = member.disk.open();
         let options = RaftOptions {
             node_id: node,
             ..self.options.clone()
@@ -235,7 +277,9 @@ impl Cluster {
     pub fn crash(&mut self, node: u64, seed: u64) {
         self.net.handles.lock().unwrap().remove(&node);
         let member = &mut self.members[node as usize];
-        member.files.crash(&mut Random::new(seed));
+        if let Disk::Memory(files) = &member.disk {
+            files.crash(&mut Random::new(seed));
+        }
         drop(member.running.take());
     }
 
