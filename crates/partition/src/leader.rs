@@ -109,8 +109,10 @@ pub(crate) struct InFlight {
     /// Position of its last record.
     pub last_position: Position,
     pub responses: Vec<Response>,
-    /// Requests of the batch, to be refused if it is lost.
+    /// Requests of the batch's commands, to be refused if it is lost.
     pub requests: Vec<RequestId>,
+    /// Requests that it answers although their commands are in earlier batches, and so have been executed.
+    pub answered_later: Vec<RequestId>,
     pub sends: Vec<Send>,
     pub acknowledgements: Vec<(PartitionId, u64)>,
     pub jobs_available: Vec<String>,
@@ -234,6 +236,9 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
                 for request in batch.requests {
                     let refusal = why.of_batch(number == batches);
                     self.effects.refuse(request, refusal.clone());
+                }
+                for request in batch.answered_later {
+                    self.effects.refuse(request, Refusal::LeaderLost);
                 }
             }
             self.effects

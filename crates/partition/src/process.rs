@@ -131,6 +131,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
                 last_position: leading.position,
                 responses: Vec::new(),
                 requests: Vec::new(),
+                answered_later: Vec::new(),
                 sends: Vec::new(),
                 acknowledgements: Vec::new(),
                 jobs_available: Vec::new(),
@@ -184,15 +185,13 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         building.record_bytes += outcome.record_bytes;
         building.records.extend(outcome.records);
         let effects = &mut building.effects;
-        effects.requests.extend(request.filter(|request| {
-            outcome
-                .responses
-                .iter()
-                .all(|response| response.request != *request)
-        }));
-        effects
-            .requests
-            .extend(outcome.responses.iter().map(|response| response.request));
+        effects.requests.extend(request);
+        for response in &outcome.responses {
+            let of_another = Some(response.request) != request;
+            if of_another && !effects.requests.contains(&response.request) {
+                effects.answered_later.push(response.request);
+            }
+        }
         effects.responses.extend(outcome.responses);
         effects.sends.extend(outcome.sends);
         effects.acknowledgements.extend(outcome.acknowledgements);

@@ -10,7 +10,7 @@ pub enum Effect {
     /// A request is answered.
     Respond(Response),
     /// A request is refused.
-    Refuse(RequestId),
+    Refuse(RequestId, Refusal),
     /// An envelope is sent.
     Send(PartitionId, Envelope),
     /// A job type has jobs.
@@ -43,8 +43,8 @@ impl Effects for SimEffects {
         self.noted.push(Effect::Respond(response));
     }
 
-    fn refuse(&mut self, request: RequestId, _refusal: Refusal) {
-        self.noted.push(Effect::Refuse(request));
+    fn refuse(&mut self, request: RequestId, refusal: Refusal) {
+        self.noted.push(Effect::Refuse(request, refusal));
     }
 
     fn send(&mut self, target: PartitionId, envelope: Envelope) {

@@ -69,7 +69,8 @@ pub struct Reference {
     pub answers: BTreeMap<RequestId, Answer>,
     /// What was sent to other partitions: hash by target and number.
     pub sent: BTreeMap<(PartitionId, u64), u128>,
-    once: exactly_once::Seen,
+    /// The commands applied and refused.
+    pub once: exactly_once::Seen,
     /// Content at each checkpoint.
     pub cuts: BTreeMap<CheckpointId, Cut>,
     /// Batches applied.

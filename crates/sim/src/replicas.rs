@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use skep_backup::WriteNotes;
-use skep_partition::{Event, Replica, ReplicaConfig, ReplicaError, Role};
+use skep_partition::{Event, Refusal, Replica, ReplicaConfig, ReplicaError, Role};
 use skep_protocol::{Envelope, NodeId, PartitionId};
 use skep_state::{FlushTicket, MemoryStore};
 
@@ -192,9 +192,15 @@ impl World {
     fn effect(&mut self, place: Place, effect: Effect) -> Check {
         match effect {
             Effect::Respond(response) => self.responded(place, response),
-            Effect::Refuse(request) => {
+            Effect::Refuse(request, refusal) => {
                 self.clients.refused(request);
-                Ok(())
+                let partition = &mut self.partitions[place.partition];
+                match refusal {
+                    Refusal::LeaderLost => Ok(()),
+                    Refusal::NotLeader | Refusal::Busy | Refusal::DiskFull => {
+                        partition.reference.once.refuse(partition.id, request)
+                    }
+                }
             }
             Effect::Send(target, envelope) => self.send(place, target, &envelope),
             Effect::JobsAvailable(job_type) => {

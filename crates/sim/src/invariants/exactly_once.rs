@@ -1,4 +1,5 @@
-//! No command is applied twice: neither a client's nor another partition's, and the latter in the order in which they were sent.
+//! No command is applied twice: neither a client's nor another partition's, and the latter in the order in which they were sent. A
+//! client's command that was refused as not executed is not applied at all: the client may have sent it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +14,8 @@ use crate::violation::{Check, Violation};
 #[derive(Debug, Default)]
 pub struct Seen {
     requests: BTreeSet<RequestId>,
+    /// Those of which clients were told that they have not been and will not be.
+    refused: BTreeSet<RequestId>,
     taken: BTreeMap<PartitionId, u64>,
 }
 
@@ -25,6 +28,25 @@ impl Seen {
                 .insert(source, channels::channel(state, source)?.taken);
         }
         Ok(seen)
+    }
+
+    /// A client is told that its command has not been executed and will not be.
+    pub fn refuse(&mut self, partition: PartitionId, request: RequestId) -> Check {
+        self.refused.insert(request);
+        self.check_refused(partition, request)
+    }
+
+    fn check_refused(&self, partition: PartitionId, request: RequestId) -> Check {
+        if !self.refused.contains(&request) || !self.requests.contains(&request) {
+            return Ok(());
+        }
+        Err(Violation::new(
+            "exactly once",
+            format!(
+                "partition {partition} has applied request {}, which was refused as not executed",
+                request.request
+            ),
+        ))
     }
 
     /// Checks an input of an applied batch.
@@ -40,6 +62,10 @@ impl Seen {
                     request.request
                 ),
             )),
+            Input::Client {
+                request: Some(request),
+                ..
+            } => self.check_refused(partition, *request),
             Input::Envelope(envelope) => {
                 let EnvelopeBody::Command { number, .. } = envelope.body else {
                     return Ok(());
