@@ -1,11 +1,12 @@
 //! Sending a command until it is answered, and for how long.
 //!
-//! A command goes out again only after an error that says it was not taken in. Dropping any future of this module drops the
+//! A command goes out again only after an error that says it was not taken in, or a rejection. Dropping any future of this module drops the
 //! answer, never the command.
 
 use std::time::Duration;
 
-use skep_protocol::{Command, PartitionId, ResponseResult};
+use skep_protocol::routing::DEPLOYMENT_PARTITION;
+use skep_protocol::{Command, PartitionId, Rejection, ResponseResult};
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
@@ -110,6 +111,38 @@ pub async fn on_any_partition(
     command: &Command,
     deadline: Instant,
 ) -> Result<ResponseResult, Status> {
+    let (_, answer) = in_turn(brokers, start, command, deadline).await?;
+    Ok(answer)
+}
+
+/// The same for a command about something deployed. A partition that does not know it may only not have got it yet: then the one that
+/// deployments come to is asked, and what that says counts.
+pub async fn on_any_partition_that_knows(
+    brokers: &dyn Brokers,
+    start: u32,
+    command: &Command,
+    deadline: Instant,
+    is_unknown: fn(&Rejection) -> bool,
+) -> Result<ResponseResult, Status> {
+    let (partition, answer) = in_turn(brokers, start, command, deadline).await?;
+    let rejection = match answer {
+        Err(rejection) if partition != DEPLOYMENT_PARTITION && is_unknown(&rejection) => rejection,
+        answer => return Ok(answer),
+    };
+    match timeout_at(deadline, brokers.execute(DEPLOYMENT_PARTITION, command)).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) if may_go_elsewhere(&error) => Ok(Err(rejection)),
+        Ok(Err(error)) => Err(status::of_broker_error(&error)),
+        Err(_) => Err(timed_out(command, DEPLOYMENT_PARTITION, None)),
+    }
+}
+
+async fn in_turn(
+    brokers: &dyn Brokers,
+    start: u32,
+    command: &Command,
+    deadline: Instant,
+) -> Result<(PartitionId, ResponseResult), Status> {
     let topology = brokers.topology();
     if topology.partition_count() == 0 {
         return Err(status::no_topology());
@@ -117,7 +150,7 @@ pub async fn on_any_partition(
     let mut causes = Vec::new();
     for partition in routing::candidates(&topology, start) {
         match timeout_at(deadline, brokers.execute(partition, command)).await {
-            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Ok(answer)) => return Ok((partition, answer)),
             Ok(Err(error)) if may_go_elsewhere(&error) => causes.push(error),
             Ok(Err(error)) => return Err(status::of_broker_error(&error)),
             // Perhaps it was executed: another partition must not execute it again.

@@ -1,6 +1,8 @@
 //! Calls about decisions.
 
-use skep_protocol::{Command, DecisionEvaluationIntent, Intent, Key, RecordValue, values};
+use skep_protocol::{
+    Command, DecisionEvaluationIntent, Intent, Key, RecordValue, Rejection, RejectionType, values,
+};
 use tonic::{Request, Status};
 
 use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, unexpected_answer, variables_of};
@@ -27,7 +29,8 @@ pub async fn evaluate(
     };
     let command = Command::new(Key::NONE, DecisionEvaluationIntent::Evaluate, asked);
     let start = gateway.creations.next();
-    let event = retry::on_any_partition(&*gateway.brokers, start, &command, deadline)
+    let brokers = &*gateway.brokers;
+    let event = retry::on_any_partition_that_knows(brokers, start, &command, deadline, is_unknown)
         .await?
         .map_err(|rejection| status::of_rejection(command.intent, &rejection))?;
     let (intent, key) = (event.intent, event.key);
@@ -35,6 +38,14 @@ pub async fn evaluate(
         RecordValue::DecisionEvaluation(evaluated) => Ok(response(key, intent, evaluated)),
         _ => Err(unexpected_answer("EVALUATE", &event)),
     }
+}
+
+/// Zeebe calls a decision that is not there an invalid argument.
+fn is_unknown(rejection: &Rejection) -> bool {
+    matches!(
+        rejection.rejection_type,
+        RejectionType::NotFound | RejectionType::InvalidArgument
+    )
 }
 
 fn response(

@@ -10,7 +10,8 @@ use skep_protocol::values::{
 };
 use skep_protocol::{
     Command, Key, ProcessInstanceCreationIntent, ProcessInstanceIntent,
-    ProcessInstanceMigrationIntent, ProcessInstanceModificationIntent, RecordValue,
+    ProcessInstanceMigrationIntent, ProcessInstanceModificationIntent, RecordValue, Rejection,
+    RejectionType,
 };
 use tokio::time::Instant;
 use tonic::{Code, Request, Status};
@@ -134,7 +135,8 @@ fn creation(
 
 async fn send(gateway: &Gateway, command: &Command, deadline: Instant) -> Result<Command, Status> {
     let start = gateway.creations.next();
-    retry::on_any_partition(&*gateway.brokers, start, command, deadline)
+    let is_unknown = |rejection: &Rejection| rejection.rejection_type == RejectionType::NotFound;
+    retry::on_any_partition_that_knows(&*gateway.brokers, start, command, deadline, is_unknown)
         .await?
         .map_err(|rejection| status::of_rejection(command.intent, &rejection))
 }
