@@ -5,6 +5,7 @@
 mod support;
 
 use skep_partition::{ConsensusEvent, Event, Refusal, Unproposed};
+use skep_protocol::{Command, JobIntent, Key, ProcessInstanceCreationIntent, values};
 use support::Place;
 
 fn refuse(place: &mut Place) {
@@ -41,6 +42,28 @@ fn only_commands_that_will_not_be_executed_are_refused_for_want_of_space() {
     place.settle();
     assert!(place.replica.is_leading());
     assert_eq!(place.activate().len(), 1);
+}
+
+#[test]
+fn a_request_that_waits_for_a_result_was_executed_although_its_answer_is_lost() {
+    let mut place = Place::new(&[]);
+    place.lead();
+    place.deploy_task();
+    let creation = Place::creation("");
+    let intent = ProcessInstanceCreationIntent::CreateWithAwaitingResult;
+    let waits = place.submit(Command::new(Key::NONE, intent, creation.value));
+    place.settle();
+    assert_eq!(place.refusal(waits), None);
+    let job = place.activate()[0];
+    let completes = place.submit(Command::new(
+        job,
+        JobIntent::Complete,
+        values::Job::default(),
+    ));
+    assert_eq!(place.run().len(), 1);
+    refuse(&mut place);
+    assert_eq!(place.refusal(completes), Some(Refusal::DiskFull));
+    assert_eq!(place.refusal(waits), Some(Refusal::LeaderLost));
 }
 
 #[test]
