@@ -79,8 +79,13 @@ impl PartitionBackups {
         lock(&self.notes).written(ticket.meta(), content);
     }
 
-    /// Begins the upload of a frozen checkpoint, unless it is under way.
-    pub fn begin(&mut self, backup: FrozenBackup, inbox: Inbox) {
+    /// Begins the upload of a frozen checkpoint, unless it is under way. `leads` tells whether this replica leads by then.
+    pub fn begin(
+        &mut self,
+        backup: FrozenBackup,
+        inbox: Inbox,
+        leads: impl Fn() -> bool + Send + 'static,
+    ) {
         let id = backup.checkpoint_id;
         if self.running.contains_key(&id) {
             return;
@@ -104,7 +109,8 @@ impl PartitionBackups {
                 checkpoint_id: id,
                 result,
             });
-            if let Some(failure) = failure {
+            // Another leader may complete what this one could not.
+            if let Some(failure) = failure.filter(|_| leads()) {
                 upload.note_failure(&failure).await;
             }
         });

@@ -18,6 +18,7 @@ use tracing::{error, info};
 use crate::backups::BackupSettings;
 use crate::data_dir::DataDir;
 use crate::exporters::Exporters;
+use crate::local::LocalPartitions;
 use crate::management::{ManagedNode, collect_unused};
 use crate::metrics::Metrics;
 use crate::partition::Partitions;
@@ -43,7 +44,7 @@ pub struct Listening {
 /// A running broker.
 pub struct Broker {
     listening: Listening,
-    partitions: Arc<Partitions>,
+    local: Arc<LocalPartitions>,
     replicas: Vec<ReplicaThread>,
     servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
@@ -57,9 +58,6 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker on the current tokio runtime.
     pub async fn start(config: BrokerConfig) -> Result<Broker, BrokerError> {
-        if config.cluster.replication_factor > 1 {
-            return Err(BrokerError::Unsupported("zeebe.broker.cluster.replicationFactor must be 1: this version keeps one replica of each partition, more come later".to_owned()));
-        }
         let blob_store = open_configured_store(&config).await?;
         let data = DataDir::open(&config.data.directory)?;
         let exporters = Arc::new(Exporters::open(&config, &data)?);
@@ -83,11 +81,12 @@ impl Broker {
             exporters: Arc::clone(&exporters),
         };
         let replicas = start_replicas(&shared, receivers).await;
-        let partitions = Arc::clone(&router.local.partitions);
+        let local = Arc::clone(&router.local);
+        let partitions = Arc::clone(&local.partitions);
         let disk_watch = start_disk_watch(&config, &data, &log, &partitions)?;
         let (stop, stopped) = watch::channel(false);
         let node = Arc::new(ManagedNode {
-            partitions: Arc::clone(&partitions),
+            partitions,
             router: Arc::clone(&router),
             store: blob_store.clone(),
             backups_enabled: config.backup.enabled,
@@ -95,12 +94,21 @@ impl Broker {
             exporters: Arc::clone(&exporters),
             log: log.clone(),
             node_id: config.node_id,
+            cluster: config.cluster.clone(),
         });
         let mut servers = Vec::new();
         if let (Some(bound), Some(internal)) = (internal, &config.cluster.internal) {
             let incarnation = data.incarnation();
             let stopped = stopped.clone();
-            let told = cluster::join(&config, internal, incarnation, bound, &router, stopped)?;
+            let told = cluster::join(
+                &config,
+                internal,
+                incarnation,
+                bound,
+                &router,
+                &exporters,
+                stopped,
+            )?;
             servers.push(told);
         }
         let listening = serve(&config, node, router, &stopped, &mut servers).await?;
@@ -110,7 +118,7 @@ impl Broker {
         }
         Ok(Broker {
             listening,
-            partitions,
+            local,
             replicas,
             servers,
             stop,
@@ -129,10 +137,10 @@ impl Broker {
 
     /// Waits until every partition leads or has failed: from then on clients are served.
     pub async fn settled(&self) {
-        self.partitions.settled().await;
+        self.local.partitions.settled().await;
     }
 
-    /// Stops in order: clients first, then partitions with everything written back, then the log.
+    /// Stops in order: clients first, then the leaderships go to other brokers, then partitions with everything written back, then the log.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         for server in self.servers {
@@ -140,7 +148,8 @@ impl Broker {
                 error!(%error, "a server ended badly");
             }
         }
-        for partition in self.partitions.iter() {
+        self.local.hand_over().await;
+        for partition in self.local.partitions.iter() {
             partition.inbox.push(Event::Stop);
         }
         let (disk_stop, disk_thread) = self.disk_watch;
@@ -173,13 +182,19 @@ async fn serve(
     stopped: &watch::Receiver<bool>,
     servers: &mut Vec<JoinHandle<()>>,
 ) -> Result<Listening, BrokerError> {
-    let management = serve_management(config, node, stopped, servers).await?;
-    let (gateway, rest) = serve_clients(config, router, stopped, servers).await?;
-    Ok(Listening {
-        gateway,
-        rest,
+    let clients = config.gateway.as_ref();
+    let timeout = clients.map_or(Duration::from_secs(15), |clients| clients.request_timeout);
+    let management = serve_management(&config.management, timeout, node, stopped, servers).await?;
+    let mut listening = Listening {
+        gateway: None,
+        rest: None,
         management,
-    })
+    };
+    if let Some(clients) = clients {
+        let (gateway, rest) = serve_clients(clients, router, stopped, servers).await?;
+        (listening.gateway, listening.rest) = (Some(gateway), rest);
+    }
+    Ok(listening)
 }
 
 fn open_log(config: &BrokerConfig, data: &DataDir) -> Result<LogStore, BrokerError> {

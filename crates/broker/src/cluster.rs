@@ -14,10 +14,10 @@ use tracing::info;
 
 use crate::BrokerError;
 use crate::clock::process_nonce;
+use crate::exporters::Exporters;
 use crate::local::LocalPartitions;
 use crate::nodes::{NodeHandler, Nodes, tell_status};
 use crate::partition::{Partition, Partitions};
-use crate::requests::Requests;
 use crate::router::Router;
 use crate::servers::listen;
 use crate::view::ClusterView;
@@ -54,14 +54,10 @@ pub fn make_router(config: &BrokerConfig) -> (Arc<Router>, Vec<Receiver>) {
         .map(|(id, inbox)| Partition::new(id, inbox))
         .collect();
     let partitions = Partitions::new(Arc::clone(&view), config.partitions_count, all);
-    let local = LocalPartitions {
-        partitions: Arc::new(partitions),
-        requests: Arc::new(Requests::new()),
-    };
     let router = Router {
         own,
         view,
-        local: Arc::new(local),
+        local: Arc::new(LocalPartitions::new(partitions)),
         nodes: Arc::new(Nodes::default()),
     };
     (Arc::new(router), receivers)
@@ -87,6 +83,7 @@ pub fn join(
     incarnation: [u8; 16],
     (listener, bound): (TcpListener, SocketAddr),
     router: &Router,
+    exporters: &Arc<Exporters>,
     stopped: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, BrokerError> {
     let port = internal.advertised_port.unwrap_or_else(|| bound.port());
@@ -107,11 +104,13 @@ pub fn join(
         nodes: Arc::downgrade(&router.nodes),
         view: Arc::clone(&router.view),
         local: Arc::clone(&router.local),
+        exporters: Some(Arc::clone(exporters)),
     };
     let contacts = &internal.contacts;
     let transport = Transport::start(identity, Some(listener), contacts, Arc::new(handler))
         .map_err(BrokerError::system("join the cluster"))?;
     router.nodes.join(transport);
     let (nodes, view) = (Arc::clone(&router.nodes), Arc::clone(&router.view));
-    Ok(tokio::spawn(tell_status(nodes, view, stopped)))
+    let exporters = Arc::clone(exporters);
+    Ok(tokio::spawn(tell_status(nodes, view, exporters, stopped)))
 }

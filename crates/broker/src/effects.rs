@@ -10,6 +10,7 @@ use skep_state::{FlushTicket, StateError};
 use skep_store::{Compact, WriteBack};
 
 use crate::backups::PartitionBackups;
+use crate::exporters::Exporters;
 use crate::router::Router;
 
 /// Effects of one partition's replica.
@@ -22,6 +23,8 @@ pub struct NodeEffects {
     pub write_back: Arc<WriteBack>,
     /// The partition's store.
     pub store: Arc<dyn Compact>,
+    /// The exporters of the node.
+    pub exporters: Arc<Exporters>,
     /// The partition's uploads; `None` without a backup store.
     pub backups: Option<PartitionBackups>,
 }
@@ -73,7 +76,14 @@ impl Effects for NodeEffects {
             .checkpoint_position
             .store(backup.position.0, Ordering::Relaxed);
         match &mut self.backups {
-            Some(backups) => backups.begin(backup, partition.inbox.clone()),
+            Some(backups) => {
+                let (router, id) = (Arc::clone(&self.router), self.partition);
+                let leads = move || {
+                    let here = router.local.partitions.get(id);
+                    here.is_some_and(|here| here.leads())
+                };
+                backups.begin(backup, partition.inbox.clone(), leads);
+            }
             None => partition.inbox.push(Event::BackupEnded {
                 checkpoint_id: backup.checkpoint_id,
                 result: Err(
@@ -93,5 +103,7 @@ impl Effects for NodeEffects {
     fn role_changed(&mut self, role: Role, epoch: Epoch) {
         let partitions = &self.router.local.partitions;
         partitions.set_role(self.partition, role, epoch);
+        self.exporters
+            .set_leads(self.partition, role == Role::Leader);
     }
 }

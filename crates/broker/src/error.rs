@@ -11,9 +11,6 @@ pub enum BrokerError {
     /// The data directory cannot be used.
     #[error("{0}")]
     DataDirectory(String),
-    /// The configuration asks for what this version cannot do.
-    #[error("{0}")]
-    Unsupported(String),
     /// The backup store cannot be used.
     #[error("Failed configuring backup store {kind}: {reason}")]
     BackupStore {
@@ -41,7 +38,7 @@ pub enum BrokerError {
     Listen {
         /// The address.
         address: std::net::SocketAddr,
-        /// Who is to be listened to.
+        /// gateway or management API.
         what: &'static str,
         /// What the system said.
         source: std::io::Error,

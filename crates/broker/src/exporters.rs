@@ -12,6 +12,7 @@ use skep_exporter::thread::ExporterThread;
 use skep_exporter::{CommittedLog, Feed, Filter, Phase, Progress, Source, Status, Worker};
 use skep_partition::consensus::{ConsensusEvent, ConsensusEvents};
 use skep_partition::{Inbox, Inspection, LocalPosition};
+use skep_protocol::node_message::ExporterStatus;
 use skep_protocol::{Index, PartitionId, Position};
 use skep_raft::LogReader;
 use tracing::info;
@@ -28,6 +29,8 @@ pub struct Exporters {
     configured: Vec<Configured>,
     phase: Mutex<PhaseFile>,
     running: Mutex<Running>,
+    /// Whether other nodes keep replicas, of which one exports.
+    take_turns: bool,
 }
 
 /// An exporter as configured, for all partitions.
@@ -39,7 +42,7 @@ struct Configured {
 
 #[derive(Default)]
 struct Running {
-    feeds: Vec<Arc<Feed>>,
+    feeds: Vec<(PartitionId, Arc<Feed>)>,
     threads: Vec<ExporterThread>,
     seen: Vec<Seen>,
 }
@@ -83,17 +86,20 @@ impl Exporters {
             configured: configured.collect::<Result<_, _>>()?,
             phase: Mutex::new(phase),
             running: Mutex::default(),
+            take_turns: config.cluster.replication_factor > 1,
         })
     }
 
     /// What a partition's consensus is to tell its events: the replica, and the exporters if there are any.
-    pub fn tap(&self, inbox: Inbox, applied: LocalPosition) -> Tap {
+    pub fn tap(&self, partition: PartitionId, inbox: Inbox, applied: LocalPosition) -> Tap {
         if self.configured.is_empty() {
             return Tap { inbox, feed: None };
         }
         let feed = Arc::new(Feed::new(next_after(applied)));
         feed.set_phase(self.phase());
-        self.running().feeds.push(Arc::clone(&feed));
+        feed.set_leads(!self.take_turns);
+        let told = (partition, Arc::clone(&feed));
+        self.running().feeds.push(told);
         Tap {
             inbox,
             feed: Some(feed),
@@ -165,15 +171,62 @@ impl Exporters {
                 std::mem::take(&mut running.threads),
             )
         };
-        feeds.iter().for_each(|feed| feed.stop());
+        feeds.iter().for_each(|(_, feed)| feed.stop());
         threads.into_iter().for_each(ExporterThread::join);
+    }
+
+    /// This node leads a partition or does not: only the leader's exporters export it.
+    pub fn set_leads(&self, partition: PartitionId, leads: bool) {
+        if !self.take_turns {
+            return;
+        }
+        for (of, feed) in &self.running().feeds {
+            if *of == partition {
+                feed.set_leads(leads);
+            }
+        }
+    }
+
+    /// How far the exporters of those partitions are, for other replicas.
+    pub fn durable(&self, is_led: impl Fn(PartitionId) -> bool) -> Vec<ExporterStatus> {
+        if !self.take_turns {
+            return Vec::new();
+        }
+        let running = self.running();
+        let seen = running.seen.iter().filter(|seen| is_led(seen.partition));
+        let status = seen.map(|seen| {
+            let durable = seen.status.durable();
+            ExporterStatus {
+                partition: seen.partition,
+                exporter: seen.id.clone(),
+                next: durable.next,
+                epoch: durable.epoch,
+                sequence: durable.sequence,
+                position: durable.position,
+            }
+        });
+        status.collect()
+    }
+
+    /// The exporter of another node is that far.
+    pub fn hear(&self, told: &ExporterStatus) {
+        let running = self.running();
+        let ours = |seen: &&Seen| seen.partition == told.partition && seen.id == told.exporter;
+        for seen in running.seen.iter().filter(ours) {
+            seen.status.hear(Progress {
+                next: told.next,
+                epoch: told.epoch,
+                sequence: told.sequence,
+                position: told.position,
+            });
+        }
     }
 
     /// Pauses or goes on, also after a restart.
     pub fn set_phase(&self, phase: Phase) -> std::io::Result<()> {
         let mut file = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         file.set(phase)?;
-        for feed in &self.running().feeds {
+        for (_, feed) in &self.running().feeds {
             feed.set_phase(phase);
         }
         info!(phase = phase.name(), "exporting");

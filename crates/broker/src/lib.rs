@@ -19,6 +19,7 @@ mod error;
 mod exporter_metrics;
 mod exporters;
 mod exporting_phase;
+mod gateway;
 mod local;
 mod management;
 mod metrics;
@@ -35,6 +36,7 @@ pub use blob::{open_blob_store, open_configured_store};
 pub use broker::{Broker, Listening};
 pub use clock::now_ms;
 pub use error::BrokerError;
+pub use gateway::Gateway;
 pub use restore::{Restored, restore};
 
 /// Version of Skep, as backups and Topology show it.

@@ -1,16 +1,24 @@
 //! The partitions of this node as those see them who ask: its own gateway, its management API, other nodes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use futures::future::join_all;
 use skep_engine::tables::{backups, checkpoint};
 use skep_gateway::BrokerError;
 use skep_partition::Refusal;
 use skep_protocol::node_message::{NodeAnswer, NodeRefusal, NodeRequest, UnfinishedBackup};
 use skep_protocol::{CheckpointId, Command, PartitionId, ResponseResult};
+use skep_raft::Rebalanced;
 use skep_state::StateError;
+use tracing::info;
 
 use crate::partition::{Partition, Partitions};
 use crate::requests::Requests;
+
+/// How long another replica may take to take the leadership over.
+const HAND_OVER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The partitions of this node, and who waits for them.
 pub struct LocalPartitions {
@@ -18,9 +26,24 @@ pub struct LocalPartitions {
     pub partitions: Arc<Partitions>,
     /// Who waits for answers.
     pub requests: Arc<Requests>,
+    leaves: AtomicBool,
 }
 
 impl LocalPartitions {
+    /// Over those partitions.
+    pub fn new(partitions: Partitions) -> LocalPartitions {
+        LocalPartitions {
+            partitions: Arc::new(partitions),
+            requests: Arc::new(Requests::new()),
+            leaves: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the replicas are about to stop, so that what is asked of their consensus comes too late.
+    pub fn leaves(&self) -> bool {
+        self.leaves.load(Ordering::Relaxed)
+    }
+
     /// Executes a command, if the partition is led here.
     pub async fn execute(
         &self,
@@ -44,6 +67,20 @@ impl LocalPartitions {
         }
     }
 
+    /// Gives the leadership of all partitions to other replicas, before a planned stop.
+    pub async fn hand_over(&self) {
+        let all = self.partitions.iter().map(|partition| async move {
+            let Some(raft) = partition.raft.get() else {
+                return;
+            };
+            if let Err(error) = raft.hand_over(HAND_OVER_PATIENCE).await {
+                info!(partition = partition.id.0, %error, "the leadership was not handed over; the others elect a leader");
+            }
+        });
+        join_all(all).await;
+        self.leaves.store(true, Ordering::Relaxed);
+    }
+
     /// Answers a request of another node, or of this one.
     pub async fn answer(&self, request: NodeRequest) -> NodeAnswer {
         match request {
@@ -53,6 +90,10 @@ impl LocalPartitions {
             NodeRequest::LatestCheckpoint(partition) => match self.partitions.get(partition) {
                 Some(target) if target.leads() => latest_checkpoint(target).await,
                 Some(target) if target.failure().is_some() => stopped(partition),
+                _ => not_leader(partition),
+            },
+            NodeRequest::Rebalance(partition) => match self.partitions.get(partition) {
+                Some(target) if target.leads() => rebalance(target).await,
                 _ => not_leader(partition),
             },
             // Any replica knows them, even where nobody leads.
@@ -69,6 +110,20 @@ async fn latest_checkpoint(target: &Partition) -> NodeAnswer {
     looked(target, found.await, |latest| {
         NodeAnswer::LatestCheckpoint(latest.id)
     })
+}
+
+async fn rebalance(target: &Partition) -> NodeAnswer {
+    let Some(raft) = target.raft.get() else {
+        return stopped(target.id);
+    };
+    let reason = match raft.rebalance(HAND_OVER_PATIENCE).await {
+        Ok(Rebalanced::Moved | Rebalanced::NotNeeded) => return NodeAnswer::Done,
+        Ok(Rebalanced::NotPossible(reason)) => reason,
+        Err(error) => error.to_string(),
+    };
+    let partition = target.id;
+    let text = format!("The leadership of partition {partition} stays where it is: {reason}");
+    NodeAnswer::Refusal(NodeRefusal::Failed, text)
 }
 
 async fn known_backups(target: &Partition) -> NodeAnswer {

@@ -8,11 +8,13 @@ use skep_backup::{
     list_backups, read_status,
 };
 use skep_blob::BlobRef;
+use skep_config::ClusterConfig;
 use skep_exporter::Phase;
 use skep_gateway::{BrokerError, Brokers as _};
 use skep_log::LogStore;
 use skep_management::{
-    CheckpointAnswer, ExportingChange, Health, KnownBackup, Node, PartitionReport, RequestError,
+    CheckpointAnswer, ClusterBroker, ClusterPartition, ExportingChange, Health, KnownBackup, Node,
+    PartitionReport, RequestError,
 };
 use skep_protocol::node_message::{NodeAnswer, NodeRequest};
 use skep_protocol::{
@@ -55,6 +57,8 @@ pub struct ManagedNode {
     pub log: LogStore,
     /// This node's number.
     pub node_id: u32,
+    /// The cluster as configured.
+    pub cluster: ClusterConfig,
 }
 
 impl ManagedNode {
@@ -273,6 +277,41 @@ impl Node for ManagedNode {
                 (partition.id.0, report(partition, &self.exporters).await)
             }))
             .await
+        })
+    }
+
+    fn cluster(&self) -> Vec<ClusterBroker> {
+        let of = |node: u32| {
+            let kept = (1..=self.partitions.count()).filter_map(|id| {
+                let replicas = self.cluster.distribution.replicas(id);
+                let place = replicas.iter().position(|replica| *replica == node)?;
+                Some(ClusterPartition {
+                    id,
+                    state: "ACTIVE",
+                    priority: (replicas.len() - place) as u32,
+                })
+            });
+            ClusterBroker {
+                id: node,
+                state: "ACTIVE",
+                partitions: kept.collect(),
+            }
+        };
+        (0..self.cluster.size).map(of).collect()
+    }
+
+    fn rebalance(&self) -> BoxFuture<'_, Result<(), RequestError>> {
+        Box::pin(async move {
+            let all = (1..=self.partitions.count()).map(|partition| async move {
+                let id = PartitionId(partition);
+                match self.router.ask(id, NodeRequest::Rebalance(id)).await {
+                    Ok(NodeAnswer::Done) => Ok(()),
+                    Ok(answer) => Err(router::unanswered_question(id, answer)),
+                    Err(error) => Err(error),
+                }
+                .map_err(|error| refused(partition, &error))
+            });
+            join_all(all).await.into_iter().collect()
         })
     }
 

@@ -7,15 +7,19 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use skep_gateway::JobsAvailable;
 use skep_partition::Event;
-use skep_protocol::node_message::{NodeMessage, NodeRequest};
+use skep_protocol::node_message::{self, NodeMessage, NodeRequest, NodeStatus};
 use skep_protocol::{Envelope, NodeId, PartitionId};
+use skep_raft::{PeerError, RaftPeers};
 use skep_transport::{Channel, Handler, Identity, RequestError, SendError, Transport};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, warn};
 
+use crate::exporters::Exporters;
 use crate::local::LocalPartitions;
 use crate::view::ClusterView;
 
+/// Consensus.
+const CONSENSUS: Channel = Channel::new(0);
 /// Requests for the leader of a partition.
 const REQUESTS: Channel = Channel::new(1);
 /// Envelopes between partitions.
@@ -97,17 +101,49 @@ impl Nodes {
     }
 }
 
+impl RaftPeers for Nodes {
+    fn call(
+        &self,
+        group: u32,
+        target: u64,
+        request: Bytes,
+        patience: Duration,
+    ) -> BoxFuture<'static, Result<Bytes, PeerError>> {
+        let (Some(transport), Ok(node)) = (self.transport.get(), u32::try_from(target)) else {
+            return async { Err(PeerError::NotConnected) }.boxed();
+        };
+        let request = node_message::encode_raft(PartitionId(group), &request);
+        // Queued here and not when the future is first polled: calls keep their order.
+        let answer = transport.request(NodeId(node), CONSENSUS, request.into(), patience);
+        answer.map(|answer| answer.map_err(peer_error)).boxed()
+    }
+}
+
+fn peer_error(error: RequestError) -> PeerError {
+    match error {
+        RequestError::NotSent(SendError::NotConnected(_)) => PeerError::NotConnected,
+        RequestError::NotSent(SendError::Full(_)) => PeerError::Busy,
+        RequestError::NotSent(error @ SendError::TooLarge { .. }) => {
+            PeerError::Refused(error.to_string())
+        }
+        RequestError::Lost(_) | RequestError::Timeout(_) => PeerError::NoAnswer,
+        RequestError::Refused { reason, .. } => PeerError::Refused(reason),
+    }
+}
+
 /// Says how this node is: regularly, at every change, and to whoever is new.
 pub async fn tell_status(
     nodes: Arc<Nodes>,
     view: Arc<ClusterView>,
+    exporters: Arc<Exporters>,
     mut stopped: watch::Receiver<bool>,
 ) {
     loop {
         // Registered before looking, so that no change is missed in between.
         let mut changed = std::pin::pin!(view.changed.notified());
         changed.as_mut().enable();
-        if let Some(status) = view.own_status() {
+        if let Some(mut status) = view.own_status() {
+            status.exporters = exporters.durable(|partition| view.leads(partition));
             nodes.tell_all(&NodeMessage::Status(status));
         }
         tokio::select! {
@@ -128,6 +164,8 @@ pub struct NodeHandler {
     pub view: Arc<ClusterView>,
     /// This node's partitions.
     pub local: Arc<LocalPartitions>,
+    /// This node's exporters, if it is a broker.
+    pub exporters: Option<Arc<Exporters>>,
 }
 
 impl NodeHandler {
@@ -142,6 +180,15 @@ impl NodeHandler {
                 if let Some(nodes) = self.nodes.upgrade() {
                     nodes.learn(&status.addresses);
                 }
+                for told in &status.exporters {
+                    if let Some(exporters) = &self.exporters {
+                        exporters.hear(told);
+                    }
+                }
+                let status = NodeStatus {
+                    exporters: Vec::new(),
+                    ..status
+                };
                 self.view.heard(from, status);
             }
             NodeMessage::JobsAvailable {
@@ -152,6 +199,29 @@ impl NodeHandler {
                 job_type: Some(job_type),
             }),
         }
+    }
+
+    fn answer_raft(
+        &self,
+        from: NodeId,
+        request: &Bytes,
+    ) -> BoxFuture<'static, Result<Bytes, String>> {
+        let (partition, payload) = match node_message::decode_raft(request) {
+            Ok((partition, payload)) => (partition, request.slice_ref(payload)),
+            Err(error) => return async move { Err(error.to_string()) }.boxed(),
+        };
+        if self.local.leaves() {
+            return async move { Err("the node stops".to_owned()) }.boxed();
+        }
+        let replica = self.local.partitions.get(partition);
+        let Some(raft) = replica.and_then(|replica| replica.raft.get()).cloned() else {
+            return async move { Err(format!("partition {partition} does not run here")) }.boxed();
+        };
+        async move {
+            let answer = raft.answer(u64::from(from.0), payload).await;
+            answer.map_err(|error| error.to_string())
+        }
+        .boxed()
     }
 }
 
@@ -177,10 +247,13 @@ impl Handler for NodeHandler {
 
     fn request(
         &self,
-        _from: NodeId,
-        _channel: Channel,
+        from: NodeId,
+        channel: Channel,
         payload: Bytes,
     ) -> BoxFuture<'static, Result<Bytes, String>> {
+        if channel == CONSENSUS {
+            return self.answer_raft(from, &payload);
+        }
         let request = match NodeRequest::decode(&payload) {
             Ok(request) => request,
             Err(error) => return async move { Err(error.to_string()) }.boxed(),

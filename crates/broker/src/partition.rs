@@ -1,11 +1,12 @@
 //! The partitions of this node as the rest of it sees them.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use skep_partition::{Event, Inbox, Inspection, Role};
 use skep_protocol::node_message::{ReplicaRole, ReplicaStatus};
 use skep_protocol::{Epoch, PartitionId};
+use skep_raft::RaftHandle;
 use tokio::sync::oneshot;
 
 use crate::view::ClusterView;
@@ -16,6 +17,8 @@ pub struct Partition {
     pub id: PartitionId,
     /// The way in.
     pub inbox: Inbox,
+    /// Its member of the partition's consensus, once it has started.
+    pub raft: OnceLock<RaftHandle>,
     leads: AtomicBool,
     failure: Mutex<Option<String>>,
     /// Latest checkpoint, for metrics; -1 before the first.
@@ -30,6 +33,7 @@ impl Partition {
         Partition {
             id,
             inbox,
+            raft: OnceLock::new(),
             leads: AtomicBool::new(false),
             failure: Mutex::new(None),
             checkpoint_id: AtomicI64::new(-1),

@@ -8,7 +8,7 @@ use skep_partition::consensus::ConsensusEvents;
 use skep_partition::thread::ReplicaThread;
 use skep_partition::{FileNote, LocalPosition, Receiver, Replica, ReplicaConfig};
 use skep_protocol::{NodeId, PartitionId};
-use skep_raft::{Alone, RaftNode, RaftOptions};
+use skep_raft::{RaftNode, RaftOptions, RaftPeers};
 use skep_state::Store;
 use skep_store::{Compact, PartitionStore, StoreOptions, WriteBack};
 use tracing::error;
@@ -68,8 +68,11 @@ async fn start_replica(
     let id = partition.id;
     let (store, applied) = open_store(shared, id).await?;
     let exporters = &shared.exporters;
-    let tap = Arc::new(exporters.tap(partition.inbox.clone(), applied));
+    let tap = Arc::new(exporters.tap(id, partition.inbox.clone(), applied));
     let mut raft = open_raft(shared, id, applied, Arc::clone(&tap) as Arc<_>).await?;
+    if partition.raft.set(raft.handle()).is_err() {
+        unreachable!("a replica is started once");
+    }
     let readers = (0..exporters.count()).map(|_| raft.reader()).collect();
     let effects = NodeEffects {
         partition: id,
@@ -77,6 +80,7 @@ async fn start_replica(
         write_back: Arc::clone(&shared.write_back),
         store: Arc::clone(&store) as Arc<dyn Compact>,
         backups: shared.backups.clone().map(PartitionBackups::new),
+        exporters: Arc::clone(exporters),
     };
     let config = ReplicaConfig {
         partition: id,
@@ -136,6 +140,7 @@ async fn open_raft(
         ..RaftOptions::new(u64::from(shared.config.node_id), members)
     };
     let group = shared.log.group(GroupId(id.0));
-    let raft = RaftNode::open(options, group, events, Arc::new(Alone)).await;
+    let peers = Arc::clone(&shared.router.nodes) as Arc<dyn RaftPeers>;
+    let raft = RaftNode::open(options, group, events, peers).await;
     raft.map_err(|error| error.to_string())
 }

@@ -18,6 +18,9 @@ use crate::view::ClusterView;
 /// An answer may take as long as its client waits, who ends the wait; longer than this nobody does.
 const PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// What is not executed is answered at once, or after a leadership has moved.
+const ASK_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Finds the leader of a partition and brings requests there.
 pub struct Router {
     /// This node.
@@ -78,7 +81,7 @@ impl Router {
             return self.local.execute(partition, command.clone()).await;
         };
         let request = node_message::encode_execute(partition, command);
-        match self.ask_node(node, request).await? {
+        match self.ask_node(node, request, PATIENCE).await? {
             NodeAnswer::Event(event) => Ok(Ok(event)),
             NodeAnswer::Rejection(rejection) => Ok(Err(rejection)),
             other => Err(unanswered_question(partition, other)),
@@ -92,13 +95,21 @@ impl Router {
         request: NodeRequest,
     ) -> Result<NodeAnswer, BrokerError> {
         match self.elsewhere(partition)? {
-            Some(node) => self.ask_node(node, request.encode()).await,
+            Some(node) => {
+                let request = request.encode();
+                self.ask_node(node, request, ASK_PATIENCE).await
+            }
             None => Ok(self.local.answer(request).await),
         }
     }
 
-    async fn ask_node(&self, node: NodeId, request: Vec<u8>) -> Result<NodeAnswer, BrokerError> {
-        let answer = self.nodes.ask(node, request.into(), PATIENCE).await;
+    async fn ask_node(
+        &self,
+        node: NodeId,
+        request: Vec<u8>,
+        patience: Duration,
+    ) -> Result<NodeAnswer, BrokerError> {
+        let answer = self.nodes.ask(node, request.into(), patience).await;
         let answer = answer.map_err(unanswered)?;
         NodeAnswer::decode(&answer).map_err(|error| BrokerError::Internal {
             code: "INVALID_RESPONSE".to_owned(),

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_config::{BrokerConfig, GatewayListenConfig};
+use skep_config::{GatewayListenConfig, ManagementConfig};
 use skep_gateway::{GatewayConfig, LongPollingConfig};
-use skep_management::Exposure;
+use skep_management::{Exposure, Health};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -38,30 +38,51 @@ pub async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
+async fn listen_to_operators(
+    config: &ManagementConfig,
+) -> Result<(TcpListener, SocketAddr), BrokerError> {
+    let variable = "MANAGEMENT_SERVER_PORT";
+    listen(config.address, "management API", variable).await
+}
+
+/// Serves the health alone, for a node without partitions.
+pub async fn serve_health(
+    config: &ManagementConfig,
+    health: impl Fn() -> Health + Send + Sync + 'static,
+    stopped: &watch::Receiver<bool>,
+    servers: &mut Vec<JoinHandle<()>>,
+) -> Result<SocketAddr, BrokerError> {
+    let (listener, bound) = listen_to_operators(config).await?;
+    let exposed = config.exposes("health");
+    let stopped = until(stopped.clone());
+    servers.push(tokio::spawn(async move {
+        let served = skep_management::serve_health(listener, Arc::new(health), exposed, stopped);
+        if let Err(error) = served.await {
+            error!(%error, "the management API ended");
+        }
+    }));
+    Ok(bound)
+}
+
+/// Serves the management API of a broker.
 pub async fn serve_management(
-    config: &BrokerConfig,
+    config: &ManagementConfig,
+    timeout: Duration,
     node: Arc<ManagedNode>,
     stopped: &watch::Receiver<bool>,
     servers: &mut Vec<JoinHandle<()>>,
 ) -> Result<SocketAddr, BrokerError> {
-    let (listener, bound) = listen(
-        config.management.address,
-        "management API",
-        "MANAGEMENT_SERVER_PORT",
-    )
-    .await?;
-    let exposes = |endpoint| config.management.exposes(endpoint);
+    let (listener, bound) = listen_to_operators(config).await?;
+    let exposes = |endpoint| config.exposes(endpoint);
     let exposure = Exposure {
-        backups: config.management.backups_enabled && exposes("backups"),
+        backups: config.backups_enabled && exposes("backups"),
         health: exposes("health"),
         prometheus: exposes("prometheus"),
         partitions: exposes("partitions"),
         exporting: exposes("exporting"),
+        rebalance: exposes("rebalance"),
+        cluster: exposes("cluster"),
     };
-    let timeout = config
-        .gateway
-        .as_ref()
-        .map_or(Duration::from_secs(15), |gateway| gateway.request_timeout);
     let stopped = until(stopped.clone());
     servers.push(tokio::spawn(async move {
         if let Err(error) = skep_management::serve(listener, node, exposure, timeout, stopped).await
@@ -72,19 +93,16 @@ pub async fn serve_management(
     Ok(bound)
 }
 
-/// Serves gRPC and REST, if this broker has a gateway. Gives where each listens.
+/// Serves gRPC and REST. Gives where each listens.
 pub async fn serve_clients(
-    config: &BrokerConfig,
+    gateway: &GatewayListenConfig,
     brokers: Arc<Router>,
     stopped: &watch::Receiver<bool>,
     servers: &mut Vec<JoinHandle<()>>,
-) -> Result<(Option<SocketAddr>, Option<SocketAddr>), BrokerError> {
-    let Some(gateway) = &config.gateway else {
-        return Ok((None, None));
-    };
+) -> Result<(SocketAddr, Option<SocketAddr>), BrokerError> {
     let rest = serve_rest(gateway, brokers.clone(), stopped, servers).await?;
     let served = serve_gateway(gateway, brokers, stopped, servers).await?;
-    Ok((Some(served), rest))
+    Ok((served, rest))
 }
 
 async fn serve_gateway(

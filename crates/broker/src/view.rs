@@ -62,8 +62,14 @@ impl ClusterView {
             version: skep_gateway::GATEWAY_VERSION.to_owned(),
             replicas: partitions.into_iter().map(follower).collect(),
             addresses: Vec::new(),
+            exporters: Vec::new(),
         };
         ClusterView::new(own, shape, Some(status))
+    }
+
+    /// Of a gateway, which learns everything from the brokers.
+    pub fn of_gateway(own: NodeId) -> ClusterView {
+        ClusterView::new(own, Shape::default(), None)
     }
 
     fn new(own: NodeId, shape: Shape, status: Option<NodeStatus>) -> ClusterView {
@@ -200,6 +206,11 @@ impl ClusterView {
             Some(Leader::Known(node)) => Some(node),
             _ => None,
         }
+    }
+
+    /// Whether this node leads a partition.
+    pub fn leads(&self, partition: PartitionId) -> bool {
+        self.leader(partition) == Some(self.own)
     }
 
     /// Waits until `holds`, looking at every change.

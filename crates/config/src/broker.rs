@@ -107,13 +107,6 @@ impl BrokerConfig {
     /// Reads and checks everything.
     pub fn from_source(source: &Source) -> Result<BrokerConfig, ConfigError> {
         let (cluster, node_id, partitions_count) = ClusterConfig::from_source(source)?;
-        let exporters = ExporterConfig::from_source(source)?;
-        if let (Some(exporter), 2..) = (exporters.first(), cluster.replication_factor) {
-            return Err(ConfigError::Incomplete(format!(
-                "the exporter '{}' is configured, and zeebe.broker.cluster.replicationFactor is {}: exporters need the replicationFactor 1 in this version.",
-                exporter.id, cluster.replication_factor
-            )));
-        }
         Ok(BrokerConfig {
             node_id,
             partitions_count,
@@ -126,7 +119,7 @@ impl BrokerConfig {
                 free_space_bytes: source.bytes("zeebe.broker.data.disk.freeSpace.processing")?,
             },
             backup: BackupConfig::from_source(source)?,
-            exporters,
+            exporters: ExporterConfig::from_source(source)?,
             gateway: gateway(source)?,
             management: management(source)?,
         })
@@ -176,7 +169,19 @@ fn gateway(source: &Source) -> Result<Option<GatewayListenConfig>, ConfigError> 
             source.text("zeebe.broker.network.host"),
         ),
     };
-    let max_key = "zeebe.broker.gateway.network.maxMessageSize";
+    let port_key = "zeebe.broker.gateway.network.port";
+    let address = address(source, host_key, &host, port_key)?;
+    gateway_at(source, "zeebe.broker.gateway", address).map(Some)
+}
+
+/// The gateway whose keys begin with `keys`, at that address.
+pub(crate) fn gateway_at(
+    source: &Source,
+    keys: &str,
+    address: SocketAddr,
+) -> Result<GatewayListenConfig, ConfigError> {
+    let key = |name: &str| format!("{keys}.{name}");
+    let max_key = &key("network.maxMessageSize");
     let max_message_bytes = source.bytes(max_key)?;
     if !((64 << 10)..=(4 << 20)).contains(&max_message_bytes) {
         return Err(source.wrong(
@@ -185,22 +190,19 @@ fn gateway(source: &Source) -> Result<Option<GatewayListenConfig>, ConfigError> 
             "from 64KB to 4MB, the largest command that fits into a batch",
         ));
     }
-    Ok(Some(GatewayListenConfig {
-        address: address(source, host_key, &host, "zeebe.broker.gateway.network.port")?,
+    Ok(GatewayListenConfig {
+        address,
         max_message_bytes: max_message_bytes as usize,
-        request_timeout: source.duration("zeebe.broker.gateway.cluster.requestTimeout")?,
+        request_timeout: source.duration(&key("cluster.requestTimeout"))?,
         long_polling: LongPolling {
-            enabled: source.boolean("zeebe.broker.gateway.longPolling.enabled")?,
-            timeout: source.duration("zeebe.broker.gateway.longPolling.timeout")?,
-            probe_timeout: source.duration("zeebe.broker.gateway.longPolling.probeTimeout")?,
-            min_empty_responses: source.number(
-                "zeebe.broker.gateway.longPolling.minEmptyResponses",
-                1,
-                1000,
-            )? as u32,
+            enabled: source.boolean(&key("longPolling.enabled"))?,
+            timeout: source.duration(&key("longPolling.timeout"))?,
+            probe_timeout: source.duration(&key("longPolling.probeTimeout"))?,
+            min_empty_responses: source.number(&key("longPolling.minEmptyResponses"), 1, 1000)?
+                as u32,
         },
         rest: rest(source)?,
-    }))
+    })
 }
 
 /// In Zeebe 8.1 `server.port` was the port of all that is HTTP, later that of the REST API beside a `management.server.port`.
@@ -221,7 +223,7 @@ fn rest(source: &Source) -> Result<Option<RestConfig>, ConfigError> {
     Ok(Some(RestConfig { address, chosen }))
 }
 
-fn management(source: &Source) -> Result<ManagementConfig, ConfigError> {
+pub(crate) fn management(source: &Source) -> Result<ManagementConfig, ConfigError> {
     let host_key = "management.server.address";
     let exposed = source.text("management.endpoints.web.exposure.include");
     let names: Vec<String> = exposed

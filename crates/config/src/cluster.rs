@@ -115,10 +115,10 @@ fn internal(source: &Source, size: u32) -> Result<Option<InternalConfig>, Config
         None => None,
     };
     let contacts = contacts(source, CONTACTS)?;
-    if size == 1 {
+    if size == 1 && source.boolean("zeebe.broker.gateway.enable")? {
         return Ok(None);
     }
-    if contacts.is_empty() {
+    if size > 1 && contacts.is_empty() {
         return Err(ConfigError::Incomplete(format!(
             "{SIZE} is {size}, but this broker does not know where the others are: set {CONTACTS} (ZEEBE_BROKER_CLUSTER_INITIALCONTACTPOINTS) to the \
              internal addresses of some brokers, separated by commas, such as broker-0:{INTERNAL_PORT},broker-1:{INTERNAL_PORT}; the list may be the same on all brokers."
@@ -150,7 +150,7 @@ fn internal_address(source: &Source) -> Result<SocketAddr, ConfigError> {
 }
 
 /// Addresses of nodes, separated by commas; the port may be left out where it is the usual one.
-fn contacts(source: &Source, key: &str) -> Result<Vec<String>, ConfigError> {
+pub(crate) fn contacts(source: &Source, key: &str) -> Result<Vec<String>, ConfigError> {
     let text = source.text(key);
     let mut contacts = Vec::new();
     for one in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {

@@ -13,6 +13,7 @@ mod broker;
 mod cluster;
 mod error;
 mod exporters;
+mod gateway;
 pub mod properties;
 mod secret;
 mod source;
@@ -25,5 +26,6 @@ pub use broker::{
 pub use cluster::{ClusterConfig, Distribution, InternalConfig};
 pub use error::ConfigError;
 pub use exporters::ExporterConfig;
+pub use gateway::GatewayConfig;
 pub use secret::Secret;
 pub use source::Source;

@@ -62,7 +62,7 @@ pub const PROPERTIES: &[Property] = &[
     key(
         "zeebe.broker.cluster.replicationFactor",
         "1",
-        "Replicas of each partition, the same on all brokers. This version keeps one.",
+        "Replicas of each partition, each on another broker; 3 outlive the loss of any one broker. The same on all brokers.",
     ),
     key(
         "zeebe.broker.cluster.clusterName",
@@ -240,6 +240,55 @@ pub const PROPERTIES: &[Property] = &[
         "FIXED: a list such as [{partitionId: 1, nodes: [{nodeId: 0, priority: 2}, {nodeId: 1, priority: 1}]}]; the node of the highest priority should lead.",
     ),
     key(
+        "zeebe.gateway.network.host",
+        "0.0.0.0",
+        "Of a gateway of its own (skep gateway; docs/cluster.md): address that it listens on.",
+    ),
+    key("zeebe.gateway.network.port", "26500", "Its port (gRPC)."),
+    key(
+        "zeebe.gateway.network.maxMessageSize",
+        "4MB",
+        "Largest message taken from and sent to clients.",
+    ),
+    also(
+        key(
+            "zeebe.gateway.cluster.initialContactPoints",
+            "127.0.0.1:26502",
+            "Internal addresses (host:port) of some brokers, separated by commas; they tell of the others.",
+        ),
+        &["ZEEBE_GATEWAY_CLUSTER_CONTACTPOINT"],
+    ),
+    key(
+        "zeebe.gateway.cluster.clusterName",
+        "zeebe-cluster",
+        "Name of the cluster, as its brokers have it.",
+    ),
+    key(
+        "zeebe.gateway.cluster.requestTimeout",
+        "15s",
+        "How long a request may take.",
+    ),
+    key(
+        "zeebe.gateway.longPolling.enabled",
+        "true",
+        "Whether requests for jobs wait until there are some.",
+    ),
+    key(
+        "zeebe.gateway.longPolling.timeout",
+        "10000",
+        "How long they wait if the client does not say, in milliseconds.",
+    ),
+    key(
+        "zeebe.gateway.longPolling.probeTimeout",
+        "10000",
+        "How often a waiting request looks for jobs although none was announced, in milliseconds.",
+    ),
+    key(
+        "zeebe.gateway.longPolling.minEmptyResponses",
+        "3",
+        "How often a request looks for jobs in vain before it waits for an announcement.",
+    ),
+    key(
         "zeebe.restore.validateConfig",
         "true",
         "Whether restore refuses a backup of another partition count.",
@@ -255,7 +304,7 @@ pub const PROPERTIES: &[Property] = &[
     key(
         "management.endpoints.web.exposure.include",
         "*",
-        "Endpoints that are served, separated by commas: backups, health, prometheus, partitions, exporting; * for all.",
+        "Endpoints that are served, separated by commas: backups, health, prometheus, partitions, exporting, rebalance, cluster; * for all.",
     ),
     key(
         "management.server.port",

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use skep_config::{BackupStoreConfig, BrokerConfig, ConfigError, Source, properties};
+use skep_config::{
+    BackupStoreConfig, BrokerConfig, ConfigError, GatewayConfig, Source, properties,
+};
 
 fn source(yaml: &str, environment: &[(&str, &str)]) -> Source {
     let environment = environment
@@ -197,6 +199,22 @@ fn contacts_have_the_usual_port_unless_they_say_another() {
     let error = config("", &wrong).unwrap_err().to_string();
     assert!(error.contains("'one:here'"), "{error}");
     assert!(config("", &[]).unwrap().cluster.internal.is_none());
+}
+
+#[test]
+fn a_gateway_of_its_own_has_keys_of_its_own() {
+    let environment = [
+        ("ZEEBE_GATEWAY_CLUSTER_CONTACTPOINT", "one,two:7"),
+        ("ZEEBE_GATEWAY_NETWORK_PORT", "7500"),
+        ("ZEEBE_GATEWAY_CLUSTER_REQUESTTIMEOUT", "3s"),
+    ];
+    let gateway = GatewayConfig::from_source(&source("", &environment)).unwrap();
+    assert_eq!(gateway.contacts, ["one:26502", "two:7"]);
+    assert_eq!(gateway.clients.address.port(), 7500);
+    assert_eq!(gateway.clients.request_timeout, Duration::from_secs(3));
+    // It reaches a broker that has no gateway itself, also where that is alone.
+    let alone = config("", &[("ZEEBE_BROKER_GATEWAY_ENABLE", "false")]).unwrap();
+    assert!(alone.cluster.internal.is_some());
 }
 
 #[test]

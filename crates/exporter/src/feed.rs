@@ -35,6 +35,8 @@ pub(crate) struct Told {
     /// Index after the last committed entry.
     pub end: Index,
     pub phase: Phase,
+    /// Whether this node's exporters are those that export the partition.
+    pub leads: bool,
     pub stopping: bool,
 }
 
@@ -58,6 +60,7 @@ impl Feed {
         let told = Told {
             end,
             phase: Phase::default(),
+            leads: true,
             stopping: false,
         };
         Feed {
@@ -85,6 +88,12 @@ impl Feed {
     /// Exporting pauses or goes on.
     pub fn set_phase(&self, phase: Phase) {
         self.lock().told.phase = phase;
+        self.changed.notify_all();
+    }
+
+    /// Whether exporting the partition is this node's turn. At first it is.
+    pub fn set_leads(&self, leads: bool) {
+        self.lock().told.leads = leads;
         self.changed.notify_all();
     }
 

@@ -19,5 +19,8 @@ pub const RETRY_MIN: Duration = Duration::from_millis(500);
 /// The longest.
 pub const RETRY_MAX: Duration = Duration::from_secs(10);
 
+/// How often an exporter whose turn it is not looks how far the one of the leader is.
+pub const FOLLOW: Duration = Duration::from_secs(1);
+
 /// How long a stop waits for what is not exported yet. The rest is exported after the next start.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(5);

@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use skep_protocol::{Index, Position};
 
+use crate::Progress;
+
 /// What one exporter of one partition has done since the start. Written by its thread, read by others.
 #[derive(Debug)]
 pub struct Status {
@@ -14,6 +16,10 @@ pub struct Status {
     records: AtomicU64,
     skipped: AtomicU64,
     failure: Mutex<Option<String>>,
+    /// What is durable.
+    durable: Mutex<Progress>,
+    /// What the leader's exporter has made durable, as it says.
+    heard: Mutex<Option<Progress>>,
 }
 
 /// Records taken since the start.
@@ -26,7 +32,8 @@ pub struct Counts {
 }
 
 impl Status {
-    pub(crate) fn new(position: Position, next: Index) -> Status {
+    pub(crate) fn new(durable: Progress) -> Status {
+        let (position, next) = (durable.position, durable.next);
         Status {
             exported: AtomicI64::new(position.0),
             acknowledged: AtomicI64::new(position.0),
@@ -34,6 +41,8 @@ impl Status {
             records: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
             failure: Mutex::new(None),
+            durable: Mutex::new(durable),
+            heard: Mutex::new(None),
         }
     }
 
@@ -79,9 +88,28 @@ impl Status {
         self.exported.store(position.0, Ordering::Relaxed);
     }
 
-    pub(crate) fn acknowledge(&self, position: Position, next: Index) {
-        self.acknowledged.store(position.0, Ordering::Relaxed);
-        self.released.store(next.0, Ordering::Relaxed);
+    /// What is durable: for the exporters of the partition's other replicas.
+    pub fn durable(&self) -> Progress {
+        *self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The exporter of the partition's leader, on another node, has made that durable.
+    pub fn hear(&self, progress: Progress) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        *heard = Some(progress);
+    }
+
+    /// What was heard since the last call.
+    pub(crate) fn heard(&self) -> Option<Progress> {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.take()
+    }
+
+    pub(crate) fn acknowledge(&self, durable: Progress) {
+        *self.durable.lock().unwrap_or_else(PoisonError::into_inner) = durable;
+        self.acknowledged
+            .store(durable.position.0, Ordering::Relaxed);
+        self.released.store(durable.next.0, Ordering::Relaxed);
     }
 
     /// Sets or clears the failure, and gives the former one.

@@ -3,13 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use skep_protocol::Index;
 use tracing::error;
 
 use crate::feed::{Feed, Phase, Told};
-use crate::limits::{GATHER, RETRY_MAX, RETRY_MIN, STOP_PATIENCE};
+use crate::limits::{FOLLOW, GATHER, RETRY_MAX, RETRY_MIN, STOP_PATIENCE};
 use crate::{ExportError, Worker};
 
 /// A running exporter. It ends when its feed is stopped.
@@ -63,6 +63,36 @@ fn run(worker: &mut Worker, feed: &Feed) {
 
 /// Works until the feed is stopped.
 fn work(worker: &mut Worker, feed: &Feed) -> Result<(), ExportError> {
+    while follow(worker, feed)? == Next::Turn && lead(worker, feed)? == Next::Turn {}
+    Ok(())
+}
+
+/// What comes after an exporter's turn, or after another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The other's.
+    Turn,
+    /// Nothing.
+    End,
+}
+
+/// Notes how far the leader's exporter is, as long as the partition is led elsewhere.
+fn follow(worker: &mut Worker, feed: &Feed) -> Result<Next, ExportError> {
+    loop {
+        let told = feed.wait(Some(Duration::ZERO), |_| true);
+        worker.adopt()?;
+        if told.leads {
+            return Ok(Next::Turn);
+        }
+        if told.stopping {
+            return Ok(Next::End);
+        }
+        feed.wait(Some(FOLLOW), |told| told.leads || told.stopping);
+    }
+}
+
+/// Exports, as long as the partition is led here.
+fn lead(worker: &mut Worker, feed: &Feed) -> Result<Next, ExportError> {
     worker.open()?;
     // Shows what is wrong with the output now rather than with the first record.
     worker.flush(Phase::Exporting)?;
@@ -71,13 +101,18 @@ fn work(worker: &mut Worker, feed: &Feed) -> Result<(), ExportError> {
     loop {
         let next = worker.next();
         let told = feed.wait(worker.flush_in(phase), |told| {
-            told.stopping || told.phase != phase || has_more(told, next)
+            told.stopping || !told.leads || told.phase != phase || has_more(told, next)
         });
         phase = told.phase;
+        if !told.leads {
+            // What is not flushed the next leader's exporter exports.
+            return Ok(Next::Turn);
+        }
         if told.stopping {
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + STOP_PATIENCE);
             if !has_more(&told, next) || Instant::now() >= deadline {
-                return worker.flush(phase);
+                worker.flush(phase)?;
+                return Ok(Next::End);
             }
         }
         if has_more(&told, next) {

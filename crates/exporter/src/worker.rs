@@ -82,7 +82,7 @@ impl Worker {
             flushed: current,
             flushed_at: None,
             flush_interval,
-            status: Arc::new(Status::new(current.position, current.next)),
+            status: Arc::new(Status::new(current)),
         })
     }
 
@@ -102,6 +102,38 @@ impl Worker {
         self.flushed = self.current;
         self.status.went_back(self.current.position);
         self.exporter.open(self.saved.mark)
+    }
+
+    /// Goes on after what the exporter of another node has made durable, if that is further. The output of this one lacks it.
+    ///
+    /// # Errors
+    /// If it cannot be written down.
+    pub fn adopt(&mut self) -> Result<(), ExportError> {
+        let heard = self.status.heard();
+        let Some(progress) = heard.filter(|heard| heard.next > self.saved.progress.next) else {
+            return Ok(());
+        };
+        let saved = Saved {
+            progress,
+            ..self.saved
+        };
+        self.write_down(saved)?;
+        self.release();
+        Ok(())
+    }
+
+    fn write_down(&mut self, saved: Saved) -> Result<(), ExportError> {
+        self.file.save(saved).map_err(ExportError::file(
+            "write the exporter's position",
+            &self.path,
+        ))?;
+        self.saved = saved;
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        self.log.release(self.saved.progress.next);
+        self.status.acknowledge(self.saved.progress);
     }
 
     /// Exports a piece of what is committed, which ends before `end`, or when the exporter is full.
@@ -213,15 +245,9 @@ impl Worker {
             progress: self.current,
             mark: Some(mark),
         };
-        self.file.save(saved).map_err(ExportError::file(
-            "write the exporter's position",
-            &self.path,
-        ))?;
-        self.saved = saved;
+        self.write_down(saved)?;
         self.exporter.acknowledged(mark)?;
-        self.log.release(saved.progress.next);
-        self.status
-            .acknowledge(saved.progress.position, saved.progress.next);
+        self.release();
         if self.status.set_failure(None).is_some() {
             info!("the exporter goes on");
         }

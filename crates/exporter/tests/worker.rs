@@ -309,3 +309,60 @@ fn an_output_that_cannot_be_used_is_told_and_nothing_is_released() {
     assert_eq!(worker.status().failure(), None);
     assert_eq!(place.positions(), [1, 2]);
 }
+
+#[test]
+fn the_next_leaders_exporter_goes_on_where_that_of_the_former_was_durable() {
+    let log = Log::default();
+    log.epoch();
+    log.batch(4);
+    let places = [Place::new(), Place::new()];
+    let [mut former, mut next] = [0, 1].map(|node| places[node].worker(&log, NOTHING));
+    former.open().unwrap();
+    export_all(&mut former, &log);
+    former.flush(Phase::Exporting).unwrap();
+    log.batch(2);
+    export_all(&mut former, &log);
+    // It is lost with what it has not flushed.
+    next.status().hear(former.status().durable());
+    next.adopt().unwrap();
+    assert_eq!(next.status().acknowledged(), Position(4));
+    assert_eq!(log.released(), Index(2));
+    log.epoch();
+    log.batch(1);
+    next.open().unwrap();
+    export_all(&mut next, &log);
+    next.flush(Phase::Exporting).unwrap();
+    assert_eq!(places[1].positions(), [5, 6, 7]);
+    // What is behind what it has itself is no news.
+    next.status().hear(NOTHING);
+    next.adopt().unwrap();
+    assert_eq!(next.status().acknowledged(), Position(7));
+}
+
+#[test]
+fn an_exporter_whose_turn_it_is_not_exports_nothing_until_it_is() {
+    let (place, log) = (Place::new(), Log::default());
+    log.epoch();
+    log.batch(3);
+    let feed = Arc::new(Feed::new(log.end()));
+    feed.set_leads(false);
+    let worker = place.worker(&log, NOTHING);
+    let status = worker.status();
+    let thread = ExporterThread::spawn("exporter".to_owned(), worker, Arc::clone(&feed)).unwrap();
+    // The leader's exporter has taken the first entry; this shows that the thread follows.
+    let mut heard = NOTHING;
+    heard.next = Index(1);
+    heard.epoch = skep_protocol::Epoch(1);
+    status.hear(heard);
+    while status.released() != Index(1) {
+        std::thread::yield_now();
+    }
+    assert!(!place.output().exists());
+    feed.set_leads(true);
+    while status.acknowledged() != Position(3) {
+        std::thread::yield_now();
+    }
+    feed.stop();
+    thread.join();
+    assert_eq!(place.positions(), [1, 2, 3]);
+}

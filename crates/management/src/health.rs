@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use serde_json::{Map, Value, json};
 
 use crate::Health;
@@ -29,22 +31,35 @@ fn report(up: bool) -> Response {
     json_response(status, &json!({"status": word}))
 }
 
-/// `GET /actuator/health`.
-pub async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    report(up(&shared.node.health(), "health").unwrap_or(false))
-}
+/// How a node is at present.
+pub type HealthNow = Arc<dyn Fn() -> Health + Send + Sync>;
 
-/// `GET /actuator/health/{probe}`.
-pub async fn probe(State(shared): State<Arc<Shared>>, Path(probe): Path<String>) -> Response {
-    up(&shared.node.health(), &probe).map_or_else(|| StatusCode::NOT_FOUND.into_response(), report)
-}
-
-/// `GET /health`, `/ready` and `/startup`, as 8.1: 204 or 503, no body.
-pub async fn plain(shared: Arc<Shared>, probe: &'static str) -> StatusCode {
-    match up(&shared.node.health(), probe) {
-        Some(true) => StatusCode::NO_CONTENT,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
+/// `GET /actuator/health` and `/actuator/health/{probe}`; `GET /health`, `/ready` and `/startup`, as 8.1: 204 or 503, no body.
+pub fn routes<S: Clone + Send + Sync + 'static>(now: &HealthNow) -> Router<S> {
+    let mut router = Router::new();
+    let health = Arc::clone(now);
+    let status = move || async move { report(up(&health(), "health").unwrap_or(false)) };
+    router = router.route("/actuator/health", get(status));
+    let health = Arc::clone(now);
+    let probe = move |Path(probe): Path<String>| async move {
+        up(&health(), &probe).map_or_else(|| StatusCode::NOT_FOUND.into_response(), report)
+    };
+    router = router.route("/actuator/health/{probe}", get(probe));
+    for (path, probe) in [
+        ("/health", "health"),
+        ("/ready", "ready"),
+        ("/startup", "startup"),
+    ] {
+        let health = Arc::clone(now);
+        let plain = move || async move {
+            match up(&health(), probe) {
+                Some(true) => StatusCode::NO_CONTENT,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            }
+        };
+        router = router.route(path, get(plain));
     }
+    router
 }
 
 /// `GET /actuator/partitions`.

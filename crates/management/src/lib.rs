@@ -8,6 +8,7 @@
 //! **Absent on purpose**: engine, Raft; how a checkpoint is taken.
 
 mod backups;
+mod cluster;
 mod exporting;
 mod health;
 mod node;
@@ -16,8 +17,10 @@ mod shapes;
 mod status;
 mod take;
 
+pub use health::HealthNow;
 pub use node::{
-    CheckpointAnswer, ExportingChange, Health, KnownBackup, Node, PartitionReport, RequestError,
+    CheckpointAnswer, ClusterBroker, ClusterPartition, ExportingChange, Health, KnownBackup, Node,
+    PartitionReport, RequestError,
 };
-pub use routes::{Exposure, serve};
+pub use routes::{Exposure, serve, serve_health};
 pub use status::merge;

@@ -41,12 +41,40 @@ pub trait Node: Send + Sync + 'static {
     /// How its replicas are.
     fn partitions(&self) -> BoxFuture<'_, Vec<(u32, PartitionReport)>>;
 
+    /// Which brokers should keep which partitions.
+    fn cluster(&self) -> Vec<ClusterBroker>;
+
+    /// Gives the leadership of each partition to the broker that should have it.
+    fn rebalance(&self) -> BoxFuture<'_, Result<(), RequestError>>;
+
     /// Pauses exporting or lets it go on, for all partitions and over restarts. May write to the disk; an
     /// error says in words for the operator what went wrong.
     fn change_exporting(&self, change: ExportingChange) -> Result<(), String>;
 
     /// Metrics in Prometheus' text form.
     fn metrics(&self) -> String;
+}
+
+/// A broker of the cluster, in the words of Zeebe's `/actuator/cluster`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClusterBroker {
+    /// Its number.
+    pub id: u32,
+    /// ACTIVE: it is a member, whether it runs or not.
+    pub state: &'static str,
+    /// What it keeps.
+    pub partitions: Vec<ClusterPartition>,
+}
+
+/// A replica that a broker should keep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClusterPartition {
+    /// The partition.
+    pub id: u32,
+    /// ACTIVE: it is a member.
+    pub state: &'static str,
+    /// The replica of the highest priority should lead.
+    pub priority: u32,
 }
 
 /// What becomes of exporting.

@@ -13,7 +13,8 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::{Node, backups, exporting, health};
+use crate::health::{self, HealthNow};
+use crate::{Node, backups, cluster, exporting};
 
 /// A backup request is a number: anything larger is a mistake or worse.
 const BODY_BYTES_MAX: usize = 16 << 10;
@@ -34,6 +35,10 @@ pub struct Exposure {
     pub partitions: bool,
     /// Pausing and resuming exporting.
     pub exporting: bool,
+    /// Giving leaderships back to where they should be.
+    pub rebalance: bool,
+    /// Which brokers keep what.
+    pub cluster: bool,
 }
 
 /// What all handlers share.
@@ -63,6 +68,27 @@ pub async fn serve(
     axum::serve(listener, router)
         .with_graceful_shutdown(shutdown)
         .await
+}
+
+/// Serves the health of a node that has nothing else to manage, if it is exposed, until `shutdown` ends.
+pub async fn serve_health(
+    listener: TcpListener,
+    now: HealthNow,
+    exposed: bool,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let health = exposed.then(|| health::routes(&now));
+    let router: Router = health.unwrap_or_default().fallback(nothing);
+    axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown)
+        .await
+}
+
+async fn nothing() -> Response {
+    json_response(
+        StatusCode::NOT_FOUND,
+        &json!({"message": "There is nothing at this path"}),
+    )
 }
 
 pub(crate) fn router(
@@ -97,19 +123,9 @@ pub(crate) fn router(
             );
     }
     if exposure.health {
-        router = router
-            .route("/actuator/health", get(health::health))
-            .route("/actuator/health/{probe}", get(health::probe));
-        for (path, probe) in [
-            ("/health", "health"),
-            ("/ready", "ready"),
-            ("/startup", "startup"),
-        ] {
-            router = router.route(
-                path,
-                get(move |State(shared): State<Arc<Shared>>| health::plain(shared, probe)),
-            );
-        }
+        let node = Arc::clone(&shared.node);
+        let now: HealthNow = Arc::new(move || node.health());
+        router = router.merge(health::routes(&now));
     }
     if exposure.prometheus {
         router = router
@@ -119,16 +135,17 @@ pub(crate) fn router(
     if exposure.partitions {
         router = router.route("/actuator/partitions", get(health::partitions));
     }
+    if exposure.cluster {
+        router = router.route("/actuator/cluster", get(cluster::cluster));
+    }
+    if exposure.rebalance {
+        router = router.route("/actuator/rebalance", post(cluster::rebalance));
+    }
     if exposure.exporting {
         router = router.route("/actuator/exporting/{operation}", post(exporting::change));
     }
     router
-        .fallback(|| async {
-            json_response(
-                StatusCode::NOT_FOUND,
-                &json!({"message": "There is nothing at this path"}),
-            )
-        })
+        .fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&shared),

@@ -2,8 +2,8 @@
 
 use crate::wire::{Reader, put_bytes, put_i64, put_text, put_varint};
 use crate::{
-    CheckpointId, Command, DecodeError, Envelope, Epoch, PartitionId, Position, Rejection,
-    RejectionType,
+    CheckpointId, Command, DecodeError, Envelope, Epoch, Index, PartitionId, Position, Rejection,
+    RejectionType, Sequence,
 };
 
 /// What a node tells another without waiting for an answer.
@@ -40,6 +40,25 @@ pub struct NodeStatus {
     pub replicas: Vec<ReplicaStatus>,
     /// Addresses at which brokers can be reached, as far as it knows.
     pub addresses: Vec<String>,
+    /// How far its exporters of the partitions that it leads are.
+    pub exporters: Vec<ExporterStatus>,
+}
+
+/// How far an exporter has exported a partition for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExporterStatus {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The exporter.
+    pub exporter: String,
+    /// Index of the next log entry.
+    pub next: Index,
+    /// The leadership in force there, and its last batch.
+    pub epoch: Epoch,
+    /// See above.
+    pub sequence: Sequence,
+    /// Position of the last record.
+    pub position: Position,
 }
 
 /// How a replica is.
@@ -79,6 +98,8 @@ pub enum NodeRequest {
     LatestCheckpoint(PartitionId),
     /// The backups that have not ended well, as a partition that it leads knows them.
     KnownBackups(PartitionId),
+    /// Give the leadership of a partition to the broker that should have it.
+    Rebalance(PartitionId),
 }
 
 /// What is answered.
@@ -92,6 +113,8 @@ pub enum NodeAnswer {
     LatestCheckpoint(CheckpointId),
     /// The backups.
     KnownBackups(Vec<UnfinishedBackup>),
+    /// It is done.
+    Done,
     /// There is no answer.
     Refusal(NodeRefusal, String),
 }
@@ -250,6 +273,15 @@ impl NodeStatus {
         for address in &self.addresses {
             put_text(out, address);
         }
+        put_varint(out, self.exporters.len() as u64);
+        for exporter in &self.exporters {
+            put_varint(out, u64::from(exporter.partition.0));
+            put_text(out, &exporter.exporter);
+            put_varint(out, exporter.next.0);
+            put_varint(out, exporter.epoch.0);
+            put_varint(out, exporter.sequence.0);
+            put_i64(out, exporter.position.0);
+        }
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<NodeStatus, DecodeError> {
@@ -264,12 +296,29 @@ impl NodeStatus {
         let addresses = (0..reader.varint("addresses")?)
             .map(|_| text(reader, "address"))
             .collect::<Result<_, _>>()?;
+        let exporters = (0..reader.varint("exporters")?)
+            .map(|_| ExporterStatus::decode(reader))
+            .collect::<Result<_, _>>()?;
         Ok(NodeStatus {
             host,
             port,
             version,
             replicas,
             addresses,
+            exporters,
+        })
+    }
+}
+
+impl ExporterStatus {
+    fn decode(reader: &mut Reader<'_>) -> Result<ExporterStatus, DecodeError> {
+        Ok(ExporterStatus {
+            partition: partition(reader)?,
+            exporter: text(reader, "exporter")?,
+            next: Index(reader.varint("exporter's next entry")?),
+            epoch: Epoch(reader.varint("exporter's epoch")?),
+            sequence: Sequence(reader.varint("exporter's sequence")?),
+            position: Position(reader.i64("exporter's position")?),
         })
     }
 }
@@ -306,6 +355,7 @@ impl NodeRequest {
             }
             NodeRequest::LatestCheckpoint(partition) => (1, partition),
             NodeRequest::KnownBackups(partition) => (2, partition),
+            NodeRequest::Rebalance(partition) => (3, partition),
         };
         let mut out = begin(kind);
         put_varint(&mut out, u64::from(partition.0));
@@ -324,6 +374,7 @@ impl NodeRequest {
             },
             1 => NodeRequest::LatestCheckpoint(partition),
             2 => NodeRequest::KnownBackups(partition),
+            3 => NodeRequest::Rebalance(partition),
             kind => return Err(unknown("node request kind", kind)),
         };
         all_read(reader, request)
@@ -368,6 +419,7 @@ impl NodeAnswer {
                 put_text(&mut out, reason);
                 out
             }
+            NodeAnswer::Done => begin(5),
         }
     }
 
@@ -388,6 +440,7 @@ impl NodeAnswer {
                 NodeRefusal::decode(reader.u8("refusal")?)?,
                 text(reader, "reason")?,
             ),
+            5 => NodeAnswer::Done,
             kind => return Err(unknown("node answer kind", kind)),
         };
         all_read(reader, answer)

@@ -24,13 +24,13 @@ pub async fn run(arguments: ConfigArguments) -> Result<(), Failure> {
         };
         return restore::run(arguments).await;
     }
-    let configuration = configuration::read(arguments.config.as_deref())?;
+    let configuration = configuration::of_broker(arguments.config.as_deref())?;
     let format = logging::begin();
     for warning in &configuration.warnings {
         warn!("{warning}");
     }
     let mut interrupts = Interrupts::listen()?;
-    let config = configuration.broker;
+    let config = configuration.read;
     let broker = tokio::select! {
         broker = Broker::start(config.clone()) => broker?,
         signal = interrupts.next() => {

@@ -32,6 +32,8 @@ pub enum Command {
     /// Run a broker with its gateway and management API.
     #[command(after_help = BROKER_HELP)]
     Broker(ConfigArguments),
+    /// Run a gateway of its own, for the brokers of a cluster.
+    Gateway(ConfigArguments),
     /// Rebuild the data directory from a backup, while no broker runs on it.
     #[command(after_help = RESTORE_HELP)]
     Restore(RestoreArguments),

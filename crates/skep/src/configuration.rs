@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use skep_config::{BrokerConfig, Source};
+use skep_config::{BrokerConfig, ConfigError, GatewayConfig, Source};
 
 use crate::failure::{Code, Failure};
 
@@ -10,15 +10,28 @@ use crate::failure::{Code, Failure};
 const FILE: &str = "config/application.yaml";
 
 /// The configuration, and what to warn about once there is a log to warn in.
-pub struct Configuration {
+pub struct Configuration<T> {
     /// As read.
-    pub broker: BrokerConfig,
+    pub read: T,
     /// Warnings for the operator.
     pub warnings: Vec<String>,
 }
 
+/// A broker's, which a restore reads as well.
+pub fn of_broker(named: Option<&Path>) -> Result<Configuration<BrokerConfig>, Failure> {
+    read(named, BrokerConfig::from_source)
+}
+
+/// A gateway's.
+pub fn of_gateway(named: Option<&Path>) -> Result<Configuration<GatewayConfig>, Failure> {
+    read(named, GatewayConfig::from_source)
+}
+
 /// Reads the file, if there is one, and the environment.
-pub fn read(named: Option<&Path>) -> Result<Configuration, Failure> {
+fn read<T>(
+    named: Option<&Path>,
+    of: impl Fn(&Source) -> Result<T, ConfigError>,
+) -> Result<Configuration<T>, Failure> {
     let path = named.map_or_else(default_path, Path::to_owned);
     let source = Source::read(&path, named.is_some(), environment()?)?;
     let warnings = source
@@ -31,8 +44,8 @@ pub fn read(named: Option<&Path>) -> Result<Configuration, Failure> {
             )
         })
         .collect();
-    let broker = BrokerConfig::from_source(&source)?;
-    Ok(Configuration { broker, warnings })
+    let read = of(&source)?;
+    Ok(Configuration { read, warnings })
 }
 
 fn default_path() -> PathBuf {

@@ -1,4 +1,4 @@
-//! The command line: broker, restore, backups, and the few client calls that a first tour needs.
+//! The command line: broker, gateway, restore, backups, and the few client calls that a first tour needs.
 //!
 //! **Invariants**
 //! - Every failure is one sentence that says what to do (in the log where there is one, else on standard error), and an exit
@@ -6,7 +6,7 @@
 //! - No secret is printed.
 //! - What programs read (`--json`, tables) goes to standard output; progress and errors go to standard error.
 //!
-//! **Absent on purpose**: any logic of brokers, stores or backups; a gateway of its own, until there are clusters.
+//! **Absent on purpose**: any logic of brokers, gateways, stores or backups.
 
 mod backup;
 mod broker;
@@ -14,6 +14,7 @@ mod cli;
 mod client;
 mod configuration;
 mod failure;
+mod gateway;
 mod http;
 mod interrupt;
 mod logging;
@@ -44,6 +45,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Broker(arguments) => broker::run(arguments).await,
+            Command::Gateway(arguments) => gateway::run(arguments).await,
             Command::Restore(arguments) => restore::run(arguments).await,
             Command::Backup(arguments) => backup::run(arguments).await,
             Command::Status(arguments) => client::status(arguments).await,

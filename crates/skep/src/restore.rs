@@ -18,12 +18,12 @@ use crate::logging;
 
 /// Rebuilds the data directory, or says what would be done.
 pub async fn run(arguments: RestoreArguments) -> Result<(), Failure> {
-    let configuration = configuration::read(arguments.config.config.as_deref())?;
+    let configuration = configuration::of_broker(arguments.config.config.as_deref())?;
     logging::begin();
     for warning in &configuration.warnings {
         warn!("{warning}");
     }
-    let config = configuration.broker;
+    let config = configuration.read;
     let id = arguments.backup_id;
     let Some(store) = &config.backup.store else {
         return Err(Failure::new(

@@ -275,7 +275,7 @@ fn a_broker_that_nobody_runs_is_missed_with_advice() {
 fn the_program_says_how_it_is_used() {
     let place = Place::without_store(1);
     for command in [
-        "broker", "restore", "backup", "status", "deploy", "start", "work",
+        "broker", "gateway", "restore", "backup", "status", "deploy", "start", "work",
     ] {
         assert!(
             place.skep(&[command, "--help"]).contains("Usage:"),
@@ -290,5 +290,5 @@ fn the_program_says_how_it_is_used() {
             "{command}"
         );
     }
-    assert_eq!(place.fails(&["gateway"]).0, 2);
+    assert_eq!(place.fails(&["no-such-command"]).0, 2);
 }

@@ -4,9 +4,9 @@
 
 mod common;
 
-use common::cluster::{Cluster, begin};
+use common::cluster::{Cluster, await_status, begin};
 use common::orders::{Load, each_once};
-use common::{Place, repository};
+use common::{Place, Running, SKEP, repository};
 
 fn deploy(place: &Place) {
     let order = repository().join("examples/order.bpmn");
@@ -49,6 +49,44 @@ fn partitions_on_several_brokers_are_reached_through_each_of_them() {
 }
 
 #[test]
+fn a_gateway_of_its_own_serves_brokers_that_have_none() {
+    for size in [1, 2] {
+        let mut cluster = Cluster::new(size, 2, 1);
+        for place in &mut cluster.places {
+            place.set("ZEEBE_BROKER_GATEWAY_ENABLE", "false");
+        }
+        let broker = &cluster.places[0];
+        let mut front = Place::without_store(1);
+        for (variable, of) in [
+            (
+                "ZEEBE_GATEWAY_NETWORK_PORT",
+                "ZEEBE_BROKER_GATEWAY_NETWORK_PORT",
+            ),
+            ("ZEEBE_GATEWAY_NETWORK_HOST", "ZEEBE_BROKER_NETWORK_HOST"),
+        ] {
+            let value = front.variable(of).to_owned();
+            front.set(variable, &value);
+        }
+        let contact = broker.variable("ZEEBE_BROKER_NETWORK_INTERNALAPI_PORT");
+        let contact = format!("127.0.0.1:{contact}");
+        front.set("ZEEBE_GATEWAY_CLUSTER_INITIALCONTACTPOINTS", &contact);
+        let mut gateway =
+            Running::spawn_until(front.command(SKEP).arg("gateway"), "looks for brokers");
+        let brokers = cluster.start();
+        gateway.line("the gateway is running");
+        let (status, _) = front.get("/actuator/health/startup");
+        assert_eq!(status, 200);
+        await_status(&front, |seen| seen.count("LEADER, HEALTHY") == 2);
+        deploy(&front);
+        front.skep(&["start", "order", "--count", "20"]);
+        let worked = front.skep(&["work", "payment", "--idle", "1s"]);
+        assert!(worked.contains("Completed 20 jobs"), "{worked}");
+        assert_eq!(gateway.stop(), Some(0));
+        drop(brokers);
+    }
+}
+
+#[test]
 fn where_a_broker_is_missing_the_others_go_on_with_their_partitions() {
     let cluster = Cluster::new(3, 3, 1);
     let [zero, one, two] = [0, 1, 2].map(|node| &cluster.places[node]);
@@ -69,7 +107,8 @@ fn where_a_broker_is_missing_the_others_go_on_with_their_partitions() {
     brokers.push(two.start());
     cluster.await_topology(0, |seen| seen.leader(3) == Some(2));
     let found = each_once(&acknowledged, zero);
-    assert_eq!(found, acknowledged.len() + 3);
+    // Those of the partition that was away are there again; a creation whose answer was lost may be as well.
+    assert!(found >= acknowledged.len() + 3, "{found}");
 }
 
 #[test]

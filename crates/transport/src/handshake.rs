@@ -62,7 +62,8 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     if let Err(mismatch) = own.check(&peer) {
         // Told as the other must understand it: what is ours to this node is the other's to that one.
         let reason = peer.check(own).err().unwrap_or(mismatch.clone());
-        put(stream, &verdict(REFUSED, &reason.to_string())).await?;
+        // It may have seen for itself, and have gone.
+        let _ = put(stream, &verdict(REFUSED, &reason.to_string())).await;
         return Err(mismatch.into());
     }
     let dialled_by = peer.node;

@@ -10,7 +10,7 @@ use skep_protocol::NodeId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::connection::Connection;
 use crate::dial::{Addresses, keep_connected, within};
@@ -165,6 +165,7 @@ async fn listen(shared: Arc<Shared>, listener: TcpListener) {
             match accepted {
                 Ok((stream, connection)) => converse(&shared, stream, connection.into()).await,
                 Err(Refusal::Connected(_)) => {}
+                Err(Refusal::Io(error)) => debug!(%error, "a connection came to nothing"),
                 // Whoever is refused comes again and again.
                 Err(refusal) if refusals.is_new(&refusal) => {
                     warn!(reason = %refusal, "refused a connection")

@@ -9,7 +9,8 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    CheckpointAnswer, ExportingChange, Health, KnownBackup, PartitionReport, RequestError,
+    CheckpointAnswer, ClusterBroker, ClusterPartition, ExportingChange, Health, KnownBackup,
+    PartitionReport, RequestError,
 };
 
 /// A node of two partitions that does as it is told.
@@ -113,6 +114,21 @@ impl Node for Fake {
     fn partitions(&self) -> BoxFuture<'_, Vec<(u32, PartitionReport)>> {
         ready(vec![])
     }
+    fn cluster(&self) -> Vec<ClusterBroker> {
+        let partition = ClusterPartition {
+            id: 2,
+            state: "ACTIVE",
+            priority: 3,
+        };
+        vec![ClusterBroker {
+            id: 1,
+            state: "ACTIVE",
+            partitions: vec![partition],
+        }]
+    }
+    fn rebalance(&self) -> BoxFuture<'_, Result<(), RequestError>> {
+        ready(self.check())
+    }
     fn change_exporting(&self, change: ExportingChange) -> Result<(), String> {
         match &*self.failure.lock().unwrap() {
             Some(_) => Err("the disk is broken".to_owned()),
@@ -134,6 +150,8 @@ async fn call(fake: &Arc<Fake>, method: &str, path: &str, body: &str) -> (u16, V
         prometheus: true,
         partitions: true,
         exporting: true,
+        rebalance: true,
+        cluster: true,
     };
     let router = router(fake.clone(), &exposure, Duration::from_millis(50));
     let request = Request::builder()
@@ -464,5 +482,28 @@ async fn exporting_is_paused_softly_or_not_and_resumed() {
     assert_eq!(
         (status, &body["message"]),
         (500, &json!("the disk is broken"))
+    );
+}
+
+#[tokio::test]
+async fn rebalancing_says_why_a_leadership_stays_where_it_is() {
+    let fake = Arc::new(Fake::default());
+    let (status, _) = call(&fake, "POST", "/actuator/rebalance", "").await;
+    assert_eq!(status, 204);
+    let reason = "node 2 lacks 7000 entries of the log";
+    *fake.failure.lock().unwrap() = Some(RequestError::Failed(reason.to_owned()));
+    let (status, body) = call(&fake, "POST", "/actuator/rebalance", "").await;
+    assert_eq!((status, &body["message"]), (500, &json!(reason)));
+}
+
+#[tokio::test]
+async fn the_members_of_the_cluster_are_listed_as_zeebe_lists_them() {
+    let fake = Arc::new(Fake::default());
+    let (status, body) = call(&fake, "GET", "/actuator/cluster", "").await;
+    let partitions = json!([{"id": 2, "state": "ACTIVE", "priority": 3}]);
+    let brokers = json!([{"id": 1, "state": "ACTIVE", "partitions": partitions}]);
+    assert_eq!(
+        (status, body),
+        (200, json!({"version": 1, "brokers": brokers}))
     );
 }

@@ -38,6 +38,14 @@ fn messages() -> Vec<NodeMessage> {
                 replica(3, ReplicaRole::Inactive, 0),
             ],
             addresses: vec!["broker-0:26502".to_owned(), "broker-2:26502".to_owned()],
+            exporters: vec![ExporterStatus {
+                partition: PartitionId(2),
+                exporter: "file".to_owned(),
+                next: Index(77),
+                epoch: Epoch(400),
+                sequence: Sequence(9),
+                position: Position(1234),
+            }],
         }),
         NodeMessage::JobsAvailable {
             partition: PartitionId(3),
@@ -54,6 +62,7 @@ fn requests() -> Vec<NodeRequest> {
         },
         NodeRequest::LatestCheckpoint(PartitionId(1)),
         NodeRequest::KnownBackups(PartitionId(64)),
+        NodeRequest::Rebalance(PartitionId(2)),
     ]
 }
 
@@ -74,6 +83,7 @@ fn answers() -> Vec<NodeAnswer> {
         refusal(NodeRefusal::Exhausted, "full".to_owned()),
         refusal(NodeRefusal::Lost, "lost".to_owned()),
         refusal(NodeRefusal::Failed, "failed".to_owned()),
+        NodeAnswer::Done,
     ]
 }
 
@@ -156,7 +166,7 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_makes_a_decoder_panic(sample in 0usize..15, at: prop::sample::Index, to: u8) {
+    fn no_damage_makes_a_decoder_panic(sample in 0usize..17, at: prop::sample::Index, to: u8) {
         let mut bytes = samples()[sample].clone();
         let at = at.index(bytes.len());
         bytes[at] = to;

@@ -26,11 +26,11 @@ pub struct Store {
 
 impl Store {
     pub fn open(config: Option<&Path>) -> Result<Store, Failure> {
-        let configuration = configuration::read(config)?;
+        let configuration = configuration::of_broker(config)?;
         for warning in &configuration.warnings {
             eprintln!("warning: {warning}");
         }
-        let config = configuration.broker;
+        let config = configuration.read;
         let Some(store) = &config.backup.store else {
             return Err(Failure::new(
                 Code::Usage,

@@ -61,15 +61,21 @@ impl Cluster {
     /// Asks a broker's gateway until it says what is wanted.
     #[track_caller]
     pub fn await_topology(&self, node: usize, wanted: impl Fn(&Topology) -> bool) -> Topology {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let topology = self.topology(node);
-            if wanted(&topology) {
-                return topology;
-            }
-            assert!(Instant::now() < end, "{}", topology.0);
-            std::thread::sleep(PAUSE);
+        await_status(&self.places[node], wanted)
+    }
+}
+
+/// Asks a gateway until it says what is wanted.
+#[track_caller]
+pub fn await_status(place: &Place, wanted: impl Fn(&Topology) -> bool) -> Topology {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let topology = Topology(place.skep(&["status"]));
+        if wanted(&topology) {
+            return topology;
         }
+        assert!(Instant::now() < end, "{}", topology.0);
+        std::thread::sleep(PAUSE);
     }
 }
 

@@ -1,0 +1,123 @@
+//! A gateway that keeps no partitions: it finds the brokers, and serves clients as theirs do.
+
+use std::sync::Arc;
+
+use skep_config::GatewayConfig;
+use skep_management::Health;
+use skep_protocol::{NodeId, PartitionId};
+use skep_transport::{GATEWAY_MIN, Identity, Shape, Transport};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{error, info};
+
+use crate::clock::process_nonce;
+use crate::local::LocalPartitions;
+use crate::nodes::{NodeHandler, Nodes};
+use crate::partition::Partitions;
+use crate::router::Router;
+use crate::servers::{serve_clients, serve_health};
+use crate::view::ClusterView;
+use crate::{BrokerError, Listening};
+
+/// A running gateway.
+pub struct Gateway {
+    listening: Listening,
+    router: Arc<Router>,
+    servers: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Gateway {
+    /// Starts a gateway on the current tokio runtime.
+    pub async fn start(config: GatewayConfig) -> Result<Gateway, BrokerError> {
+        let router = Arc::new(make_router());
+        let (stop, stopped) = watch::channel(false);
+        let mut servers = Vec::new();
+        let view = Arc::clone(&router.view);
+        let now = move || health(&view);
+        let management = serve_health(&config.management, now, &stopped, &mut servers).await?;
+        let brokers = Arc::clone(&router);
+        let clients = serve_clients(&config.clients, brokers, &stopped, &mut servers);
+        let (served, rest) = clients.await?;
+        join(&config, &router)?;
+        let listening = Listening {
+            gateway: Some(served),
+            rest,
+            management,
+        };
+        Ok(Gateway {
+            listening,
+            router,
+            servers,
+            stop,
+        })
+    }
+
+    /// Where it listens.
+    pub fn listening(&self) -> Listening {
+        self.listening
+    }
+
+    /// Waits until a broker is found.
+    pub async fn settled(&self) {
+        let view = &self.router.view;
+        view.until(|| health(view).started).await;
+    }
+
+    /// Stops in order: no more calls, then those that are open.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for server in self.servers {
+            if let Err(error) = server.await {
+                error!(%error, "a server ended badly");
+            }
+        }
+        info!("the gateway has stopped");
+    }
+}
+
+/// It has started when it has found a broker, and is ready when some partition has a leader.
+fn health(view: &ClusterView) -> Health {
+    let topology = view.topology();
+    let mut partitions = (1..=topology.partition_count()).map(PartitionId);
+    Health {
+        started: topology.partition_count() > 0,
+        ready: partitions.any(|partition| topology.has_leader(partition)),
+        alive: true,
+    }
+}
+
+/// The way to the brokers. There are no partitions here.
+fn make_router() -> Router {
+    let own = NodeId(GATEWAY_MIN.0 | process_nonce() as u32);
+    let view = Arc::new(ClusterView::of_gateway(own));
+    let partitions = Partitions::new(Arc::clone(&view), 0, Vec::new());
+    Router {
+        own,
+        view,
+        local: Arc::new(LocalPartitions::new(partitions)),
+        nodes: Arc::new(Nodes::default()),
+    }
+}
+
+fn join(config: &GatewayConfig, router: &Router) -> Result<(), BrokerError> {
+    info!(contacts = ?config.contacts, "looks for brokers");
+    let identity = Identity {
+        node: router.own,
+        life: process_nonce(),
+        cluster: config.cluster_name.clone(),
+        incarnation: [0; 16],
+        shape: Shape::default(),
+        address: String::new(),
+    };
+    let handler = NodeHandler {
+        nodes: Arc::downgrade(&router.nodes),
+        view: Arc::clone(&router.view),
+        local: Arc::clone(&router.local),
+        exporters: None,
+    };
+    let transport = Transport::start(identity, None, &config.contacts, Arc::new(handler))
+        .map_err(BrokerError::system("look for brokers"))?;
+    router.nodes.join(transport);
+    Ok(())
+}
