@@ -5,7 +5,7 @@ use crate::repository::{Crate, Repository};
 /// Our crates by level; one depends on those of lower levels only.
 const LEVELS: &[&[&str]] = &[
     &[
-        "protocol", "bpmn", "feel", "dmn", "state", "log", "blob", "config", "xml", "xtask",
+        "protocol", "bpmn", "feel", "dmn", "state", "log", "blob", "config", "tls", "xml", "xtask",
     ],
     &["engine", "store", "backup", "exporter", "transport"],
     &["partition"],
@@ -28,7 +28,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("lsm-tree", &["store"]),
     ("openraft", &["raft"]),
     ("object_store", &["blob"]),
-    ("axum", &["management", "gateway"]),
+    ("axum", &["management", "gateway", "tls"]),
     ("tonic", &["gateway", "skep", "load"]),
     ("quick-xml", &["xml", "bpmn"]),
 ];

@@ -1,0 +1,138 @@
+//! A server's certificate and key, and whom it trusts, from PEM files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use thiserror::Error;
+use tokio_rustls::TlsAcceptor;
+
+/// The files of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its certificate, then those of authorities between it and a root, as PEM.
+    pub certificate_chain: PathBuf,
+    /// The key of the first certificate, as PEM (PKCS#8, PKCS#1 or SEC1), without a password.
+    pub private_key: PathBuf,
+    /// Certificates of authorities, as PEM: every client must show a certificate that one of them has signed.
+    pub client_authorities: Option<PathBuf>,
+}
+
+/// What is spoken over the connection, as it is told during the handshake (ALPN, RFC 7301).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/2, as gRPC needs it.
+    Http2,
+    /// HTTP/1.1.
+    Http1,
+}
+
+impl Protocol {
+    fn name(self) -> &'static [u8] {
+        match self {
+            Protocol::Http2 => b"h2",
+            Protocol::Http1 => b"http/1.1",
+        }
+    }
+}
+
+/// Why there is no TLS.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// A file cannot be read as PEM.
+    #[error("{what} in {}: {reason}. It must be a PEM file that the user of this process may read", path.display())]
+    File {
+        /// What was looked for.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Certificate and key cannot be used.
+    #[error("the certificate in {} and the key in {} cannot be used: {reason}", certificate.display(), key.display())]
+    Unusable {
+        /// File of the certificate.
+        certificate: PathBuf,
+        /// File of the key.
+        key: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Makes TLS connections of accepted ones. Clones are the same.
+#[derive(Clone)]
+pub struct Acceptor(pub(crate) TlsAcceptor);
+
+impl Acceptor {
+    /// Reads the files; blocking.
+    pub fn open(identity: &Identity, protocol: Protocol) -> Result<Acceptor, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let chain = certificates("a certificate", &identity.certificate_chain)?;
+        let key = PrivateKeyDer::from_pem_file(&identity.private_key)
+            .map_err(unreadable("a private key", &identity.private_key))?;
+        let unusable = |error: rustls::Error| TlsError::Unusable {
+            certificate: identity.certificate_chain.clone(),
+            key: identity.private_key.clone(),
+            reason: error.to_string(),
+        };
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?;
+        let builder = match &identity.client_authorities {
+            Some(path) => builder.with_client_cert_verifier(verifier(path, provider)?),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
+        config.alpn_protocols = vec![protocol.name().to_vec()];
+        Ok(Acceptor(TlsAcceptor::from(Arc::new(config))))
+    }
+}
+
+fn verifier(
+    path: &Path,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let what = "certificates of authorities";
+    let mut authorities = RootCertStore::empty();
+    for certificate in certificates(what, path)? {
+        authorities
+            .add(certificate)
+            .map_err(|error| refused(what, path, &error))?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider)
+        .build()
+        .map_err(|error| refused(what, path, &error))
+}
+
+/// All certificates of a file; at least one.
+fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let all = all.map_err(unreadable(what, path))?;
+    if all.is_empty() {
+        return Err(refused(what, path, &"there is none"));
+    }
+    Ok(all)
+}
+
+fn unreadable<'a>(what: &'static str, path: &'a Path) -> impl Fn(pem::Error) -> TlsError + 'a {
+    move |error| match error {
+        pem::Error::NoItemsFound => refused(what, path, &"there is none"),
+        other => refused(what, path, &other),
+    }
+}
+
+fn refused(what: &'static str, path: &Path, reason: &dyn std::fmt::Display) -> TlsError {
+    TlsError::File {
+        what,
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}

@@ -1,0 +1,216 @@
+//! Accepting connections.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
+use tracing::{debug, warn};
+
+use crate::identity::Acceptor;
+
+/// A client that has not finished its handshake by then is left.
+pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// Handshakes at once. Who comes then waits in the system's queue.
+const HANDSHAKES_MAX: usize = 256;
+/// Accepting has failed, most likely for want of file handles: some may be free again after this.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection that was accepted.
+pub enum Connection {
+    /// Without TLS.
+    Plain(TcpStream),
+    /// With it; the handshake is done.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Where connections come in, with or without TLS.
+pub enum Listener {
+    /// Without TLS.
+    Plain(TcpListener),
+    /// With it.
+    Tls(Handshakes),
+}
+
+/// Accepts connections and does their handshakes in the background, as long as this exists.
+pub struct Handshakes {
+    address: SocketAddr,
+    done: mpsc::Receiver<(Connection, SocketAddr)>,
+    accepting: JoinHandle<()>,
+}
+
+impl Drop for Handshakes {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Listener {
+    /// Over a bound listener. With TLS it accepts on the current tokio runtime from now on.
+    pub fn new(listener: TcpListener, tls: Option<Acceptor>) -> io::Result<Listener> {
+        let Some(acceptor) = tls else {
+            return Ok(Listener::Plain(listener));
+        };
+        let address = listener.local_addr()?;
+        let (ready, done) = mpsc::channel(HANDSHAKES_MAX);
+        let accepting = tokio::spawn(accept_all(listener, acceptor, ready));
+        Ok(Listener::Tls(Handshakes {
+            address,
+            done,
+            accepting,
+        }))
+    }
+
+    /// The next connection that is ready, and where it comes from. Failures of single connections are not told.
+    pub async fn accept(&mut self) -> (Connection, SocketAddr) {
+        match self {
+            Listener::Plain(listener) => {
+                let (stream, from) = accept_one(listener).await;
+                (Connection::Plain(stream), from)
+            }
+            Listener::Tls(handshakes) => match handshakes.done.recv().await {
+                Some(ready) => ready,
+                // The runtime stops: nothing comes any more.
+                None => std::future::pending().await,
+            },
+        }
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Listener::Plain(listener) => listener.local_addr(),
+            Listener::Tls(handshakes) => Ok(handshakes.address),
+        }
+    }
+}
+
+impl axum::serve::Listener for Listener {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        Listener::accept(self).await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Listener::local_addr(self)
+    }
+}
+
+async fn accept_one(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => {
+                // Only costs latency where it fails.
+                let _ = stream.set_nodelay(true);
+                return (stream, from);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                warn!(%error, "no connection can be accepted; trying again");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+async fn accept_all(
+    listener: TcpListener,
+    acceptor: Acceptor,
+    ready: mpsc::Sender<(Connection, SocketAddr)>,
+) {
+    let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        let (stream, from) = accept_one(&listener).await;
+        let (acceptor, ready) = (acceptor.0.clone(), ready.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            match timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
+                // Nobody takes it only when the server stops.
+                Ok(Ok(stream)) => {
+                    let _ = ready.send((Connection::Tls(Box::new(stream)), from)).await;
+                }
+                Ok(Err(error)) => debug!(%from, %error, "a TLS handshake failed"),
+                Err(_) => debug!(%from, "a TLS handshake took too long"),
+            }
+        });
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Connection::Tls(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Connection::Tls(stream) => Pin::new(stream.as_mut()).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Connection::Tls(stream) => {
+                Pin::new(stream.as_mut()).poll_write_vectored(context, slices)
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Connection::Plain(stream) => stream.is_write_vectored(),
+            Connection::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Connection::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Connection::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(context),
+        }
+    }
+}

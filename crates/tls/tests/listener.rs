@@ -1,0 +1,209 @@
+//! Real connections over loopback with certificates made here.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use skep_tls::{Acceptor, Identity, Listener, Protocol, TlsError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority() -> Authority {
+    let mut params = CertificateParams::new(vec![]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// Certificate and key, as PEM, that the authority has signed for this machine.
+fn signed(by: &Authority) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, by).unwrap();
+    (certificate.pem(), key.serialize_pem())
+}
+
+fn file(directory: &Path, name: &str, content: &str) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+fn identity(directory: &Path, by: &Authority, clients: Option<&Authority>) -> Identity {
+    let (certificate, key) = signed(by);
+    Identity {
+        certificate_chain: file(directory, "chain.pem", &certificate),
+        private_key: file(directory, "key.pem", &key),
+        client_authorities: clients.map(|one| file(directory, "clients.pem", &one.pem())),
+    }
+}
+
+async fn listening(tls: Option<Acceptor>) -> (Listener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (Listener::new(listener, tls).unwrap(), address)
+}
+
+/// Answers every connection with what it sends, in capitals.
+async fn shout(mut listener: Listener) {
+    loop {
+        let (mut connection, _) = listener.accept().await;
+        let mut bytes = [0; 5];
+        if connection.read_exact(&mut bytes).await.is_ok() {
+            connection
+                .write_all(&bytes.to_ascii_uppercase())
+                .await
+                .unwrap();
+            connection.flush().await.unwrap();
+        }
+    }
+}
+
+fn connector(trusted: &Authority, own: Option<(String, String)>) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let config = match own {
+        Some((certificate, key)) => builder
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+            )
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    TlsConnector::from(Arc::new(config))
+}
+
+/// What the server answers over TLS, or that it does not.
+async fn asked(connector: &TlsConnector, address: SocketAddr) -> std::io::Result<String> {
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = connector.connect(name, stream).await?;
+    stream.write_all(b"hello").await?;
+    stream.flush().await?;
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).await?;
+    Ok(String::from_utf8(answer.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn without_tls_bytes_go_as_they_are() {
+    let (listener, address) = listening(None).await;
+    tokio::spawn(shout(listener));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"hello").await.unwrap();
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HELLO");
+}
+
+#[tokio::test]
+async fn who_trusts_the_authority_is_served_and_who_trusts_another_is_not() {
+    let (directory, ours, other) = (tempfile::tempdir().unwrap(), authority(), authority());
+    let identity = identity(directory.path(), &ours, None);
+    let (listener, address) =
+        listening(Some(Acceptor::open(&identity, Protocol::Http2).unwrap())).await;
+    tokio::spawn(shout(listener));
+    assert_eq!(
+        asked(&connector(&ours, None), address).await.unwrap(),
+        "HELLO"
+    );
+    assert!(asked(&connector(&other, None), address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_client_that_is_silent_holds_up_no_other() {
+    let (directory, ours) = (tempfile::tempdir().unwrap(), authority());
+    let identity = identity(directory.path(), &ours, None);
+    let (listener, address) =
+        listening(Some(Acceptor::open(&identity, Protocol::Http1).unwrap())).await;
+    tokio::spawn(shout(listener));
+    let _silent = TcpStream::connect(address).await.unwrap();
+    let mut garbage = TcpStream::connect(address).await.unwrap();
+    garbage.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    assert_eq!(
+        asked(&connector(&ours, None), address).await.unwrap(),
+        "HELLO"
+    );
+}
+
+#[tokio::test]
+async fn with_an_authority_for_clients_only_those_with_its_certificate_are_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let (servers, clients, other) = (authority(), authority(), authority());
+    let identity = identity(directory.path(), &servers, Some(&clients));
+    let (listener, address) =
+        listening(Some(Acceptor::open(&identity, Protocol::Http2).unwrap())).await;
+    tokio::spawn(shout(listener));
+    let known = connector(&servers, Some(signed(&clients)));
+    assert_eq!(asked(&known, address).await.unwrap(), "HELLO");
+    let unknown = connector(&servers, Some(signed(&other)));
+    assert!(asked(&unknown, address).await.is_err());
+    assert!(asked(&connector(&servers, None), address).await.is_err());
+}
+
+#[test]
+fn files_that_cannot_be_used_are_named() {
+    let (directory, ours) = (tempfile::tempdir().unwrap(), authority());
+    let good = identity(directory.path(), &ours, None);
+    let opened = |identity: &Identity| match Acceptor::open(identity, Protocol::Http2) {
+        Ok(_) => panic!("these files cannot be used"),
+        Err(error) => error,
+    };
+    let absent = directory.path().join("absent.pem");
+    let broken = file(directory.path(), "broken.pem", "no certificate");
+    let (_, other_key) = signed(&ours);
+    let other_key = file(directory.path(), "other.pem", &other_key);
+    for (identity, names) in [
+        (
+            Identity {
+                certificate_chain: absent.clone(),
+                ..good.clone()
+            },
+            "absent.pem",
+        ),
+        (
+            Identity {
+                certificate_chain: broken.clone(),
+                ..good.clone()
+            },
+            "broken.pem",
+        ),
+        (
+            Identity {
+                private_key: broken.clone(),
+                ..good.clone()
+            },
+            "broken.pem",
+        ),
+        (
+            Identity {
+                client_authorities: Some(broken),
+                ..good.clone()
+            },
+            "broken.pem",
+        ),
+    ] {
+        let error = opened(&identity);
+        assert!(matches!(error, TlsError::File { .. }), "{error}");
+        assert!(error.to_string().contains(names), "{error}");
+    }
+    let error = opened(&Identity {
+        private_key: other_key,
+        ..good
+    });
+    assert!(matches!(error, TlsError::Unusable { .. }), "{error}");
+    assert!(error.to_string().contains("other.pem"), "{error}");
+}
