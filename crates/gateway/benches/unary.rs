@@ -108,7 +108,7 @@ fn main() {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             let never = std::future::pending();
             serve(
-                listener,
+                skep_tls::Listener::Plain(listener),
                 GatewayConfig::default(),
                 Arc::new(brokers()),
                 never,

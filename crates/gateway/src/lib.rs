@@ -15,6 +15,7 @@ mod brokers;
 mod config;
 mod documents;
 mod health;
+mod incoming;
 mod job_streams;
 mod limits;
 mod long_polling;

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::{Either, Map};
+use skep_tls::Listener;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
@@ -19,13 +19,13 @@ use tonic::codegen::http::{HeaderValue, Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 use tonic::server::NamedService;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Status};
 use tracing::{info, warn};
 
 use crate::brokers::{Brokers, JobsAvailable};
 use crate::config::GatewayConfig;
 use crate::health::HealthCalls;
+use crate::incoming;
 use crate::job_streams::JobStreams;
 use crate::limits::{
     CONNECTION_WINDOW_BYTES, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, PENDING_RESETS_MAX,
@@ -47,7 +47,7 @@ pub enum ServeError {
 
 /// Serves clients until `shutdown` completes, and then until open calls have ended or the time for that is over.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     config: GatewayConfig,
     brokers: Arc<dyn Brokers>,
     shutdown: impl Future<Output = ()>,
@@ -69,7 +69,7 @@ pub async fn serve(
     let mut until = stopped;
     let serving = builder().serve_with_incoming_shutdown(
         services,
-        TcpIncoming::from(listener).with_nodelay(Some(true)),
+        incoming::connections(listener),
         async move {
             // An error means that `serve` was dropped, which stops everything anyway.
             let _ = until.wait_for(|stopped| *stopped).await;

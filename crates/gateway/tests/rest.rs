@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use skep_gateway::{BrokerError, GatewayConfig, Role, serve_rest};
 use skep_protocol::values::UserTask;
 use skep_protocol::{Command, PartitionId, RecordValue, Rejection, UserTaskIntent};
+use skep_tls::Listener;
 use support::{Fake, echo, key, topology};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -42,7 +43,12 @@ impl Rest {
             ..GatewayConfig::default()
         };
         let never = std::future::pending();
-        tokio::spawn(serve_rest(listener, config, brokers.clone(), never));
+        tokio::spawn(serve_rest(
+            Listener::Plain(listener),
+            config,
+            brokers.clone(),
+            never,
+        ));
         Rest { address, brokers }
     }
 

@@ -11,7 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use skep_tls::Listener;
 
 use crate::health::{self, HealthNow};
 use crate::{Node, backups, cluster, exporting};
@@ -58,7 +58,7 @@ impl Shared {
 
 /// Serves until `shutdown` ends.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     node: Arc<dyn Node>,
     exposure: Exposure,
     request_timeout: Duration,

@@ -16,7 +16,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri};
 use axum::routing::{delete, get, patch, post};
 use skep_protocol::{Command, Intent, Key, RecordValue};
-use tokio::net::TcpListener;
+use skep_tls::Listener;
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -59,7 +59,7 @@ impl From<Status> for Problem {
 
 /// Serves until `shutdown` completes and open requests have ended.
 pub async fn serve_rest(
-    listener: TcpListener,
+    listener: Listener,
     config: GatewayConfig,
     brokers: Arc<dyn Brokers>,
     shutdown: impl Future<Output = ()> + Send + 'static,

@@ -16,6 +16,7 @@ use skep_protocol::values::{ActivatedJob, Job, JobBatch};
 use skep_protocol::{
     Command, Intent, JobBatchIntent, Key, NodeId, PartitionId, RecordValue, ResponseResult,
 };
+use skep_tls::Listener;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
@@ -146,7 +147,7 @@ pub async fn start_with(brokers: Arc<Fake>, config: GatewayConfig) -> Served {
             std::future::pending().await
         }
     };
-    let ended = tokio::spawn(serve(listener, config, brokers, shutdown));
+    let ended = tokio::spawn(serve(Listener::Plain(listener), config, brokers, shutdown));
     let channel = Endpoint::from_shared(address.clone())
         .unwrap()
         .connect()
