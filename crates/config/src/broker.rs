@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::tls::{self, TlsConfig};
 use crate::{BackupConfig, ClusterConfig, ConfigError, ExporterConfig, Source};
 
 /// Everything that a broker needs to know. Restore reads the same.
@@ -53,15 +54,19 @@ pub struct GatewayListenConfig {
     pub request_timeout: Duration,
     /// Waiting for jobs.
     pub long_polling: LongPolling,
+    /// Its certificate; `None` if it does without TLS.
+    pub tls: Option<TlsConfig>,
     /// The REST API; `None` if switched off.
     pub rest: Option<RestConfig>,
 }
 
 /// Where the REST API listens.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RestConfig {
     /// Its address.
     pub address: SocketAddr,
+    /// Its certificate; `None` if it does without TLS.
+    pub tls: Option<TlsConfig>,
     /// Whether somebody chose a port other than the default; where the default is taken by something else, the broker does
     /// without. The distributed file names the default too, so that it is named says nothing.
     pub chosen: bool,
@@ -85,6 +90,8 @@ pub struct LongPolling {
 pub struct ManagementConfig {
     /// Its address.
     pub address: SocketAddr,
+    /// Its certificate; `None` if it does without TLS.
+    pub tls: Option<TlsConfig>,
     /// Whether `/actuator/backups` is served.
     pub backups_enabled: bool,
     /// Endpoints that are served; `None` for all.
@@ -201,6 +208,7 @@ pub(crate) fn gateway_at(
             min_empty_responses: source.number(&key("longPolling.minEmptyResponses"), 1, 1000)?
                 as u32,
         },
+        tls: TlsConfig::from_source(source, &tls::GATEWAY)?,
         rest: rest(source)?,
     })
 }
@@ -220,7 +228,11 @@ fn rest(source: &Source) -> Result<Option<RestConfig>, ConfigError> {
         address.set_port(REST_PORT);
     }
     let chosen = address.port() != REST_PORT;
-    Ok(Some(RestConfig { address, chosen }))
+    Ok(Some(RestConfig {
+        address,
+        tls: TlsConfig::from_source(source, &tls::REST)?,
+        chosen,
+    }))
 }
 
 pub(crate) fn management(source: &Source) -> Result<ManagementConfig, ConfigError> {
@@ -241,6 +253,7 @@ pub(crate) fn management(source: &Source) -> Result<ManagementConfig, ConfigErro
                 false => "management.server.port",
             },
         )?,
+        tls: TlsConfig::from_source(source, &tls::MANAGEMENT)?,
         backups_enabled: source.boolean("management.endpoint.backups.enabled")?,
         exposed: (!names.iter().any(|name| name == "*")).then_some(names),
     })

@@ -17,6 +17,7 @@ mod gateway;
 pub mod properties;
 mod secret;
 mod source;
+mod tls;
 mod units;
 
 pub use backup::{BackupConfig, BackupStoreConfig, S3StoreConfig, UploadLimits};
@@ -29,3 +30,4 @@ pub use exporters::ExporterConfig;
 pub use gateway::GatewayConfig;
 pub use secret::Secret;
 pub use source::Source;
+pub use tls::TlsConfig;

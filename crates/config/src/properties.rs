@@ -150,6 +150,26 @@ pub const PROPERTIES: &[Property] = &[
         "How often a request looks for jobs in vain before it waits for an announcement.",
     ),
     key(
+        "zeebe.broker.gateway.security.enabled",
+        "false",
+        "Whether the gateway speaks TLS; then it needs a certificate and a key. docs/security.md explains it.",
+    ),
+    key(
+        "zeebe.broker.gateway.security.certificateChainPath",
+        "",
+        "PEM file with the certificate of the gateway, and those of authorities between it and a root.",
+    ),
+    key(
+        "zeebe.broker.gateway.security.privateKeyPath",
+        "",
+        "PEM file with the key of that certificate.",
+    ),
+    key(
+        "zeebe.broker.gateway.security.clientAuthoritiesPath",
+        "",
+        "PEM file with authorities' certificates: clients must show one that one of them has signed. If not given, they need none.",
+    ),
+    key(
         "zeebe.broker.data.directory",
         "data",
         "Where the broker keeps its log and state.",
@@ -317,6 +337,26 @@ pub const PROPERTIES: &[Property] = &[
         "Address that the management API listens on.",
     ),
     key(
+        "management.server.ssl.enabled",
+        "true",
+        "Whether the management API speaks TLS if it has a certificate.",
+    ),
+    key(
+        "management.server.ssl.certificate",
+        "",
+        "PEM file with the certificate of the management API, and those of authorities between it and a root.",
+    ),
+    key(
+        "management.server.ssl.certificatePrivateKey",
+        "",
+        "PEM file with the key of that certificate.",
+    ),
+    key(
+        "management.server.ssl.trustCertificate",
+        "",
+        "PEM file with authorities' certificates: clients must show one that one of them has signed. If not given, they need none.",
+    ),
+    key(
         "server.port",
         "8080",
         "Port of the REST API. Without a management.server.port it is the management API's instead, as in Zeebe 8.1.",
@@ -325,6 +365,26 @@ pub const PROPERTIES: &[Property] = &[
         "server.address",
         "0.0.0.0",
         "Address that the REST API listens on.",
+    ),
+    key(
+        "server.ssl.enabled",
+        "true",
+        "Whether the REST API speaks TLS if it has a certificate.",
+    ),
+    key(
+        "server.ssl.certificate",
+        "",
+        "PEM file with the certificate of the REST API, and those of authorities between it and a root.",
+    ),
+    key(
+        "server.ssl.certificatePrivateKey",
+        "",
+        "PEM file with the key of that certificate.",
+    ),
+    key(
+        "server.ssl.trustCertificate",
+        "",
+        "PEM file with authorities' certificates: clients must show one that one of them has signed. If not given, they need none.",
     ),
     key(
         "camunda.rest.enabled",

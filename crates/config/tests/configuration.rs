@@ -292,3 +292,55 @@ fn a_file_that_is_no_yaml_is_named() {
         "{error}"
     );
 }
+
+#[test]
+fn tls_needs_a_certificate_and_its_key() {
+    let [enabled, chain, key, authorities] = [
+        "ZEEBE_BROKER_GATEWAY_SECURITY_ENABLED",
+        "ZEEBE_BROKER_GATEWAY_SECURITY_CERTIFICATECHAINPATH",
+        "ZEEBE_BROKER_GATEWAY_SECURITY_PRIVATEKEYPATH",
+        "ZEEBE_BROKER_GATEWAY_SECURITY_CLIENTAUTHORITIESPATH",
+    ];
+    let files = [(chain, "/a/chain.pem"), (key, "/a/key.pem")];
+    let gateway = |environment: &[(&str, &str)]| {
+        config("", environment).map(|config| config.gateway.unwrap().tls)
+    };
+    assert_eq!(gateway(&files).unwrap(), None, "it is not enabled");
+    let with = [
+        (enabled, "true"),
+        files[0],
+        files[1],
+        (authorities, "/a/ca.pem"),
+    ];
+    let tls = gateway(&with[..3]).unwrap().unwrap();
+    assert_eq!(tls.certificate_chain.to_str(), Some("/a/chain.pem"));
+    assert_eq!(tls.private_key.to_str(), Some("/a/key.pem"));
+    assert_eq!(tls.client_authorities, None);
+    let tls = gateway(&with).unwrap().unwrap();
+    assert_eq!(tls.client_authorities.unwrap().to_str(), Some("/a/ca.pem"));
+    let error = gateway(&with[..2]).unwrap_err().to_string();
+    assert!(
+        error.contains("zeebe.broker.gateway.security.privateKeyPath"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_http_servers_speak_tls_once_they_have_a_certificate() {
+    let [chain, key] = [
+        ("MANAGEMENT_SERVER_SSL_CERTIFICATE", "/a/chain.pem"),
+        ("MANAGEMENT_SERVER_SSL_CERTIFICATEPRIVATEKEY", "/a/key.pem"),
+    ];
+    assert_eq!(config("", &[]).unwrap().management.tls, None);
+    assert!(config("", &[chain, key]).unwrap().management.tls.is_some());
+    let off = ("MANAGEMENT_SERVER_SSL_ENABLED", "false");
+    assert_eq!(config("", &[chain, key, off]).unwrap().management.tls, None);
+    let error = config("", &[chain]).unwrap_err().to_string();
+    assert!(
+        error.contains("management.server.ssl.certificatePrivateKey"),
+        "{error}"
+    );
+    let yaml = "server:\n  ssl:\n    certificate: /a/chain.pem\n    certificate-private-key: /a/key.pem\n    trust-certificate: /a/ca.pem\n";
+    let rest = config(yaml, &[]).unwrap().gateway.unwrap().rest.unwrap();
+    assert!(rest.tls.unwrap().client_authorities.is_some());
+}
