@@ -5,7 +5,8 @@ use crate::repository::{Crate, Repository};
 /// Our crates by level; one depends on those of lower levels only.
 const LEVELS: &[&[&str]] = &[
     &[
-        "protocol", "bpmn", "feel", "dmn", "state", "log", "blob", "config", "tls", "xml", "xtask",
+        "protocol", "bpmn", "feel", "dmn", "state", "log", "blob", "config", "auth", "tls", "xml",
+        "xtask",
     ],
     &["engine", "store", "backup", "exporter", "transport"],
     &["partition"],
