@@ -13,6 +13,8 @@ mod basic;
 mod fetch;
 mod oidc;
 
+use std::fmt;
+
 use thiserror::Error;
 
 pub use basic::User;
@@ -63,6 +65,15 @@ pub enum Denied {
     /// The token is another's.
     #[error("The token is not meant for this cluster: its issuer or audience is another")]
     Audience,
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Kind::Basic(_) => "by users",
+            Kind::Oidc(_) => "by tokens",
+        })
+    }
 }
 
 impl Authenticator {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::tls::{self, TlsConfig};
-use crate::{BackupConfig, ClusterConfig, ConfigError, ExporterConfig, Source};
+use crate::{AuthenticationConfig, BackupConfig, ClusterConfig, ConfigError, ExporterConfig, Source};
 
 /// Everything that a broker needs to know. Restore reads the same.
 #[derive(Debug, Clone)]
@@ -56,6 +56,8 @@ pub struct GatewayListenConfig {
     pub long_polling: LongPolling,
     /// Its certificate; `None` if it does without TLS.
     pub tls: Option<TlsConfig>,
+    /// How clients show who they are, by gRPC and by REST; `None` if everybody is let in.
+    pub authentication: Option<AuthenticationConfig>,
     /// The REST API; `None` if switched off.
     pub rest: Option<RestConfig>,
 }
@@ -209,6 +211,7 @@ pub(crate) fn gateway_at(
                 as u32,
         },
         tls: TlsConfig::from_source(source, &tls::GATEWAY)?,
+        authentication: AuthenticationConfig::from_source(source)?,
         rest: rest(source)?,
     })
 }

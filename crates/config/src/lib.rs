@@ -8,6 +8,7 @@
 //!
 //! **Absent on purpose**: every other crate of the project; what the values are used for.
 
+mod authentication;
 mod backup;
 mod broker;
 mod cluster;
@@ -20,6 +21,7 @@ mod source;
 mod tls;
 mod units;
 
+pub use authentication::{AuthenticationConfig, UserConfig};
 pub use backup::{BackupConfig, BackupStoreConfig, S3StoreConfig, UploadLimits};
 pub use broker::{
     BrokerConfig, DataConfig, GatewayListenConfig, LongPolling, ManagementConfig, RestConfig,

@@ -170,6 +170,30 @@ pub const PROPERTIES: &[Property] = &[
         "PEM file with authorities' certificates: clients must show one that one of them has signed. If not given, they need none.",
     ),
     key(
+        "zeebe.broker.gateway.security.authentication.mode",
+        "NONE",
+        "How clients of the gateway and of the REST API show who they are: NONE, BASIC (user and password) or OIDC (a token). docs/security.md explains it.",
+    ),
+    secret(
+        "zeebe.broker.gateway.security.authentication.basic.users",
+        "BASIC: the users with their passwords, such as demo:secret,worker:other.",
+    ),
+    key(
+        "zeebe.broker.gateway.security.authentication.oidc.issuer",
+        "",
+        "OIDC: the issuer that tokens must name, such as https://id.example.com/realms/camunda.",
+    ),
+    key(
+        "zeebe.broker.gateway.security.authentication.oidc.audience",
+        "",
+        "OIDC: the audience that tokens must name, such as zeebe-api.",
+    ),
+    key(
+        "zeebe.broker.gateway.security.authentication.oidc.jwkSet",
+        "",
+        "OIDC: address or file of the issuer's keys (a JWK set). If not given, the issuer is asked where they are.",
+    ),
+    key(
         "zeebe.broker.data.directory",
         "data",
         "Where the broker keeps its log and state.",

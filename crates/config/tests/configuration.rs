@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use skep_config::{
-    BackupStoreConfig, BrokerConfig, ConfigError, GatewayConfig, Source, properties,
+    AuthenticationConfig, BackupStoreConfig, BrokerConfig, ConfigError, GatewayConfig, Source, properties,
 };
 
 fn source(yaml: &str, environment: &[(&str, &str)]) -> Source {
@@ -343,4 +343,49 @@ fn the_http_servers_speak_tls_once_they_have_a_certificate() {
     let yaml = "server:\n  ssl:\n    certificate: /a/chain.pem\n    certificate-private-key: /a/key.pem\n    trust-certificate: /a/ca.pem\n";
     let rest = config(yaml, &[]).unwrap().gateway.unwrap().rest.unwrap();
     assert!(rest.tls.unwrap().client_authorities.is_some());
+}
+
+#[test]
+fn users_and_identity_providers_are_read_and_passwords_never_shown() {
+    let [mode, users, issuer, audience] = [
+        "ZEEBE_BROKER_GATEWAY_SECURITY_AUTHENTICATION_MODE",
+        "ZEEBE_BROKER_GATEWAY_SECURITY_AUTHENTICATION_BASIC_USERS",
+        "ZEEBE_BROKER_GATEWAY_SECURITY_AUTHENTICATION_OIDC_ISSUER",
+        "ZEEBE_BROKER_GATEWAY_SECURITY_AUTHENTICATION_OIDC_AUDIENCE",
+    ];
+    let read = |environment: &[(&str, &str)]| {
+        config("", environment).map(|config| config.gateway.unwrap().authentication)
+    };
+    assert!(read(&[]).unwrap().is_none());
+    let basic = read(&[(mode, "basic"), (users, "demo:se:cret, worker:x")]).unwrap();
+    let Some(AuthenticationConfig::Basic(users_read)) = &basic else {
+        panic!("{basic:?}");
+    };
+    let names: Vec<&str> = users_read.iter().map(|user| user.name.as_str()).collect();
+    assert_eq!(names, ["demo", "worker"]);
+    assert_eq!(users_read[0].password.reveal(), "se:cret");
+    assert!(!format!("{basic:?}").contains("se:cret"));
+    let oidc = read(&[
+        (mode, "OIDC"),
+        (issuer, "https://id.example"),
+        (audience, "a"),
+    ])
+    .unwrap();
+    assert!(
+        matches!(oidc, Some(AuthenticationConfig::Oidc { keys: None, .. })),
+        "{oidc:?}"
+    );
+    for (environment, names) in [
+        (vec![(mode, "maybe")], "NONE, BASIC or OIDC"),
+        (vec![(mode, "BASIC")], "demo:secret"),
+        (vec![(mode, "BASIC"), (users, "demo:secret,worker")], "***"),
+        (
+            vec![(mode, "OIDC"), (issuer, "https://id.example")],
+            "oidc.audience",
+        ),
+    ] {
+        let error = read(&environment).unwrap_err().to_string();
+        assert!(error.contains(names), "{error}");
+        assert!(!error.contains("worker"), "{error}");
+    }
 }

@@ -1,9 +1,12 @@
 //! What an operator may choose.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use skep_auth::Authenticator;
+
 /// Configuration of the gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct GatewayConfig {
     /// How long a broker may take to answer.
     pub request_timeout: Duration,
@@ -11,6 +14,8 @@ pub struct GatewayConfig {
     pub max_message_size: usize,
     /// Waiting for jobs.
     pub long_polling: LongPollingConfig,
+    /// Who is let in; everybody where there is none.
+    pub authenticator: Option<Arc<Authenticator>>,
 }
 
 /// Configuration of the waiting for jobs.
@@ -32,6 +37,7 @@ impl Default for GatewayConfig {
             request_timeout: Duration::from_secs(15),
             max_message_size: 4 << 20,
             long_polling: LongPollingConfig::default(),
+            authenticator: None,
         }
     }
 }

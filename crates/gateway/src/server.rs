@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::{Either, Map};
+use skep_auth::Authenticator;
 use skep_tls::Listener;
 use thiserror::Error;
 use tokio::sync::broadcast::Receiver;
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
+use tonic::codegen::http::header::AUTHORIZATION;
 use tonic::codegen::http::{HeaderValue, Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 use tonic::server::NamedService;
@@ -139,17 +141,32 @@ type Corrected =
 struct Services {
     gateway: GatewayServer<Calls>,
     health: HealthServer<HealthCalls>,
+    authenticator: Option<Arc<Authenticator>>,
 }
 
 impl Services {
     fn new(gateway: Arc<Gateway>, stopped: watch::Receiver<bool>) -> Services {
         let bytes_max = gateway.config.max_message_size;
         Services {
+            authenticator: gateway.config.authenticator.clone(),
             gateway: GatewayServer::new(Calls(gateway))
                 .max_decoding_message_size(bytes_max)
                 .accept_compressed(CompressionEncoding::Gzip),
             health: HealthServer::new(HealthCalls { stopped }),
         }
+    }
+}
+
+impl Services {
+    /// What a client is told that is not let in. Health is everybody's business.
+    fn denied(&self, request: &Request<Body>) -> Option<Status> {
+        let header = request.headers().get(AUTHORIZATION);
+        let checked = self
+            .authenticator
+            .as_ref()?
+            .check(header.map(HeaderValue::as_bytes));
+        let denied = checked.err()?;
+        Some(Status::unauthenticated(denied.to_string()))
     }
 }
 
@@ -164,7 +181,10 @@ impl Service<Request<Body>> for Services {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let call = match service_of(request.uri().path()) {
-            GatewayServer::<Calls>::NAME => self.gateway.call(request),
+            GatewayServer::<Calls>::NAME => match self.denied(&request) {
+                Some(status) => return Either::Right(ready(Ok(status.into_http()))),
+                None => self.gateway.call(request),
+            },
             HealthServer::<HealthCalls>::NAME => self.health.call(request),
             _ => {
                 let status = Status::unimplemented("The gateway has no such service");

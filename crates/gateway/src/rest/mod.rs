@@ -12,8 +12,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{StatusCode, Uri};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
 use skep_protocol::{Command, Intent, Key, RecordValue};
 use skep_tls::Listener;
@@ -101,5 +103,26 @@ fn router(shared: Arc<Shared>) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", detail).at(uri.path())
         })
         .layer(DefaultBodyLimit::max(body_bytes_max))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), let_in))
         .with_state(shared)
+}
+
+/// Answers 401 to who is not let in.
+async fn let_in(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let Some(authenticator) = &shared.config.authenticator else {
+        return next.run(request).await;
+    };
+    let header = request.headers().get(header::AUTHORIZATION);
+    match authenticator.check(header.map(HeaderValue::as_bytes)) {
+        Ok(()) => next.run(request).await,
+        Err(denied) => {
+            let problem = Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHENTICATED",
+                denied.to_string(),
+            );
+            let challenge = [(header::WWW_AUTHENTICATE, authenticator.challenge())];
+            (challenge, problem.at(request.uri().path())).into_response()
+        }
+    }
 }
