@@ -45,6 +45,17 @@ pub enum BrokerError {
         /// The variable to change.
         variable: &'static str,
     },
+    /// A server cannot speak TLS.
+    #[error("TLS of the {what}: {source}")]
+    Tls {
+        /// gateway, REST API or management API.
+        what: &'static str,
+        /// Which file, and why.
+        source: skep_tls::TlsError,
+    },
+    /// Nobody can be let in.
+    #[error("{0}. Check zeebe.broker.gateway.security.authentication.oidc")]
+    Authentication(#[from] skep_auth::AuthError),
     /// The system refuses something else.
     #[error("{action}: {source}")]
     System {

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_config::{GatewayListenConfig, ManagementConfig};
+use skep_auth::{AuthError, Authenticator, KeySource, OidcOptions, User};
+use skep_config::{AuthenticationConfig, GatewayListenConfig, ManagementConfig, TlsConfig};
 use skep_gateway::{GatewayConfig, LongPollingConfig};
 use skep_management::{Exposure, Health};
+use skep_tls::{Acceptor, Identity, Listener, Protocol};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -33,6 +35,59 @@ pub async fn listen(
     Ok((listener, bound))
 }
 
+/// Takes what comes to a port, with TLS if there is a certificate. Reads its files.
+fn secured(
+    listener: TcpListener,
+    what: &'static str,
+    tls: Option<&TlsConfig>,
+    protocol: Protocol,
+) -> Result<Listener, BrokerError> {
+    let failed = |source| BrokerError::Tls { what, source };
+    let acceptor = tls.map(|tls| {
+        let identity = Identity {
+            certificate_chain: tls.certificate_chain.clone(),
+            private_key: tls.private_key.clone(),
+            client_authorities: tls.client_authorities.clone(),
+        };
+        Acceptor::open(&identity, protocol).map_err(failed)
+    });
+    Listener::new(listener, acceptor.transpose()?)
+        .map_err(BrokerError::system(format!("listen for the {what}")))
+}
+
+/// Who is let in by the gateway.
+async fn authenticator(
+    config: Option<&AuthenticationConfig>,
+) -> Result<Option<Arc<Authenticator>>, AuthError> {
+    let authenticator = match config {
+        None => return Ok(None),
+        Some(AuthenticationConfig::Basic(users)) => {
+            let user = |user: &skep_config::UserConfig| User {
+                name: user.name.clone(),
+                password: user.password.reveal().to_owned(),
+            };
+            Authenticator::basic(&users.iter().map(user).collect::<Vec<_>>())
+        }
+        Some(AuthenticationConfig::Oidc {
+            issuer,
+            audience,
+            keys,
+        }) => {
+            let source = |keys: &String| match keys.contains("://") {
+                true => KeySource::Address(keys.clone()),
+                false => KeySource::File(keys.into()),
+            };
+            let options = OidcOptions {
+                issuer: issuer.clone(),
+                audience: audience.clone(),
+                keys: keys.as_ref().map(source),
+            };
+            Authenticator::oidc(options).await?
+        }
+    };
+    Ok(Some(Arc::new(authenticator)))
+}
+
 pub async fn until(mut stopped: watch::Receiver<bool>) {
     // An error means that the broker is gone.
     let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -40,9 +95,11 @@ pub async fn until(mut stopped: watch::Receiver<bool>) {
 
 async fn listen_to_operators(
     config: &ManagementConfig,
-) -> Result<(TcpListener, SocketAddr), BrokerError> {
-    let variable = "MANAGEMENT_SERVER_PORT";
-    listen(config.address, "management API", variable).await
+) -> Result<(Listener, SocketAddr), BrokerError> {
+    let (what, variable) = ("management API", "MANAGEMENT_SERVER_PORT");
+    let (listener, bound) = listen(config.address, what, variable).await?;
+    let listener = secured(listener, what, config.tls.as_ref(), Protocol::Http1)?;
+    Ok((listener, bound))
 }
 
 /// Serves the health alone, for a node without partitions.
@@ -100,13 +157,23 @@ pub async fn serve_clients(
     stopped: &watch::Receiver<bool>,
     servers: &mut Vec<JoinHandle<()>>,
 ) -> Result<(SocketAddr, Option<SocketAddr>), BrokerError> {
-    let rest = serve_rest(gateway, brokers.clone(), stopped, servers).await?;
-    let served = serve_gateway(gateway, brokers, stopped, servers).await?;
+    let authenticator = authenticator(gateway.authentication.as_ref()).await?;
+    let served_as = gateway_config(gateway, authenticator);
+    let rest = serve_rest(
+        gateway,
+        served_as.clone(),
+        brokers.clone(),
+        stopped,
+        servers,
+    )
+    .await?;
+    let served = serve_gateway(gateway, served_as, brokers, stopped, servers).await?;
     Ok((served, rest))
 }
 
 async fn serve_gateway(
     config: &GatewayListenConfig,
+    gateway: GatewayConfig,
     brokers: Arc<Router>,
     stopped: &watch::Receiver<bool>,
     servers: &mut Vec<JoinHandle<()>>,
@@ -117,7 +184,7 @@ async fn serve_gateway(
         "ZEEBE_BROKER_GATEWAY_NETWORK_PORT",
     )
     .await?;
-    let gateway = gateway_config(config);
+    let listener = secured(listener, "gateway", config.tls.as_ref(), Protocol::Http2)?;
     let stopped = until(stopped.clone());
     servers.push(tokio::spawn(async move {
         if let Err(error) = skep_gateway::serve(listener, gateway, brokers, stopped).await {
@@ -127,7 +194,10 @@ async fn serve_gateway(
     Ok(bound)
 }
 
-fn gateway_config(config: &GatewayListenConfig) -> GatewayConfig {
+fn gateway_config(
+    config: &GatewayListenConfig,
+    authenticator: Option<Arc<Authenticator>>,
+) -> GatewayConfig {
     let polling = config.long_polling;
     GatewayConfig {
         request_timeout: config.request_timeout,
@@ -138,17 +208,19 @@ fn gateway_config(config: &GatewayListenConfig) -> GatewayConfig {
             probe_timeout: polling.probe_timeout,
             min_empty_responses: polling.min_empty_responses,
         },
+        authenticator,
     }
 }
 
 /// A port that nobody chose is done without if it is not free: other programs like it as well.
 async fn serve_rest(
     config: &GatewayListenConfig,
+    gateway: GatewayConfig,
     brokers: Arc<Router>,
     stopped: &watch::Receiver<bool>,
     servers: &mut Vec<JoinHandle<()>>,
 ) -> Result<Option<SocketAddr>, BrokerError> {
-    let Some(rest) = config.rest else {
+    let Some(rest) = &config.rest else {
         return Ok(None);
     };
     let (listener, bound) = match listen(rest.address, "REST API", "SERVER_PORT").await {
@@ -159,7 +231,7 @@ async fn serve_rest(
         }
         Err(error) => return Err(error),
     };
-    let gateway = gateway_config(config);
+    let listener = secured(listener, "REST API", rest.tls.as_ref(), Protocol::Http1)?;
     let stopped = until(stopped.clone());
     servers.push(tokio::spawn(async move {
         let served = skep_gateway::serve_rest(listener, gateway, brokers, stopped);

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::tls::{self, TlsConfig};
-use crate::{AuthenticationConfig, BackupConfig, ClusterConfig, ConfigError, ExporterConfig, Source};
+use crate::{
+    AuthenticationConfig, BackupConfig, ClusterConfig, ConfigError, ExporterConfig, Source,
+};
 
 /// Everything that a broker needs to know. Restore reads the same.
 #[derive(Debug, Clone)]
