@@ -2,12 +2,6 @@
 
 use crate::{ConfigError, Secret, Source};
 
-const MODE: &str = "zeebe.broker.gateway.security.authentication.mode";
-const USERS: &str = "zeebe.broker.gateway.security.authentication.basic.users";
-const ISSUER: &str = "zeebe.broker.gateway.security.authentication.oidc.issuer";
-const AUDIENCE: &str = "zeebe.broker.gateway.security.authentication.oidc.audience";
-const KEYS: &str = "zeebe.broker.gateway.security.authentication.oidc.jwkSet";
-
 /// How clients show who they are.
 #[derive(Debug, Clone)]
 pub enum AuthenticationConfig {
@@ -34,38 +28,46 @@ pub struct UserConfig {
 }
 
 impl AuthenticationConfig {
-    /// Reads the keys; `None` if everybody is let in.
+    /// Reads the keys of a gateway below this one; `None` if everybody is let in.
     pub(crate) fn from_source(
         source: &Source,
+        below: &str,
     ) -> Result<Option<AuthenticationConfig>, ConfigError> {
-        let needed = |key: &str| {
-            source.optional_text(key).ok_or_else(|| {
-                ConfigError::Incomplete(format!("{MODE} is OIDC, so {key} must be given."))
+        let key = |name: &str| format!("{below}.security.authentication.{name}");
+        let mode_key = key("mode");
+        let needed = |name: &str| {
+            let key = key(name);
+            let value = source.optional_text(&key);
+            value.ok_or_else(|| {
+                ConfigError::Incomplete(format!("{mode_key} is OIDC, so {key} must be given."))
             })
         };
-        let mode = source.text(MODE);
+        let mode = source.text(&mode_key);
         match mode.trim().to_ascii_uppercase().as_str() {
             "NONE" => Ok(None),
-            "BASIC" => Ok(Some(AuthenticationConfig::Basic(users(source)?))),
+            "BASIC" => {
+                let users = users(source, &key("basic.users"))?;
+                Ok(Some(AuthenticationConfig::Basic(users)))
+            }
             "OIDC" => Ok(Some(AuthenticationConfig::Oidc {
-                issuer: needed(ISSUER)?,
-                audience: needed(AUDIENCE)?,
-                keys: source.optional_text(KEYS),
+                issuer: needed("oidc.issuer")?,
+                audience: needed("oidc.audience")?,
+                keys: source.optional_text(&key("oidc.jwkSet")),
             })),
-            _ => Err(source.wrong(MODE, &mode, "NONE, BASIC or OIDC")),
+            _ => Err(source.wrong(&mode_key, &mode, "NONE, BASIC or OIDC")),
         }
     }
 }
 
-fn users(source: &Source) -> Result<Vec<UserConfig>, ConfigError> {
-    let text = source.text(USERS);
+fn users(source: &Source, key: &str) -> Result<Vec<UserConfig>, ConfigError> {
+    let text = source.text(key);
     let expected = "users and passwords such as demo:secret,worker:other";
     let user = |one: &str| match one.trim().split_once(':') {
         Some((name, password)) if !name.is_empty() && !password.is_empty() => Ok(UserConfig {
             name: name.to_owned(),
             password: Secret::new(password),
         }),
-        _ => Err(source.wrong(USERS, &text, expected)),
+        _ => Err(source.wrong(key, &text, expected)),
     };
     text.split(',').map(user).collect()
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::tls::{self, TlsConfig};
+use crate::tls::{TlsConfig, TlsKeys};
 use crate::{
     AuthenticationConfig, BackupConfig, ClusterConfig, ConfigError, ExporterConfig, Source,
 };
@@ -212,8 +212,8 @@ pub(crate) fn gateway_at(
             min_empty_responses: source.number(&key("longPolling.minEmptyResponses"), 1, 1000)?
                 as u32,
         },
-        tls: TlsConfig::from_source(source, &tls::GATEWAY)?,
-        authentication: AuthenticationConfig::from_source(source)?,
+        tls: TlsConfig::from_source(source, &TlsKeys::of_gateway(keys))?,
+        authentication: AuthenticationConfig::from_source(source, keys)?,
         rest: rest(source)?,
     })
 }
@@ -235,7 +235,7 @@ fn rest(source: &Source) -> Result<Option<RestConfig>, ConfigError> {
     let chosen = address.port() != REST_PORT;
     Ok(Some(RestConfig {
         address,
-        tls: TlsConfig::from_source(source, &tls::REST)?,
+        tls: TlsConfig::from_source(source, &TlsKeys::of_http("server"))?,
         chosen,
     }))
 }
@@ -258,7 +258,7 @@ pub(crate) fn management(source: &Source) -> Result<ManagementConfig, ConfigErro
                 false => "management.server.port",
             },
         )?,
-        tls: TlsConfig::from_source(source, &tls::MANAGEMENT)?,
+        tls: TlsConfig::from_source(source, &TlsKeys::of_http("management.server"))?,
         backups_enabled: source.boolean("management.endpoint.backups.enabled")?,
         exposed: (!names.iter().any(|name| name == "*")).then_some(names),
     })

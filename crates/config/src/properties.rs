@@ -333,6 +333,50 @@ pub const PROPERTIES: &[Property] = &[
         "How often a request looks for jobs in vain before it waits for an announcement.",
     ),
     key(
+        "zeebe.gateway.security.enabled",
+        "false",
+        "Whether the gateway speaks TLS; then it needs a certificate and a key. docs/security.md explains it.",
+    ),
+    key(
+        "zeebe.gateway.security.certificateChainPath",
+        "",
+        "PEM file with the certificate of the gateway, and those of authorities between it and a root.",
+    ),
+    key(
+        "zeebe.gateway.security.privateKeyPath",
+        "",
+        "PEM file with the key of that certificate.",
+    ),
+    key(
+        "zeebe.gateway.security.clientAuthoritiesPath",
+        "",
+        "PEM file with authorities' certificates: clients must show one that one of them has signed. If not given, they need none.",
+    ),
+    key(
+        "zeebe.gateway.security.authentication.mode",
+        "NONE",
+        "How clients of the gateway and of the REST API show who they are: NONE, BASIC (user and password) or OIDC (a token). docs/security.md explains it.",
+    ),
+    secret(
+        "zeebe.gateway.security.authentication.basic.users",
+        "BASIC: the users with their passwords, such as demo:secret,worker:other.",
+    ),
+    key(
+        "zeebe.gateway.security.authentication.oidc.issuer",
+        "",
+        "OIDC: the issuer that tokens must name, such as https://id.example.com/realms/camunda.",
+    ),
+    key(
+        "zeebe.gateway.security.authentication.oidc.audience",
+        "",
+        "OIDC: the audience that tokens must name, such as zeebe-api.",
+    ),
+    key(
+        "zeebe.gateway.security.authentication.oidc.jwkSet",
+        "",
+        "OIDC: address or file of the issuer's keys (a JWK set). If not given, the issuer is asked where they are.",
+    ),
+    key(
         "zeebe.restore.validateConfig",
         "true",
         "Whether restore refuses a backup of another partition count.",

@@ -17,40 +17,39 @@ pub struct TlsConfig {
 
 /// The keys of one server.
 pub(crate) struct TlsKeys {
-    enabled: &'static str,
-    certificate_chain: &'static str,
-    private_key: &'static str,
-    client_authorities: &'static str,
+    enabled: String,
+    certificate_chain: String,
+    private_key: String,
+    client_authorities: String,
     /// Whether a certificate must be given where TLS is enabled. Spring's servers are enabled by default and lack one.
     demanded: bool,
 }
 
-/// The gateway's, under Zeebe's names.
-pub(crate) const GATEWAY: TlsKeys = TlsKeys {
-    enabled: "zeebe.broker.gateway.security.enabled",
-    certificate_chain: "zeebe.broker.gateway.security.certificateChainPath",
-    private_key: "zeebe.broker.gateway.security.privateKeyPath",
-    client_authorities: "zeebe.broker.gateway.security.clientAuthoritiesPath",
-    demanded: true,
-};
+impl TlsKeys {
+    /// Those of a gateway below this key, under Zeebe's names.
+    pub(crate) fn of_gateway(below: &str) -> TlsKeys {
+        let key = |name: &str| format!("{below}.security.{name}");
+        TlsKeys {
+            enabled: key("enabled"),
+            certificate_chain: key("certificateChainPath"),
+            private_key: key("privateKeyPath"),
+            client_authorities: key("clientAuthoritiesPath"),
+            demanded: true,
+        }
+    }
 
-/// The REST API's, under Spring's names.
-pub(crate) const REST: TlsKeys = TlsKeys {
-    enabled: "server.ssl.enabled",
-    certificate_chain: "server.ssl.certificate",
-    private_key: "server.ssl.certificatePrivateKey",
-    client_authorities: "server.ssl.trustCertificate",
-    demanded: false,
-};
-
-/// The management API's, under Spring's names.
-pub(crate) const MANAGEMENT: TlsKeys = TlsKeys {
-    enabled: "management.server.ssl.enabled",
-    certificate_chain: "management.server.ssl.certificate",
-    private_key: "management.server.ssl.certificatePrivateKey",
-    client_authorities: "management.server.ssl.trustCertificate",
-    demanded: false,
-};
+    /// Those of an HTTP server below this key, under Spring's names.
+    pub(crate) fn of_http(below: &str) -> TlsKeys {
+        let key = |name: &str| format!("{below}.ssl.{name}");
+        TlsKeys {
+            enabled: key("enabled"),
+            certificate_chain: key("certificate"),
+            private_key: key("certificatePrivateKey"),
+            client_authorities: key("trustCertificate"),
+            demanded: false,
+        }
+    }
+}
 
 impl TlsConfig {
     /// Reads the keys of a server; `None` if it is to do without TLS.
@@ -58,17 +57,17 @@ impl TlsConfig {
         source: &Source,
         keys: &TlsKeys,
     ) -> Result<Option<TlsConfig>, ConfigError> {
-        let path = |key| source.optional_text(key).map(PathBuf::from);
-        if !source.boolean(keys.enabled)? {
+        let path = |key: &str| source.optional_text(key).map(PathBuf::from);
+        if !source.boolean(&keys.enabled)? {
             return Ok(None);
         }
-        match (path(keys.certificate_chain), path(keys.private_key)) {
+        match (path(&keys.certificate_chain), path(&keys.private_key)) {
             (Some(certificate_chain), Some(private_key)) => Ok(Some(TlsConfig {
                 certificate_chain,
                 private_key,
-                client_authorities: path(keys.client_authorities),
+                client_authorities: path(&keys.client_authorities),
             })),
-            (None, None) if !keys.demanded && path(keys.client_authorities).is_none() => Ok(None),
+            (None, None) if !keys.demanded && path(&keys.client_authorities).is_none() => Ok(None),
             _ => Err(ConfigError::Incomplete(format!(
                 "TLS needs both {} and {}: give PEM files, or set {} to false.",
                 keys.certificate_chain, keys.private_key, keys.enabled

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use skep_config::{
-    AuthenticationConfig, BackupStoreConfig, BrokerConfig, ConfigError, GatewayConfig, Source, properties,
+    AuthenticationConfig, BackupStoreConfig, BrokerConfig, ConfigError, GatewayConfig, Source,
+    properties,
 };
 
 fn source(yaml: &str, environment: &[(&str, &str)]) -> Source {

@@ -72,7 +72,7 @@ pub async fn serve(
 
 /// Serves the health of a node that has nothing else to manage, if it is exposed, until `shutdown` ends.
 pub async fn serve_health(
-    listener: TcpListener,
+    listener: Listener,
     now: HealthNow,
     exposed: bool,
     shutdown: impl Future<Output = ()> + Send + 'static,
