@@ -90,6 +90,10 @@ impl LocalPartitions {
             NodeRequest::LatestCheckpoint(partition) => match self.partitions.get(partition) {
                 Some(target) if target.leads() => latest_checkpoint(target).await,
                 Some(target) if target.failure().is_some() => stopped(partition),
+                // A log that takes nothing takes no beginning of a leadership either.
+                Some(target) if target.inbox.is_disk_full() => {
+                    of_execution(Err(refused(partition, &Refusal::DiskFull)))
+                }
                 _ => not_leader(partition),
             },
             NodeRequest::Rebalance(partition) => match self.partitions.get(partition) {

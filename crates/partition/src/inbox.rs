@@ -79,7 +79,7 @@ impl Inbox {
         if self.gauge.closed.load(Ordering::Acquire) {
             return Err(Refusal::NotLeader);
         }
-        if self.gauge.disk_full.load(Ordering::Relaxed) {
+        if self.is_disk_full() {
             return Err(Refusal::DiskFull);
         }
         let waiting = self.gauge.commands.fetch_add(1, Ordering::Relaxed);
@@ -100,6 +100,11 @@ impl Inbox {
     /// How many client commands wait.
     pub fn waiting(&self) -> usize {
         self.gauge.commands.load(Ordering::Relaxed)
+    }
+
+    /// Whether client commands are refused for want of room.
+    pub fn is_disk_full(&self) -> bool {
+        self.gauge.disk_full.load(Ordering::Relaxed)
     }
 
     /// Refuses client commands while there is no room on the disk.
