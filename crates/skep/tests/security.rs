@@ -1,0 +1,102 @@
+//! Whole brokers with TLS, and with clients that must show who they are.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{Place, free_port, repository, request, text_of};
+
+/// A new certificate for 127.0.0.1 that nobody but its holder trusts, and its key, as files.
+fn certificate(directory: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let [certificate, key] = ["pem", "key"].map(|kind| directory.join(format!("{name}.{kind}")));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    (certificate, key)
+}
+
+fn with_tls(certificate: &Path, key: &Path) -> Place {
+    let mut place = Place::without_store(1);
+    for (name, value) in [
+        ("ENABLED", "true"),
+        ("CERTIFICATECHAINPATH", certificate.to_str().unwrap()),
+        ("PRIVATEKEYPATH", key.to_str().unwrap()),
+    ] {
+        place.set(&format!("ZEEBE_BROKER_GATEWAY_SECURITY_{name}"), value);
+    }
+    place
+}
+
+#[test]
+#[ignore = "needs zbctl, which ./test installs"]
+fn zbctl_is_served_over_tls_if_it_trusts_the_certificate() {
+    let keys = tempfile::tempdir().unwrap();
+    let (ours, key) = certificate(keys.path(), "server");
+    let (other, _) = certificate(keys.path(), "other");
+    let place = with_tls(&ours, &key);
+    let zbctl = repository().join(".tools/bin/zbctl");
+    let status = |arguments: &[&str]| {
+        let mut command = place.command(zbctl.to_str().unwrap());
+        command.arg("status").args(arguments).output().unwrap()
+    };
+    let broker = place.start();
+    let served = status(&["--certPath", ours.to_str().unwrap()]);
+    assert!(served.status.success(), "{}", text_of(&served));
+    assert!(
+        text_of(&served).contains("Partition 1 : Leader"),
+        "{}",
+        text_of(&served)
+    );
+    for strange in [
+        vec!["--certPath", other.to_str().unwrap()],
+        vec!["--insecure"],
+    ] {
+        let refused = status(&strange);
+        assert!(!refused.status.success(), "{}", text_of(&refused));
+    }
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
+fn a_broker_does_not_start_with_a_certificate_that_it_cannot_use() {
+    let keys = tempfile::tempdir().unwrap();
+    let (certificate_file, key) = certificate(keys.path(), "server");
+    let (_, other_key) = certificate(keys.path(), "other");
+    for (certificate, key, named) in [
+        (keys.path().join("absent.pem"), key, "absent.pem"),
+        (certificate_file, other_key, "other.key"),
+    ] {
+        let (code, text) = with_tls(&certificate, &key).fails(&["broker"]);
+        assert_eq!(code, 3, "{text}");
+        assert!(
+            text.contains("TLS of the gateway") && text.contains(named),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn clients_that_do_not_say_who_they_are_are_not_let_in() {
+    let mut place = Place::without_store(1);
+    let rest = free_port();
+    for (name, value) in [
+        ("ZEEBE_BROKER_GATEWAY_SECURITY_AUTHENTICATION_MODE", "BASIC"),
+        (
+            "ZEEBE_BROKER_GATEWAY_SECURITY_AUTHENTICATION_BASIC_USERS",
+            "demo:sesame",
+        ),
+        ("CAMUNDA_REST_ENABLED", "true"),
+        ("SERVER_PORT", &rest.to_string()),
+    ] {
+        place.set(name, value);
+    }
+    let broker = place.start();
+    let (code, text) = place.fails(&["status"]);
+    assert_eq!(code, 6, "{text}");
+    assert!(text.contains("authorization"), "{text}");
+    assert_eq!(request(rest, "GET", "/v2/topology", "").0, 401);
+    // Operators have a port of their own.
+    assert_eq!(place.get("/ready").0, 204);
+    assert_eq!(broker.stop(), Some(0));
+}
