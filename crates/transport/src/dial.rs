@@ -34,7 +34,8 @@ pub(crate) async fn keep_connected(shared: Arc<Shared>, address: String) {
     // The node that answers there, once it is known.
     let mut node: Option<NodeId> = None;
     loop {
-        if let Some(node) = node {
+        // A node that has dialled this one is not dialled: the connection would replace the one that is in use.
+        if let Some(node) = node.or_else(|| shared.peers.at(&address)) {
             shared.peers.disconnected(node).await;
         }
         match dial(&shared, &address).await {

@@ -40,6 +40,14 @@ impl Peers {
         self.connected().keys().copied().collect()
     }
 
+    /// The node that is connected and says that it is reached at that address.
+    pub fn at(&self, address: &str) -> Option<NodeId> {
+        let connected = self.connected();
+        let mut all = connected.values().filter(|one| !one.is_closed());
+        all.find(|one| one.peer.address == address)
+            .map(|one| one.peer.node)
+    }
+
     /// Waits until a node is not connected.
     pub async fn disconnected(&self, node: NodeId) {
         loop {

@@ -373,3 +373,28 @@ async fn nodes_of_different_clusters_do_not_talk() {
     );
     one.notes.connected(2, 1).await;
 }
+
+#[tokio::test]
+async fn a_connection_in_use_is_not_replaced_by_dialling_the_node_that_made_it() {
+    let one = node(1, &[]).await;
+    let two = node(2, &[&one.address]).await;
+    two.notes.connected(1, 1).await;
+    let request = two
+        .transport
+        .request(NodeId(1), COMMANDS, text("never"), PATIENCE);
+    let asked = tokio::spawn(request);
+    one.transport.learn(&two.address);
+    // What is learnt after it is dialled after it.
+    let zero = node(0, &[]).await;
+    one.transport.learn(&zero.address);
+    one.notes.connected(0, 1).await;
+    for _ in 0..100 {
+        let answer = one
+            .transport
+            .request(NodeId(0), COMMANDS, text("?"), PATIENCE);
+        assert_eq!(answer.await, Ok(text("?")));
+    }
+    assert!(!asked.is_finished(), "{:?}", asked.await);
+    let seen = one.notes.seen.lock().unwrap();
+    assert!(!seen.contains(&Seen::Disconnected(2)), "{seen:?}");
+}
