@@ -32,7 +32,9 @@ const DISTRIBUTION_INTERVAL: Duration = Duration::from_millis(20);
 type Gateway = GatewayClient<Channel>;
 
 async fn connect(arguments: &GatewayArguments) -> Result<Gateway, Failure> {
-    let address = &arguments.gateway;
+    // People type addresses as those of the management API.
+    let given = arguments.gateway.trim_end_matches('/');
+    let address = given.strip_prefix("http://").unwrap_or(given);
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| {
         Failure::new(
             Code::Usage,

@@ -272,6 +272,18 @@ fn a_broker_that_nobody_runs_is_missed_with_advice() {
 }
 
 #[test]
+fn the_address_of_a_gateway_may_have_a_scheme() {
+    let place = Place::without_store(1);
+    let broker = place.start();
+    let address = place.variable("ZEEBE_ADDRESS");
+    for given in [address.to_owned(), format!("http://{address}/")] {
+        let said = place.skep(&["status", "--gateway", &given]);
+        assert!(said.contains("partition 1: LEADER"), "{given}: {said}");
+    }
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
 fn the_program_says_how_it_is_used() {
     let place = Place::without_store(1);
     for command in [
