@@ -70,6 +70,13 @@ impl Front {
         }
     }
 
+    /// Entries before this index are durable.
+    #[cfg(feature = "testkit")]
+    pub fn durable_next(&self) -> u64 {
+        let waits = |(ticket, _): &&(u64, Bytes)| *ticket > self.durable_ticket;
+        self.next - self.cache.iter().rev().take_while(waits).count() as u64
+    }
+
     pub fn cached(&self, index: u64) -> Option<&Bytes> {
         let from = self.next - self.cache.len() as u64;
         let at = usize::try_from(index.checked_sub(from)?).ok()?;

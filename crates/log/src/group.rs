@@ -134,7 +134,13 @@ impl GroupLog {
             state.fronts.insert(self.group.0, Front::default());
             state.push_control(self.group.0, Kind::Reset, 0, Bytes::new(), Some(on_durable));
         }
-        self.inner.shared.writer_wake.notify_one();
+        self.inner.shared.wake_writer();
+    }
+
+    /// Entries before this index are durable, for a simulator.
+    #[cfg(feature = "testkit")]
+    pub fn durable_next(&self) -> Result<u64, LogError> {
+        self.with_front(Front::durable_next)
     }
 
     /// The last blob saved, durable or not.
@@ -242,7 +248,7 @@ impl GroupLog {
             refused
         };
         match (refused, done.take()) {
-            (None, _) => self.inner.shared.writer_wake.notify_one(),
+            (None, _) => self.inner.shared.wake_writer(),
             (Some(error), Some(done)) => done(Err(error)),
             (Some(_), None) => {}
         }

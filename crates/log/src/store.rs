@@ -114,6 +114,9 @@ pub(crate) struct Shared {
     pub full: AtomicBool,
     pub writer_wake: Condvar,
     pub keeper_wake: Condvar,
+    /// Told when there is work, with [`Drive::Caller`].
+    #[cfg(feature = "testkit")]
+    pub driver_wake: std::sync::OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Shared {
@@ -127,6 +130,15 @@ impl Shared {
             });
             state
         })
+    }
+
+    /// Something has been queued.
+    pub fn wake_writer(&self) {
+        self.writer_wake.notify_one();
+        #[cfg(feature = "testkit")]
+        if let Some(wake) = self.driver_wake.get() {
+            wake();
+        }
     }
 
     pub fn set_full(&self, state: &mut State, reason: Option<String>) {
@@ -241,6 +253,8 @@ impl LogStore {
             full: AtomicBool::new(false),
             writer_wake: Condvar::new(),
             keeper_wake: Condvar::new(),
+            #[cfg(feature = "testkit")]
+            driver_wake: std::sync::OnceLock::new(),
             options,
         });
         let writer = Writer::new(Arc::clone(&shared), active, next_sequence, next_offset);
@@ -345,6 +359,20 @@ impl LogStore {
             Driver::Caller(both) => both.1.step() | both.0.step().is_done(),
             Driver::Threads(_) | Driver::Ended => false,
         }
+    }
+}
+
+/// What a simulator needs.
+#[cfg(feature = "testkit")]
+impl LogStore {
+    /// With [`Drive::Caller`]: has the caller told whenever something is queued. Only the first call counts.
+    pub fn tell_of_work(&self, wake: impl Fn() + Send + Sync + 'static) {
+        drop(self.inner.shared.driver_wake.set(Box::new(wake)));
+    }
+
+    /// The process dies: what is queued is refused, nothing is written any more.
+    pub fn abandon(&self) {
+        self.inner.end(Stop::Abandon);
     }
 }
 

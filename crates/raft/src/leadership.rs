@@ -71,6 +71,10 @@ impl Watch {
         let Some(timing) = self.timing else {
             return true;
         };
+        #[cfg(feature = "testkit")]
+        if crate::testkit::faults().lease_ignored {
+            return true;
+        }
         let now = self.all.borrow_watched();
         now.last_quorum_acked
             .as_ref()
@@ -145,6 +149,8 @@ impl Watch {
             return self.server.changed().await.map_err(drop);
         };
         tokio::select! {
+            // In this order, so that it can be repeated.
+            biased;
             changed = self.server.changed() => changed.map_err(drop),
             // The first answer of a quorum shows only here. Later ones come all the time, and only their absence matters.
             changed = self.all.changed(), if !leads => changed.map_err(drop),

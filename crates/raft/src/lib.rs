@@ -10,6 +10,7 @@
 //!   lack entries it is kept up to a bound.
 //! - A proposal is committed, refused, or its leadership is lost, and the replica is told which of the three.
 //! - openraft types do not leave this crate.
+//! - On one thread with paused time everything follows from a seed (`runtime.rs`), so that the simulator can repeat it.
 //!
 //! Deliberately absent: how nodes are connected ([`RaftPeers`]), changes of members, and snapshots with content.
 
@@ -26,9 +27,13 @@ mod pipeline;
 mod reader;
 mod refusal;
 mod rpc;
+mod runtime;
 mod state_machine;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod timing;
 mod types;
+mod watch;
 
 pub use handle::{MemberRole, RaftHandle, RaftMetrics, Rebalanced};
 pub use leadership::LeaderSeen;

@@ -256,6 +256,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let (sender, receiver) = oneshot::channel();
         self.log
             .save_meta(encoded, Box::new(move |result| drop(sender.send(result))));
+        #[cfg(feature = "testkit")]
+        if crate::testkit::faults().vote_unsynced {
+            return Ok(());
+        }
         match receiver.await {
             Ok(result) => result.map_err(io_error),
             Err(_) => Err(io_error(skep_log::LogError::Closed)),
@@ -277,6 +281,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 self.note_membership(entry.log_id, membership);
             }
             frames.push((entry.log_id.index, codec::encode_entry(&entry)));
+        }
+        #[cfg(feature = "testkit")]
+        if crate::testkit::faults().append_unsynced {
+            callback.io_completed(Ok(()));
+            self.log.append(frames, Box::new(|_| {}));
+            return Ok(());
         }
         let done = move |result: Result<(), skep_log::LogError>| {
             callback.io_completed(result.map_err(io_error));

@@ -1,0 +1,44 @@
+//! For simulations: random numbers from a seed, and bugs put in on purpose. Both hold for the thread that sets them.
+
+use std::cell::Cell;
+
+thread_local! {
+    static SEED: Cell<Option<u64>> = const { Cell::new(None) };
+    static FAULTS: Cell<Faults> = const { Cell::new(Faults::NONE) };
+}
+
+/// Bugs put in on purpose: the simulator must find each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Faults {
+    /// A vote is given before it is durable.
+    pub vote_unsynced: bool,
+    /// Entries are acknowledged before they are durable.
+    pub append_unsynced: bool,
+    /// A leader that hears from nobody goes on.
+    pub lease_ignored: bool,
+}
+
+impl Faults {
+    /// Everything as it should be.
+    pub const NONE: Faults = Faults {
+        vote_unsynced: false,
+        append_unsynced: false,
+        lease_ignored: false,
+    };
+}
+
+/// From now on consensus on this thread draws from this seed; and that it has these bugs.
+pub fn simulate(seed: u64, faults: Faults) {
+    SEED.set(Some(seed));
+    FAULTS.set(faults);
+}
+
+pub(crate) fn next_seed() -> Option<u64> {
+    let seed = SEED.get()?;
+    SEED.set(Some(seed.wrapping_add(1)));
+    Some(seed)
+}
+
+pub(crate) fn faults() -> Faults {
+    FAULTS.get()
+}
