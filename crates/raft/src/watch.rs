@@ -305,10 +305,13 @@ mod tests {
                 let mut receiver = receiver.clone();
                 let seen = Arc::clone(&seen);
                 std::thread::spawn(move || {
-                    while *receiver.borrow_and_update() < last {
-                        futures::executor::block_on(receiver.changed()).unwrap();
-                        seen.fetch_add(1, Ordering::Relaxed);
-                    }
+                    let runtime = tokio::runtime::Builder::new_current_thread().build();
+                    runtime.unwrap().block_on(async {
+                        while *receiver.borrow_and_update() < last {
+                            receiver.changed().await.unwrap();
+                            seen.fetch_add(1, Ordering::Relaxed);
+                        }
+                    });
                 })
             })
             .collect();
