@@ -19,7 +19,7 @@ use crate::local::LocalPartitions;
 use crate::nodes::{NodeHandler, Nodes, tell_status};
 use crate::partition::{Partition, Partitions};
 use crate::router::Router;
-use crate::servers::listen;
+use crate::servers::{listen, node_security};
 use crate::view::ClusterView;
 
 fn shape(config: &BrokerConfig) -> Shape {
@@ -107,7 +107,9 @@ pub fn join(
         exporters: Some(Arc::clone(exporters)),
     };
     let contacts = &internal.contacts;
-    let transport = Transport::start(identity, Some(listener), contacts, Arc::new(handler))
+    let security = node_security(internal.tls.as_ref())?;
+    let handler = Arc::new(handler);
+    let transport = Transport::start(identity, security, Some(listener), contacts, handler)
         .map_err(BrokerError::system("join the cluster"))?;
     router.nodes.join(transport);
     let (nodes, view) = (Arc::clone(&router.nodes), Arc::clone(&router.view));

@@ -15,7 +15,7 @@ use crate::local::LocalPartitions;
 use crate::nodes::{NodeHandler, Nodes};
 use crate::partition::Partitions;
 use crate::router::Router;
-use crate::servers::{serve_clients, serve_health};
+use crate::servers::{node_security, serve_clients, serve_health};
 use crate::view::ClusterView;
 use crate::{BrokerError, Listening};
 
@@ -116,7 +116,9 @@ fn join(config: &GatewayConfig, router: &Router) -> Result<(), BrokerError> {
         local: Arc::clone(&router.local),
         exporters: None,
     };
-    let transport = Transport::start(identity, None, &config.contacts, Arc::new(handler))
+    let security = node_security(config.tls.as_ref())?;
+    let contacts = &config.contacts;
+    let transport = Transport::start(identity, security, None, contacts, Arc::new(handler))
         .map_err(BrokerError::system("look for brokers"))?;
     router.nodes.join(transport);
     Ok(())

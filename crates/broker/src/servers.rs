@@ -9,6 +9,7 @@ use skep_config::{AuthenticationConfig, GatewayListenConfig, ManagementConfig, T
 use skep_gateway::{GatewayConfig, LongPollingConfig};
 use skep_management::{Exposure, Health};
 use skep_tls::{Acceptor, Identity, Listener, Protocol};
+use skep_transport::Security;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -43,16 +44,25 @@ fn secured(
     protocol: Protocol,
 ) -> Result<Listener, BrokerError> {
     let failed = |source| BrokerError::Tls { what, source };
-    let acceptor = tls.map(|tls| {
-        let identity = Identity {
-            certificate_chain: tls.certificate_chain.clone(),
-            private_key: tls.private_key.clone(),
-            client_authorities: tls.client_authorities.clone(),
-        };
-        Acceptor::open(&identity, protocol).map_err(failed)
-    });
+    let acceptor = tls.map(|tls| Acceptor::open(&identity(tls), protocol).map_err(failed));
     Listener::new(listener, acceptor.transpose()?)
         .map_err(BrokerError::system(format!("listen for the {what}")))
+}
+
+fn identity(tls: &TlsConfig) -> Identity {
+    Identity {
+        certificate_chain: tls.certificate_chain.clone(),
+        private_key: tls.private_key.clone(),
+        client_authorities: tls.client_authorities.clone(),
+    }
+}
+
+/// TLS between nodes, if there is a certificate. Reads its files.
+pub fn node_security(tls: Option<&TlsConfig>) -> Result<Option<Security>, BrokerError> {
+    let what = "connections between nodes";
+    let open = |tls| Security::open(&identity(tls));
+    let opened = tls.map(open).transpose();
+    opened.map_err(|source| BrokerError::Tls { what, source })
 }
 
 /// Who is let in by the gateway.

@@ -212,7 +212,7 @@ pub(crate) fn gateway_at(
             min_empty_responses: source.number(&key("longPolling.minEmptyResponses"), 1, 1000)?
                 as u32,
         },
-        tls: TlsConfig::from_source(source, &TlsKeys::of_gateway(keys))?,
+        tls: TlsConfig::from_source(source, &TlsKeys::of_zeebe(keys))?,
         authentication: AuthenticationConfig::from_source(source, keys)?,
         rest: rest(source)?,
     })

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::broker::address;
 use crate::source::relaxed;
+use crate::tls::{TlsConfig, TlsKeys};
 use crate::{ConfigError, Source};
 
 /// The cluster that a broker is part of.
@@ -32,6 +33,8 @@ pub struct InternalConfig {
     pub advertised_port: Option<u16>,
     /// Addresses of other nodes, `host:port`.
     pub contacts: Vec<String>,
+    /// Its certificate, which it shows to nodes that dial it and that it dials; `None` if they do without TLS.
+    pub tls: Option<TlsConfig>,
 }
 
 /// Which brokers keep the replicas of each partition.
@@ -133,6 +136,7 @@ fn internal(source: &Source, size: u32) -> Result<Option<InternalConfig>, Config
         advertised_host,
         advertised_port,
         contacts,
+        tls: TlsConfig::from_source(source, &TlsKeys::of_zeebe("zeebe.broker.network"))?,
     }))
 }
 

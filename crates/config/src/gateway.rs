@@ -2,6 +2,7 @@
 
 use crate::broker::{address, gateway_at, management};
 use crate::cluster::contacts;
+use crate::tls::{TlsConfig, TlsKeys};
 use crate::{ConfigError, GatewayListenConfig, ManagementConfig, Source};
 
 /// Everything that a gateway needs to know.
@@ -11,6 +12,8 @@ pub struct GatewayConfig {
     pub cluster_name: String,
     /// Addresses of brokers, `host:port`.
     pub contacts: Vec<String>,
+    /// Its certificate for brokers, where those speak TLS; `None` if they do without.
+    pub tls: Option<TlsConfig>,
     /// Where and how it serves clients.
     pub clients: GatewayListenConfig,
     /// The management API.
@@ -26,6 +29,7 @@ impl GatewayConfig {
         Ok(GatewayConfig {
             cluster_name: source.text("zeebe.gateway.cluster.clusterName"),
             contacts: contacts(source, "zeebe.gateway.cluster.initialContactPoints")?,
+            tls: TlsConfig::from_source(source, &TlsKeys::of_zeebe("zeebe.gateway.cluster"))?,
             clients: gateway_at(source, "zeebe.gateway", address)?,
             management: management(source)?,
         })

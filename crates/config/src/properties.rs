@@ -92,7 +92,7 @@ pub const PROPERTIES: &[Property] = &[
     key(
         "zeebe.broker.network.internalApi.port",
         "26502",
-        "Port that a broker of several listens on for the others. It is not protected: let only nodes of the cluster reach it.",
+        "Port that a broker of several listens on for the others. Let only nodes of the cluster reach it, or protect it as follows.",
     ),
     key(
         "zeebe.broker.network.internalApi.advertisedHost",
@@ -103,6 +103,26 @@ pub const PROPERTIES: &[Property] = &[
         "zeebe.broker.network.internalApi.advertisedPort",
         "",
         "Port at which other nodes reach this broker; the one that it listens on if not given.",
+    ),
+    key(
+        "zeebe.broker.network.security.enabled",
+        "false",
+        "Whether the nodes of the cluster speak TLS with each other, the same on all of them; then each needs a certificate and a key. docs/security.md explains it.",
+    ),
+    key(
+        "zeebe.broker.network.security.certificateChainPath",
+        "",
+        "PEM file with the certificate of this node, for the host at which others reach it, and those of authorities between it and a root.",
+    ),
+    key(
+        "zeebe.broker.network.security.privateKeyPath",
+        "",
+        "PEM file with the key of that certificate.",
+    ),
+    key(
+        "zeebe.broker.network.security.clientAuthoritiesPath",
+        "",
+        "PEM file with authorities' certificates: every node must show a certificate that one of them has signed, also one that dials. If not given, those of the chain file are trusted, and nodes that dial need none.",
     ),
     key(
         "zeebe.broker.gateway.enable",
@@ -306,6 +326,26 @@ pub const PROPERTIES: &[Property] = &[
         "zeebe.gateway.cluster.clusterName",
         "zeebe-cluster",
         "Name of the cluster, as its brokers have it.",
+    ),
+    key(
+        "zeebe.gateway.cluster.security.enabled",
+        "false",
+        "Whether the brokers speak TLS with their nodes; then the gateway needs a certificate and a key, too. docs/security.md explains it.",
+    ),
+    key(
+        "zeebe.gateway.cluster.security.certificateChainPath",
+        "",
+        "PEM file with the certificate of this node, and those of authorities between it and a root.",
+    ),
+    key(
+        "zeebe.gateway.cluster.security.privateKeyPath",
+        "",
+        "PEM file with the key of that certificate.",
+    ),
+    key(
+        "zeebe.gateway.cluster.security.clientAuthoritiesPath",
+        "",
+        "PEM file with authorities' certificates: every node must show a certificate that one of them has signed, also one that dials. If not given, those of the chain file are trusted, and nodes that dial need none.",
     ),
     key(
         "zeebe.gateway.cluster.requestTimeout",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{ConfigError, Source};
 
-/// Files of a server that speaks TLS, all PEM.
+/// Files of a server, or of a node among others, that speaks TLS, all PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {
     /// Its certificate, and those of authorities between it and a root.
@@ -26,8 +26,8 @@ pub(crate) struct TlsKeys {
 }
 
 impl TlsKeys {
-    /// Those of a gateway below this key, under Zeebe's names.
-    pub(crate) fn of_gateway(below: &str) -> TlsKeys {
+    /// Those of a gateway, or of a node among others, below this key, under Zeebe's names.
+    pub(crate) fn of_zeebe(below: &str) -> TlsKeys {
         let key = |name: &str| format!("{below}.security.{name}");
         TlsKeys {
             enabled: key("enabled"),

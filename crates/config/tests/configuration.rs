@@ -196,6 +196,17 @@ fn contacts_have_the_usual_port_unless_they_say_another() {
     assert_eq!(internal.address.to_string(), "0.0.0.0:26502");
     assert_eq!(internal.advertised_host, "127.0.0.1");
     let mut wrong = THREE;
+    assert!(internal.tls.is_none());
+    let without_key = THREE.into_iter().chain([
+        ("ZEEBE_BROKER_NETWORK_SECURITY_ENABLED", "true"),
+        (
+            "ZEEBE_BROKER_NETWORK_SECURITY_CERTIFICATECHAINPATH",
+            "node.pem",
+        ),
+    ]);
+    let error = config("", &without_key.collect::<Vec<_>>()).unwrap_err();
+    let key = "zeebe.broker.network.security.privateKeyPath";
+    assert!(error.to_string().contains(key), "{error}");
     wrong[4].1 = "one:here";
     let error = config("", &wrong).unwrap_err().to_string();
     assert!(error.contains("'one:here'"), "{error}");
@@ -208,10 +219,19 @@ fn a_gateway_of_its_own_has_keys_of_its_own() {
         ("ZEEBE_GATEWAY_CLUSTER_CONTACTPOINT", "one,two:7"),
         ("ZEEBE_GATEWAY_NETWORK_PORT", "7500"),
         ("ZEEBE_GATEWAY_CLUSTER_REQUESTTIMEOUT", "3s"),
+        ("ZEEBE_GATEWAY_CLUSTER_SECURITY_ENABLED", "true"),
+        (
+            "ZEEBE_GATEWAY_CLUSTER_SECURITY_CERTIFICATECHAINPATH",
+            "node.pem",
+        ),
+        ("ZEEBE_GATEWAY_CLUSTER_SECURITY_PRIVATEKEYPATH", "node.key"),
     ];
     let gateway = GatewayConfig::from_source(&source("", &environment)).unwrap();
     assert_eq!(gateway.contacts, ["one:26502", "two:7"]);
     assert_eq!(gateway.clients.address.port(), 7500);
+    let among_nodes = gateway.tls.unwrap();
+    assert_eq!(among_nodes.certificate_chain.to_str(), Some("node.pem"));
+    assert!(gateway.clients.tls.is_none());
     assert_eq!(gateway.clients.request_timeout, Duration::from_secs(3));
     // It reaches a broker that has no gateway itself, also where that is alone.
     let alone = config("", &[("ZEEBE_BROKER_GATEWAY_ENABLE", "false")]).unwrap();

@@ -1,19 +1,18 @@
-//! A server's certificate and key, and whom it trusts, from PEM files.
+//! A certificate and its key, and whom its holder trusts, from PEM files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::RootCertStore;
-use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// The files of a server.
+/// The files of a server, or of a node that is both server and client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Its certificate, then those of authorities between it and a root, as PEM.
@@ -31,6 +30,8 @@ pub enum Protocol {
     Http2,
     /// HTTP/1.1.
     Http1,
+    /// What the nodes of a cluster say to each other.
+    Nodes,
 }
 
 impl Protocol {
@@ -38,6 +39,7 @@ impl Protocol {
         match self {
             Protocol::Http2 => b"h2",
             Protocol::Http1 => b"http/1.1",
+            Protocol::Nodes => b"skep-node",
         }
     }
 }
@@ -75,14 +77,8 @@ impl Acceptor {
     /// Reads the files; blocking.
     pub fn open(identity: &Identity, protocol: Protocol) -> Result<Acceptor, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let chain = certificates("a certificate", &identity.certificate_chain)?;
-        let key = PrivateKeyDer::from_pem_file(&identity.private_key)
-            .map_err(unreadable("a private key", &identity.private_key))?;
-        let unusable = |error: rustls::Error| TlsError::Unusable {
-            certificate: identity.certificate_chain.clone(),
-            key: identity.private_key.clone(),
-            reason: error.to_string(),
-        };
+        let (chain, key) = own(identity)?;
+        let unusable = |error| unusable(identity, &error);
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(unusable)?;
@@ -96,20 +92,65 @@ impl Acceptor {
     }
 }
 
+/// Makes TLS connections of those that this side has dialled. Clones are the same.
+#[derive(Clone)]
+pub struct Connector(pub(crate) TlsConnector);
+
+impl Connector {
+    /// Reads the files; blocking. Trusted are the authorities for clients or, if there are none, what the certificate's own file
+    /// holds; the certificate is shown to whoever asks for one.
+    pub fn open(identity: &Identity, protocol: Protocol) -> Result<Connector, TlsError> {
+        let (chain, key) = own(identity)?;
+        let unusable = |error| unusable(identity, &error);
+        let trusted = identity.client_authorities.as_ref();
+        let trusted = authorities(trusted.unwrap_or(&identity.certificate_chain))?;
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?
+            .with_root_certificates(trusted)
+            .with_client_auth_cert(chain, key)
+            .map_err(unusable)?;
+        config.alpn_protocols = vec![protocol.name().to_vec()];
+        Ok(Connector(TlsConnector::from(Arc::new(config))))
+    }
+}
+
+type Own = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn own(identity: &Identity) -> Result<Own, TlsError> {
+    let chain = certificates("a certificate", &identity.certificate_chain)?;
+    let key = PrivateKeyDer::from_pem_file(&identity.private_key)
+        .map_err(unreadable("a private key", &identity.private_key))?;
+    Ok((chain, key))
+}
+
+fn unusable(identity: &Identity, error: &rustls::Error) -> TlsError {
+    TlsError::Unusable {
+        certificate: identity.certificate_chain.clone(),
+        key: identity.private_key.clone(),
+        reason: error.to_string(),
+    }
+}
+
+const AUTHORITIES: &str = "certificates of authorities";
+
+fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut authorities = RootCertStore::empty();
+    for certificate in certificates(AUTHORITIES, path)? {
+        authorities
+            .add(certificate)
+            .map_err(|error| refused(AUTHORITIES, path, &error))?;
+    }
+    Ok(authorities)
+}
+
 fn verifier(
     path: &Path,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let what = "certificates of authorities";
-    let mut authorities = RootCertStore::empty();
-    for certificate in certificates(what, path)? {
-        authorities
-            .add(certificate)
-            .map_err(|error| refused(what, path, &error))?;
-    }
-    WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider)
+    WebPkiClientVerifier::builder_with_provider(Arc::new(authorities(path)?), provider)
         .build()
-        .map_err(|error| refused(what, path, &error))
+        .map_err(|error| refused(AUTHORITIES, path, &error))
 }
 
 /// All certificates of a file; at least one.

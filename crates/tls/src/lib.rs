@@ -1,16 +1,20 @@
-//! Listening with or without TLS: certificates and keys read from files, handshakes that hold nobody up.
+//! Listening with or without TLS, and dialling with it: certificates and keys read from files, handshakes that hold nobody up.
 //!
-//! Owns: PEM files, what rustls needs of them, accepting connections.
+//! Owns: PEM files, what rustls needs of them, accepting connections, handshakes, and what their failures mean.
 //!
 //! Invariants:
 //! - A client that does not finish its handshake holds up no other one, and for no longer than [`HANDSHAKE_WITHIN`].
 //! - With an authority for clients, only a connection whose certificate it has signed is ever given out.
 //! - Keys are never shown: errors name files.
 //!
-//! Deliberately absent: connecting to others, who may do what, and reading a changed certificate before the next start.
+//! Deliberately absent: who may do what, and reading a changed certificate before the next start.
 
+mod connection;
+mod handshake;
 mod identity;
 mod listener;
 
-pub use identity::{Acceptor, Identity, Protocol, TlsError};
-pub use listener::{Connection, HANDSHAKE_WITHIN, Listener};
+pub use connection::Connection;
+pub use handshake::{ALERT, CLIENT_HELLO, explain, no_tls, part};
+pub use identity::{Acceptor, Connector, Identity, Protocol, TlsError};
+pub use listener::{HANDSHAKE_WITHIN, Listener};

@@ -1,20 +1,17 @@
 //! Accepting connections.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
+use crate::connection::Connection;
 use crate::identity::Acceptor;
 
 /// A client that has not finished its handshake by then is left.
@@ -23,14 +20,6 @@ pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 const HANDSHAKES_MAX: usize = 256;
 /// Accepting has failed, most likely for want of file handles: some may be free again after this.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// A connection that was accepted.
-pub enum Connection {
-    /// Without TLS.
-    Plain(TcpStream),
-    /// With it; the handshake is done.
-    Tls(Box<TlsStream<TcpStream>>),
-}
 
 /// Where connections come in, with or without TLS.
 pub enum Listener {
@@ -140,77 +129,17 @@ async fn accept_all(
     let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         let (stream, from) = accept_one(&listener).await;
-        let (acceptor, ready) = (acceptor.0.clone(), ready.clone());
+        let (acceptor, ready) = (acceptor.clone(), ready.clone());
         tokio::spawn(async move {
             let _place = place;
             match timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
                 // Nobody takes it only when the server stops.
-                Ok(Ok(stream)) => {
-                    let _ = ready.send((Connection::Tls(Box::new(stream)), from)).await;
+                Ok(Ok(connection)) => {
+                    let _ = ready.send((connection, from)).await;
                 }
                 Ok(Err(error)) => debug!(%from, %error, "a TLS handshake failed"),
                 Err(_) => debug!(%from, "a TLS handshake took too long"),
             }
         });
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Connection::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Connection::Tls(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Connection::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Connection::Tls(stream) => Pin::new(stream.as_mut()).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Connection::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Connection::Tls(stream) => {
-                Pin::new(stream.as_mut()).poll_write_vectored(context, slices)
-            }
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Connection::Plain(stream) => stream.is_write_vectored(),
-            Connection::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Connection::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Connection::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Connection::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Connection::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(context),
-        }
     }
 }

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use skep_tls::{Acceptor, Identity, Listener, Protocol, TlsError};
+use skep_tls::{Acceptor, Connector, Identity, Listener, Protocol, TlsError, explain};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -17,7 +17,12 @@ use tokio_rustls::TlsConnector;
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
 fn authority() -> Authority {
+    authority_named("ours")
+}
+
+fn authority_named(name: &str) -> Authority {
     let mut params = CertificateParams::new(vec![]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
@@ -206,4 +211,48 @@ fn files_that_cannot_be_used_are_named() {
     });
     assert!(matches!(error, TlsError::Unusable { .. }), "{error}");
     assert!(error.to_string().contains("other.pem"), "{error}");
+}
+
+/// What the two sides of a handshake say of each other, the one that was dialled first; nothing if it succeeds. The alert of a
+/// certificate that is refused comes only with the first bytes that are read.
+async fn handshake(server: &Identity, client: &Identity, host: &str) -> [Option<String>; 2] {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = Acceptor::open(server, Protocol::Nodes).unwrap();
+    let connector = Connector::open(client, Protocol::Nodes).unwrap();
+    let accepted = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = acceptor.accept(stream).await?;
+        connection.write_all(b"hello").await?;
+        connection.flush().await
+    };
+    let dialled = async {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let named = format!("{host}:{}", address.port());
+        let mut connection = connector.connect(&named, stream).await?;
+        connection.write_all(&[0; 1000]).await?;
+        connection.read_exact(&mut [0; 5]).await
+    };
+    let (accepted, dialled) = tokio::join!(accepted, dialled);
+    [accepted.err(), dialled.err()].map(|error| Some(explain(&error?).unwrap()))
+}
+
+#[tokio::test]
+async fn of_nodes_that_do_not_accept_each_other_both_are_told_why() {
+    let directories = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let [here, there, strange] = directories.each_ref().map(tempfile::TempDir::path);
+    let (ours, other) = (authority(), authority_named("other"));
+    let server = identity(here, &ours, Some(&ours));
+    let client = identity(there, &ours, Some(&ours));
+    assert_eq!(handshake(&server, &client, "localhost").await, [None, None]);
+
+    let [told, why] = handshake(&server, &client, "127.0.0.1").await;
+    assert!(told.unwrap().contains("does not accept the certificate"));
+    let why = why.unwrap();
+    assert!(why.contains("not valid for name"), "{why}");
+
+    let stranger = identity(strange, &other, Some(&ours));
+    let [why, told] = handshake(&server, &stranger, "localhost").await;
+    assert!(why.unwrap().contains("UnknownIssuer"));
+    assert!(told.unwrap().contains("does not accept the certificate"));
 }

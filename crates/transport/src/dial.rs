@@ -13,7 +13,8 @@ use crate::connection::Connection;
 use crate::handshake::{self, Refusal};
 use crate::hello::Mismatch;
 use crate::limits::{ADDRESSES_MAX, HANDSHAKE_PATIENCE, REDIAL_MAX, REDIAL_MIN};
-use crate::node::{Shared, converse};
+use crate::node::{Shared, Stream, converse};
+use crate::security;
 
 /// Addresses that are dialled.
 #[derive(Default)]
@@ -72,10 +73,11 @@ fn complain(address: &str, refusal: &Refusal, said: &mut Option<String>) {
     *said = Some(text);
 }
 
-async fn dial(shared: &Shared, address: &str) -> Result<(TcpStream, Connection), Refusal> {
+async fn dial(shared: &Shared, address: &str) -> Result<(Stream, Connection), Refusal> {
     let attempt = async {
-        let mut stream = TcpStream::connect(address).await?;
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        let mut stream = security::dialled(shared.security.as_ref(), address, stream).await?;
         let peer = handshake::dial(&mut stream, &shared.own).await?;
         Ok((stream, Connection::new(peer, shared.own.node)))
     };

@@ -3,6 +3,7 @@
 use std::io;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use skep_tls::{ALERT, CLIENT_HELLO};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::connection::{Connection, read_exactly};
@@ -14,7 +15,9 @@ use crate::peers::Peers;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("{0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+    #[error("{0}")]
+    Tls(String),
     #[error("{0}")]
     Hello(#[from] HelloError),
     #[error("{0}")]
@@ -26,6 +29,16 @@ pub(crate) enum Refusal {
     Connected(Identity),
     #[error("it refuses: {0}")]
     Refused(String),
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Refusal {
+        // The first bytes that are read may bring an alert, after a handshake that looked well from this side.
+        match skep_tls::explain(&error) {
+            Some(reason) => Refusal::Tls(reason),
+            None => Refusal::Io(error),
+        }
+    }
 }
 
 const WELCOME: u8 = 0;
@@ -93,9 +106,13 @@ async fn put(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Resu
 }
 
 async fn get(stream: &mut (impl AsyncRead + Unpin)) -> Result<Bytes, Refusal> {
-    let length = stream.read_u32_le().await? as usize;
-    match length <= HELLO_BYTES_MAX {
-        true => Ok(read_exactly(stream, length).await?),
-        false => Err(HelloError::Magic.into()),
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).await?;
+    match u32::from_le_bytes(length) as usize {
+        length if length <= HELLO_BYTES_MAX => Ok(read_exactly(stream, length).await?),
+        _ if length.starts_with(&ALERT) || length.starts_with(&CLIENT_HELLO) => {
+            Err(HelloError::Tls.into())
+        }
+        _ => Err(HelloError::Magic.into()),
     }
 }

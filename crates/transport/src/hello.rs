@@ -81,6 +81,10 @@ pub(crate) enum HelloError {
     )]
     Magic,
     #[error(
+        "it speaks TLS, which this node does not; set zeebe.broker.network.security.enabled (of a gateway, zeebe.gateway.cluster.security.enabled) alike on all nodes"
+    )]
+    Tls,
+    #[error(
         "it speaks version {0} of the nodes' language, this node version {VERSION}; run the same release on all nodes"
     )]
     Version(u16),

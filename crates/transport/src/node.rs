@@ -1,6 +1,7 @@
 //! A node's end of all its connections.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,9 +17,10 @@ use crate::connection::Connection;
 use crate::dial::{Addresses, keep_connected, within};
 use crate::frame::Channel;
 use crate::handshake::{self, Refusal};
-use crate::hello::Identity;
+use crate::hello::{HelloError, Identity};
 use crate::limits::{HANDSHAKE_PATIENCE, HANDSHAKES_MAX, REDIAL_MIN, REFUSALS_SAID_MAX};
 use crate::peers::Peers;
+use crate::security::{self, Security};
 use crate::{RequestError, SendError};
 
 /// What a node does with what comes. Called in the order in which things came over a connection; must not block, nor call the
@@ -42,8 +44,12 @@ pub trait Handler: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<Bytes, String>>;
 }
 
+/// The bytes of a connection, with or without TLS.
+pub(crate) type Stream = skep_tls::Connection;
+
 pub(crate) struct Shared {
     pub own: Identity,
+    pub security: Option<Security>,
     pub peers: Peers,
     pub addresses: Addresses,
     handler: Arc<dyn Handler>,
@@ -56,12 +62,14 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Begins to listen, if others are to dial this node, and to dial those addresses, on the current tokio runtime.
+    /// Begins to listen, if others are to dial this node, and to dial those addresses, on the current tokio runtime. With a
+    /// certificate, in TLS alone.
     ///
     /// # Errors
     /// If a name or an address of the identity is too long.
     pub fn start(
         own: Identity,
+        security: Option<Security>,
         listener: Option<TcpListener>,
         contacts: &[String],
         handler: Arc<dyn Handler>,
@@ -74,6 +82,7 @@ impl Transport {
         let shared = Arc::new(Shared {
             peers: Peers::new(own.node, Arc::clone(&handler)),
             own,
+            security,
             addresses: Addresses::default(),
             handler,
         });
@@ -148,8 +157,8 @@ async fn listen(shared: Arc<Shared>, listener: TcpListener) {
         let Ok(turn) = Arc::clone(&handshakes).acquire_owned().await else {
             return;
         };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // No more file descriptors, most likely.
                 warn!(%error, "a connection of another node could not be taken in");
@@ -167,8 +176,8 @@ async fn listen(shared: Arc<Shared>, listener: TcpListener) {
                 Err(Refusal::Connected(_)) => {}
                 Err(Refusal::Io(error)) => debug!(%error, "a connection came to nothing"),
                 // Whoever is refused comes again and again.
-                Err(refusal) if refusals.is_new(&refusal) => {
-                    warn!(reason = %refusal, "refused a connection")
+                Err(refusal) if refusals.is_new(from.ip(), &refusal) => {
+                    warn!(from = %from.ip(), reason = %refusal, "refused a connection")
                 }
                 Err(_) => {}
             }
@@ -176,28 +185,42 @@ async fn listen(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
-async fn accept(
-    shared: &Shared,
-    mut stream: TcpStream,
-) -> Result<(TcpStream, Connection), Refusal> {
+async fn accept(shared: &Shared, stream: TcpStream) -> Result<(Stream, Connection), Refusal> {
     let attempt = async {
         stream.set_nodelay(true)?;
-        handshake::accept(&mut stream, &shared.own, &shared.peers).await
+        let mut stream = security::accepted(shared.security.as_ref(), stream).await?;
+        match handshake::accept(&mut stream, &shared.own, &shared.peers).await {
+            Ok(connection) => Ok((stream, connection)),
+            Err(refusal) => {
+                if let (Refusal::Hello(HelloError::Tls), Stream::Plain(stream)) = (&refusal, stream)
+                {
+                    skep_tls::no_tls(stream).await;
+                }
+                Err(refusal)
+            }
+        }
     };
-    let connection = within(HANDSHAKE_PATIENCE, attempt).await?;
-    Ok((stream, connection))
+    within(HANDSHAKE_PATIENCE, attempt).await
 }
 
 /// Uses a connection until it ends.
-pub(crate) async fn converse(shared: &Shared, stream: TcpStream, connection: Arc<Connection>) {
+pub(crate) async fn converse(shared: &Shared, stream: Stream, connection: Arc<Connection>) {
     if !shared.peers.begin(&connection) {
         return;
     }
     let (node, address) = (connection.peer.node.0, connection.peer.address.as_str());
     info!(node, address, "connected");
     let _end = End(shared, &connection);
-    let (reader, writer) = stream.into_split();
-    let ended = connection.run(reader, writer, &shared.handler).await;
+    let ended = match stream {
+        Stream::Plain(stream) => {
+            let (reader, writer) = stream.into_split();
+            connection.run(reader, writer, &shared.handler).await
+        }
+        Stream::Tls(stream) => {
+            let (reader, writer) = tokio::io::split(stream);
+            connection.run(reader, writer, &shared.handler).await
+        }
+    };
     info!(node, reason = %ended, "disconnected");
 }
 
@@ -206,9 +229,9 @@ pub(crate) async fn converse(shared: &Shared, stream: TcpStream, connection: Arc
 struct Said(Mutex<BTreeSet<String>>);
 
 impl Said {
-    fn is_new(&self, refusal: &Refusal) -> bool {
+    fn is_new(&self, from: IpAddr, refusal: &Refusal) -> bool {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        said.len() < REFUSALS_SAID_MAX && said.insert(refusal.to_string())
+        said.len() < REFUSALS_SAID_MAX && said.insert(format!("{from} {refusal}"))
     }
 }
 

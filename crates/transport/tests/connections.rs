@@ -122,7 +122,7 @@ async fn node_at(at: &str, node: u32, life: u64, contacts: &[&str]) -> Node {
     let notes = Arc::new(Notes::default());
     let contacts: Vec<String> = contacts.iter().map(|&one| one.to_owned()).collect();
     let own = identity(node, life, &address);
-    let transport = Transport::start(own, Some(listener), &contacts, notes.clone()).unwrap();
+    let transport = Transport::start(own, None, Some(listener), &contacts, notes.clone()).unwrap();
     Node {
         transport,
         notes,
@@ -261,7 +261,7 @@ async fn a_gateway_that_nobody_dials_talks_to_brokers_of_any_shape() {
     };
     let notes = Arc::new(Notes::default());
     let contacts = [one.address.clone()];
-    let transport = Transport::start(gateway, None, &contacts, notes.clone()).unwrap();
+    let transport = Transport::start(gateway, None, None, &contacts, notes.clone()).unwrap();
     one.notes.connected(GATEWAY_MIN.0 + 7, 1).await;
     notes.connected(1, 1).await;
     let answer = transport.request(NodeId(1), COMMANDS, text("?"), PATIENCE);
@@ -297,7 +297,7 @@ async fn hello_of(change: impl FnOnce(&mut Identity)) -> Vec<u8> {
     let mut identity = identity(2, 2, &address);
     change(&mut identity);
     let notes = Arc::new(Notes::default());
-    let _dialler = Transport::start(identity, Some(own), &[there], notes).unwrap();
+    let _dialler = Transport::start(identity, None, Some(own), &[there], notes).unwrap();
     let (mut stream, _) = dialled.accept().await.unwrap();
     let length = stream.read_u32_le().await.unwrap();
     let mut hello = vec![0; length as usize];

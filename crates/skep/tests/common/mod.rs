@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub mod certificates;
 pub mod cluster;
 pub mod fault_proxy;
 pub mod orders;

@@ -1,0 +1,140 @@
+//! Brokers and gateways that speak mutual TLS with each other, and those that are not let in.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod common;
+
+use std::path::Path;
+
+use common::certificates::{Authority, Files, secure};
+use common::cluster::{Cluster, await_status, begin};
+use common::{Place, Running, SKEP, repository};
+
+const NODES: &str = "ZEEBE_BROKER_NETWORK";
+
+struct Keys {
+    directory: tempfile::TempDir,
+    ours: Authority,
+}
+
+impl Keys {
+    fn new() -> Keys {
+        Keys {
+            directory: tempfile::tempdir().unwrap(),
+            ours: Authority::new("ours"),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Three brokers with certificates of our authority, which they demand of each other.
+    fn cluster(&self) -> Cluster {
+        let mut cluster = Cluster::new(3, 3, 3);
+        let trusted = self.ours.file(self.path(), "authority");
+        for (node, place) in cluster.places.iter_mut().enumerate() {
+            let files = self.ours.sign(self.path(), &format!("broker-{node}"));
+            secure(place, NODES, &files, Some(&trusted));
+        }
+        cluster
+    }
+}
+
+#[test]
+fn brokers_and_a_gateway_work_over_mutual_tls_and_take_a_backup() {
+    let keys = Keys::new();
+    let cluster = keys.cluster();
+    let brokers = cluster.start();
+    let [zero, one, two] = [0, 1, 2].map(|node| &cluster.places[node]);
+    cluster.await_topology(0, |seen| seen.count(", HEALTHY") == 9);
+    zero.skep(&[
+        "deploy",
+        repository().join("examples/order.bpmn").to_str().unwrap(),
+    ]);
+
+    let mut front = Place::without_store(1);
+    let port = front
+        .variable("ZEEBE_BROKER_GATEWAY_NETWORK_PORT")
+        .to_owned();
+    front.set("ZEEBE_GATEWAY_NETWORK_PORT", &port);
+    front.set("ZEEBE_GATEWAY_NETWORK_HOST", "127.0.0.1");
+    let contact = zero.variable("ZEEBE_BROKER_NETWORK_INTERNALAPI_PORT");
+    let contact = format!("127.0.0.1:{contact}");
+    front.set("ZEEBE_GATEWAY_CLUSTER_INITIALCONTACTPOINTS", &contact);
+    let files = keys.ours.sign(keys.path(), "gateway");
+    let trusted = keys.ours.file(keys.path(), "authority");
+    secure(&mut front, "ZEEBE_GATEWAY_CLUSTER", &files, Some(&trusted));
+    let gateway = Running::spawn_until(front.command(SKEP).arg("gateway"), "gateway is running");
+    await_status(&front, |seen| seen.count("LEADER, HEALTHY") == 3);
+
+    front.skep(&["start", "order", "--count", "30"]);
+    let worked = two.skep(&["work", "payment", "--idle", "1s"]);
+    assert!(worked.contains("Completed 30 jobs"), "{worked}");
+    one.skep(&["backup", "take", "1", "--wait"]);
+    let shown = one.skep(&["backup", "show", "1"]);
+    assert!(shown.contains("COMPLETED"), "{shown}");
+    assert_eq!(gateway.stop(), Some(0));
+    drop(brokers);
+}
+
+/// Starts the third broker with `change`, and gives what it and the first one say of their connection.
+fn refused(cluster: &mut Cluster, first: &mut Running, change: impl FnOnce(&mut Place)) -> Refusal {
+    let third = &mut cluster.places[2];
+    let before = third.variables.clone();
+    change(third);
+    let mut stray = begin(third);
+    let here = first.await_line("a connection");
+    let there = stray.await_line("connection");
+    stray.kill();
+    cluster.places[2].variables = before;
+    Refusal { here, there }
+}
+
+struct Refusal {
+    here: String,
+    there: String,
+}
+
+impl Refusal {
+    #[track_caller]
+    fn says(&self, here: &str, there: &str) {
+        assert!(self.here.contains(here), "{}", self.here);
+        assert!(self.there.contains(there), "{}", self.there);
+    }
+}
+
+#[test]
+fn a_broker_without_an_accepted_certificate_is_refused_and_both_sides_say_why() {
+    let keys = Keys::new();
+    let mut cluster = keys.cluster();
+    let mut first = begin(&cluster.places[0]);
+    let second = begin(&cluster.places[1]);
+    first.line("the broker is running");
+
+    let foreign = Authority::new("foreign").sign(keys.path(), "foreign");
+    let expired = keys.ours.sign_until(keys.path(), "expired", 2020);
+    let shows = |files: Files| {
+        move |place: &mut Place| {
+            secure(place, NODES, &files, None);
+        }
+    };
+    refused(&mut cluster, &mut first, shows(foreign)).says(
+        "its certificate is not accepted: UnknownIssuer",
+        "it does not accept the certificate or the TLS of this side",
+    );
+    refused(&mut cluster, &mut first, shows(expired)).says(
+        "its certificate is not accepted: it has expired",
+        "it does not accept the certificate or the TLS of this side",
+    );
+    let plain = |place: &mut Place| place.set(&format!("{NODES}_SECURITY_ENABLED"), "false");
+    refused(&mut cluster, &mut first, plain).says(
+        "it speaks no TLS",
+        "it speaks TLS, which this node does not",
+    );
+
+    // With its own certificate it is welcome, and two of three have gone on without it.
+    let third = cluster.places[2].start();
+    cluster.await_topology(0, |seen| seen.count(", HEALTHY") == 9);
+    drop((second, third));
+}
