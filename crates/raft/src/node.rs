@@ -363,7 +363,7 @@ impl Consensus for RaftNode {
         };
         self.progress.set_durable(index.0);
         let bytes = self.handle.kept.total();
-        if index.0 < self.compacted + COMPACT_ENTRIES
+        if index.0 < self.compacted + compact_entries()
             && bytes < self.compacted_bytes + COMPACT_BYTES
         {
             return;
@@ -375,6 +375,15 @@ impl Consensus for RaftNode {
             self.compacted_bytes = bytes;
         }
     }
+}
+
+/// Unneeded entries after which the log is compacted; fewer in a simulation, which is short.
+fn compact_entries() -> u64 {
+    #[cfg(feature = "testkit")]
+    if let Some(entries) = crate::testkit::compact_entries() {
+        return entries;
+    }
+    COMPACT_ENTRIES
 }
 
 /// Members never change, so a log with others is that of another cluster, or the configuration is wrong.

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 thread_local! {
     static SEED: Cell<Option<u64>> = const { Cell::new(None) };
+    static COMPACT_ENTRIES: Cell<Option<u64>> = const { Cell::new(None) };
     static FAULTS: Cell<Faults> = const { Cell::new(Faults::NONE) };
 }
 
@@ -27,10 +28,15 @@ impl Faults {
     };
 }
 
-/// From now on consensus on this thread draws from this seed; and that it has these bugs.
-pub fn simulate(seed: u64, faults: Faults) {
+/// From now on consensus on this thread draws from this seed, compacts its log after so few entries, and has these bugs.
+pub fn simulate(seed: u64, compact_entries: u64, faults: Faults) {
     SEED.set(Some(seed));
+    COMPACT_ENTRIES.set(Some(compact_entries));
     FAULTS.set(faults);
+}
+
+pub(crate) fn compact_entries() -> Option<u64> {
+    COMPACT_ENTRIES.get()
 }
 
 pub(crate) fn next_seed() -> Option<u64> {

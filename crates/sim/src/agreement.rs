@@ -18,13 +18,17 @@ impl World {
         self.random.chance(self.rates.slow) || self.host(place).slow_until > now
     }
 
-    fn lag(&mut self, place: Place) -> i64 {
+    /// How long the next thing takes to reach a member's replica.
+    pub fn lag(&mut self, place: Place) -> i64 {
         let mean = if self.is_slow(place) { 3_000 } else { 2 };
         self.random.wait(mean) - 1
     }
 
     /// A replica proposes an entry, which takes a while to arrive; one replica's arrive in order.
     pub fn proposed(&mut self, place: Place, entry: Bytes) {
+        if let Some(cluster) = &mut self.cluster {
+            return cluster.propose(place, entry);
+        }
         let lag = self.lag(place);
         let now = self.now;
         let host = self.host(place);
@@ -81,6 +85,9 @@ impl World {
 
     /// Has all that is to be done next in a partition's consensus happen.
     pub fn go_on(&mut self, partition: usize) {
+        if self.cluster.is_some() {
+            return;
+        }
         let (last, leader) = {
             let group = &self.partitions[partition].group;
             (group.last(), group.leader)
@@ -145,20 +152,26 @@ impl World {
     fn committed(&mut self, partition: usize) -> Check {
         self.partitions[partition].group.advance();
         while let Some(entry) = self.next_committed(partition) {
-            let forgets = self.random.chance(20);
-            let held = &mut self.partitions[partition];
-            let Some(batch) = held.reference.apply(&entry)? else {
-                continue;
-            };
-            held.history.record(&batch);
-            if forgets {
-                held.reference.forget_memory();
-            }
-            if batch.header.checkpoint != CheckpointId::NONE {
-                self.cut(partition, batch.header.checkpoint)?;
-            }
+            self.follow(partition, &entry)?;
         }
         self.go_on(partition);
+        Ok(())
+    }
+
+    /// Lets the reference follow with the next entry.
+    pub fn follow(&mut self, partition: usize, entry: &Bytes) -> Check {
+        let forgets = self.random.chance(20);
+        let held = &mut self.partitions[partition];
+        let Some(batch) = held.reference.apply(entry)? else {
+            return Ok(());
+        };
+        held.history.record(&batch);
+        if forgets {
+            held.reference.forget_memory();
+        }
+        if batch.header.checkpoint != CheckpointId::NONE {
+            self.cut(partition, batch.header.checkpoint)?;
+        }
         Ok(())
     }
 
@@ -173,8 +186,15 @@ impl World {
         if !self.alive(place, life) {
             return Ok(());
         }
+        if let Some(until) = self.paused(place.node) {
+            self.schedule_at(until, Step::Deliver(place, life));
+            return Ok(());
+        }
         self.host(place).delivering = false;
         let entries = self.random.below(DELIVERED_MAX) + 1;
+        if self.cluster.is_some() {
+            return self.hear(place, entries);
+        }
         for _ in 0..entries {
             let partition = &mut self.partitions[place.partition];
             let group = &mut partition.group;
@@ -221,8 +241,9 @@ impl World {
 
     /// Elects a leader soon, if there is none then.
     pub fn elect_soon(&mut self, partition: usize) {
+        let simulated = self.cluster.is_none();
         let held = &mut self.partitions[partition];
-        if held.group.leader.is_none() && !held.electing {
+        if simulated && held.group.leader.is_none() && !held.electing {
             held.electing = true;
             let after = self.random.between(50, 1_500);
             self.schedule(after, Step::Elect(partition));
@@ -232,7 +253,7 @@ impl World {
     /// Elects a leader.
     pub fn elect_if_needed(&mut self, partition: usize) -> Check {
         self.partitions[partition].electing = false;
-        if self.partitions[partition].group.leader.is_some() {
+        if self.leader(partition).is_some() {
             return Ok(());
         }
         self.elect(partition)?;
@@ -248,6 +269,9 @@ impl World {
 
     /// Elects whoever can be elected, the leader included; nobody if there is no majority.
     pub fn elect(&mut self, partition: usize) -> Check {
+        if self.cluster.is_some() {
+            return Ok(());
+        }
         let group = &mut self.partitions[partition].group;
         let electable = group.electable();
         if electable.is_empty() {

@@ -17,6 +17,11 @@ impl World {
         if self.rates.chaos_ms == 0 {
             return Ok(());
         }
+        if self.cluster.is_some() {
+            self.mishap()?;
+            self.schedule_chaos();
+            return Ok(());
+        }
         match self.random.below(10) {
             0..3 => {
                 let node = self.random.below(self.nodes.len() as u64) as usize;
@@ -43,7 +48,8 @@ impl World {
         Ok(())
     }
 
-    fn crash_for_a_while(&mut self, node: usize) -> Check {
+    /// A node crashes, and starts again after a while.
+    pub fn crash_for_a_while(&mut self, node: usize) -> Check {
         self.crash(node)?;
         let down = *self.random.pick(&[50, 500, 5_000, 20_000]);
         let after = self.random.wait(down);
@@ -51,7 +57,8 @@ impl World {
         Ok(())
     }
 
-    fn move_clock(&mut self) {
+    /// A node's clock jumps.
+    pub fn move_clock(&mut self) {
         let node = self.random.below(self.nodes.len() as u64) as usize;
         let step = *self.random.pick(&[50, 2_000, 60_000, 600_000]);
         let step = self.random.wait(step);
@@ -69,6 +76,7 @@ impl World {
     pub fn lift_faults(&mut self) -> Check {
         self.note(|| "all faults are lifted".to_owned());
         self.rates = crate::settings::Rates::CALM;
+        self.lift_mishaps();
         let clocks = self.nodes.iter().map(|node| node.clock_ahead_ms);
         let furthest = clocks.max().unwrap_or(0);
         for node in 0..self.nodes.len() {

@@ -21,6 +21,8 @@ pub struct SimConsensus {
     pub proposals: Vec<Bytes>,
     /// How far the replica's store is durable.
     pub durable: u64,
+    /// Bytes of entries that the replica has taken in since this was last taken.
+    pub taken: usize,
 }
 
 impl Consensus for SimConsensus {
@@ -30,6 +32,10 @@ impl Consensus for SimConsensus {
 
     fn state_durable(&mut self, index: Index) {
         self.durable = self.durable.max(index.0);
+    }
+
+    fn taken(&mut self, bytes: usize) {
+        self.taken += bytes;
     }
 }
 

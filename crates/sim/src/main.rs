@@ -25,6 +25,10 @@ struct Arguments {
     #[arg(long)]
     hours: Option<f64>,
 
+    /// With the real consensus, on simulated disks and a simulated network
+    #[arg(long)]
+    cluster: bool,
+
     /// A bug put in on purpose, which must be found
     #[arg(long, value_enum)]
     plant: Option<Plant>,
@@ -43,18 +47,23 @@ fn main() -> ExitCode {
     let mut seeds = 0;
     let goal_ms = arguments.hours.map(|hours| (hours * 3_600_000.0) as i64);
     while goal_ms.map_or(seeds < arguments.seeds, |goal| total.simulated_ms < goal) {
-        let settings = Settings::of_seed(first.wrapping_add(seeds), arguments.plant);
+        let seed = first.wrapping_add(seeds);
+        let settings = match arguments.cluster {
+            true => Settings::cluster_of_seed(seed, arguments.plant),
+            false => Settings::of_seed(seed, arguments.plant),
+        };
         let report = run(&settings);
         seeds += 1;
         if arguments.verbose {
             println!(
-                "seed {}: {} x {}, {} simulated s, {} commands, {} backups",
+                "seed {}: {} x {}, {} simulated s, {} commands, {} backups, {:016x}",
                 settings.seed,
                 settings.partitions,
                 settings.replicas,
                 report.simulated_ms / 1000,
                 report.commands,
-                report.counts.backups
+                report.counts.backups,
+                report.digest
             );
         }
         add(&mut total, &report);

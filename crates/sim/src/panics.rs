@@ -6,6 +6,7 @@ use std::sync::Once;
 
 thread_local! {
     static SIMULATING: Cell<bool> = const { Cell::new(false) };
+    static COUNT: Cell<u64> = const { Cell::new(0) };
     static LAST: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -21,6 +22,7 @@ impl Kept {
             panic::set_hook(Box::new(move |info| {
                 if SIMULATING.get() {
                     LAST.set(info.to_string());
+                    COUNT.set(COUNT.get() + 1);
                 } else {
                     before(info);
                 }
@@ -35,6 +37,11 @@ impl Drop for Kept {
     fn drop(&mut self) {
         SIMULATING.set(false);
     }
+}
+
+/// How many there were on this thread.
+pub fn count() -> u64 {
+    COUNT.get()
 }
 
 /// The text of the last panic.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use skep_backup::WriteNotes;
-use skep_partition::{Event, Refusal, Replica, ReplicaConfig, ReplicaError, Role};
-use skep_protocol::{Envelope, NodeId, PartitionId};
+use skep_partition::{ConsensusEvent, Event, Refusal, Replica, ReplicaConfig, ReplicaError, Role};
+use skep_protocol::{Envelope, Index, NodeId, PartitionId};
 use skep_state::{FlushTicket, MemoryStore};
 
 use crate::consensus::SimConsensus;
@@ -55,6 +55,12 @@ pub struct Host {
     pub replicating: bool,
     /// See [`Host::replicating`].
     pub delivering: bool,
+    /// What the real consensus has told and it has not heard yet.
+    pub told: VecDeque<ConsensusEvent>,
+    /// The term in which the real consensus counts it as the leader; 0 if it does not.
+    pub leads_term: u64,
+    /// How far its store is durable, as the real consensus knows.
+    durable: u64,
     run_at: i64,
     flush_at: i64,
     tickets: VecDeque<FlushTicket>,
@@ -75,6 +81,9 @@ impl Host {
             slow_until: 0,
             replicating: false,
             delivering: false,
+            told: VecDeque::new(),
+            leads_term: 0,
+            durable: 0,
             run_at: NEVER,
             flush_at: 0,
             tickets: VecDeque::new(),
@@ -138,6 +147,11 @@ impl World {
             return Ok(());
         }
         host.run_at = NEVER;
+        if let Some(until) = self.paused(place.node) {
+            self.run_at(place, until);
+            return Ok(());
+        }
+        let host = self.host(place);
         let Some(replica) = host.replica.as_mut() else {
             return Ok(());
         };
@@ -160,19 +174,31 @@ impl World {
             .unwrap_or_default();
         let proposals = std::mem::take(&mut replica.consensus().proposals);
         let durable = replica.consensus().durable;
+        let taken = std::mem::take(&mut replica.consensus().taken);
         let wake_at = replica.wake_in().map(|millis| now + millis);
         let dirty = replica.inspect().unflushed_bytes > 0;
         let partition = &mut self.partitions[place.partition];
         for batch in evaluated {
+            let epoch = batch.batch.header.epoch;
+            partition
+                .leaders
+                .evaluated(partition.id, epoch, place.node)?;
             partition.reference.evaluated(Evaluated {
                 inputs: batch.inputs,
                 batch: batch.batch,
             });
         }
-        let member = &mut partition.group.members[place.node];
-        if durable > member.durable {
-            member.durable = durable;
-            partition.group.compact();
+        if let Some(cluster) = &mut self.cluster {
+            let host = &mut partition.hosts[place.node];
+            let rises = durable > host.durable;
+            host.durable = durable;
+            cluster.progressed(place, taken, rises.then_some(Index(durable)));
+        } else {
+            let member = &mut partition.group.members[place.node];
+            if durable > member.durable {
+                member.durable = durable;
+                partition.group.compact();
+            }
         }
         for proposal in proposals {
             self.proposed(place, proposal);
@@ -273,6 +299,10 @@ impl World {
         if !self.alive(place, life) {
             return Ok(());
         }
+        if let Some(until) = self.paused(place.node) {
+            self.schedule_at(until, Step::Flush(place, life));
+            return Ok(());
+        }
         let host = self.host(place);
         let Some(ticket) = host.tickets.pop_front() else {
             return Ok(());
@@ -314,7 +344,7 @@ impl World {
     /// The node that others think leads a partition.
     pub fn addressee(&mut self, partition: usize) -> usize {
         let misrouted = self.random.chance(self.rates.misrouted);
-        match self.partitions[partition].group.leader {
+        match self.leader(partition) {
             Some(leader) if !misrouted => leader,
             _ => self.random.below(self.nodes.len() as u64) as usize,
         }
@@ -328,6 +358,7 @@ impl World {
         self.note(|| format!("node {node} crashes"));
         self.counts.crashes += 1;
         self.nodes[node].up = false;
+        self.crash_consensus(node);
         for partition in 0..self.partitions.len() {
             let place = Place { partition, node };
             self.crash_uploads(place)?;
@@ -342,6 +373,8 @@ impl World {
             host.notes = WriteNotes::new(NOTED_KEYS_BYTES_MAX);
             host.run_at = NEVER;
             host.told_term = 0;
+            host.leads_term = 0;
+            host.told.clear();
             for ticket in host.tickets.drain(..).take(written as usize) {
                 ticket
                     .write_to(&host.store)
@@ -361,6 +394,7 @@ impl World {
         }
         self.note(|| format!("node {node} starts"));
         self.nodes[node].up = true;
+        let mut positions = Vec::new();
         for partition in 0..self.partitions.len() {
             let place = Place { partition, node };
             let config = ReplicaConfig {
@@ -383,9 +417,12 @@ impl World {
             faults.fence_off = plant == Some(Plant::FenceOff);
             faults.answer_early = plant == Some(Plant::AnswerEarly);
             faults.untagged_acknowledgement = plant == Some(Plant::UntaggedAcknowledgement);
-            let applied = replica.inspect().log_id.index;
+            let log_id = replica.inspect().log_id;
+            let applied = log_id.index;
+            positions.push(log_id);
             host.replica = Some(replica);
             host.life += 1;
+            host.durable = 0;
             host.delivering = false;
             host.replicating = false;
             let member = &mut self.partitions[partition].group.members[node];
@@ -397,6 +434,6 @@ impl World {
             self.elect_soon(partition);
             self.go_on(partition);
         }
-        Ok(())
+        self.start_consensus(node, &positions)
     }
 }

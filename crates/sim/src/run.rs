@@ -16,24 +16,21 @@ use crate::backups::StoredPairs;
 use crate::invariants::equal_states::Depth;
 use crate::invariants::liveness;
 use crate::panics;
-use crate::settings::{Rates, Settings};
+use crate::settings::{ClusterRates, Rates, Settings};
 use crate::violation::{Check, Violation};
 use crate::world::{BEGIN_MS, Counts, Place, World};
 
 /// How long everything may take to complete once all faults are lifted.
 const LIVENESS_MS_MAX: i64 = 2 * 3_600_000;
 
+/// How long elections may take once all faults are lifted, with the real consensus.
+const LEADERS_MS_MAX: i64 = 10_000;
+
 /// Milliseconds between two looks whether everything has completed.
 const REST_CHECK_MS: i64 = 10_000;
 
-/// How long things go wrong in a restored world, in milliseconds.
-const RESTORED_FAULTY_MS: i64 = 90_000;
-
 /// Steps of a run at most, so that one that goes in circles ends.
 const STEPS_MAX: u64 = 4_000_000;
-
-/// Backups restored at the end of a run.
-const RESTORED_MAX: usize = 2;
 
 /// A violation, and how it came about.
 #[derive(Debug, Clone)]
@@ -63,6 +60,8 @@ pub struct Report {
     pub answered: u64,
     /// Backups restored into new worlds.
     pub restored: u64,
+    /// A hash of all that happened, in order.
+    pub digest: u64,
     /// The violation, if there is one.
     pub found: Option<Found>,
 }
@@ -91,7 +90,7 @@ pub fn run(settings: &Settings) -> Report {
     if good.len() > 1 {
         chosen.push(good[world.random.below(good.len() as u64 - 1) as usize]);
     }
-    for id in chosen.into_iter().take(RESTORED_MAX) {
+    for id in chosen.into_iter().take(settings.restored_max) {
         report.restore(&world, id);
         if report.found.is_some() {
             break;
@@ -112,6 +111,7 @@ impl Report {
     fn add(&mut self, world: &World, begin: i64, lasted: Check) {
         self.simulated_ms += world.now - begin;
         self.counts += world.counts;
+        self.digest = self.digest.rotate_left(1) ^ world.digest;
         for partition in &world.partitions {
             self.commands += partition.reference.commands;
             self.batches += partition.reference.batches;
@@ -137,7 +137,7 @@ impl Report {
         };
         let begin = world.now;
         let faulty_ms = if world.clients.arriving {
-            RESTORED_FAULTY_MS
+            world.settings.restored_faulty_ms
         } else {
             0
         };
@@ -167,8 +167,13 @@ fn drive(world: &mut World, faulty_ms: i64) -> Check {
     }
     catch(|| world.lift_faults())??;
     let deadline = world.now + LIVENESS_MS_MAX;
-    // Leaders that were deposed without consensus knowing of it are replaced a minute after.
+    // Leaders that were deposed without the simulated consensus knowing of it are replaced a minute after.
     let mut next = world.now + 70_000;
+    if world.cluster.is_some() {
+        until_time(world, world.now + LEADERS_MS_MAX)?;
+        world.check_leaders()?;
+        next = world.now;
+    }
     loop {
         until_time(world, next)?;
         if world.ended || is_at_rest(world)? {
@@ -204,14 +209,14 @@ fn is_at_rest(world: &World) -> Check<bool> {
         if uploading || !liveness::left(state)?.is_empty() {
             return Ok(false);
         }
-        for (node, member) in partition.group.members.iter().enumerate() {
-            if member.delivered < partition.group.committed {
-                return Ok(false);
-            }
+        for node in 0..world.nodes.len() {
             let place = Place {
                 partition: number,
                 node,
             };
+            if world.applied(place) < partition.reference.applied {
+                return Ok(false);
+            }
             world.check_state(place, Depth::Content)?;
         }
     }
@@ -220,8 +225,7 @@ fn is_at_rest(world: &World) -> Check<bool> {
 
 fn not_at_rest(world: &World) -> Check<Violation> {
     let mut detail = Vec::new();
-    for partition in &world.partitions {
-        let group = &partition.group;
+    for (number, partition) in world.partitions.iter().enumerate() {
         let state = partition.reference.state();
         let uploading = backups::all(state)
             .map_err(|error| Violation::new("state", error.to_string()))?
@@ -229,15 +233,13 @@ fn not_at_rest(world: &World) -> Check<Violation> {
             .filter(|backup| backup.status == BackupStatus::InProgress)
             .count();
         detail.push(format!(
-            "partition {}: {:?} left, {uploading} backups in progress, leader {:?}, committed {}, delivered {:?}",
+            "partition {}: {:?} left, {uploading} backups in progress, leader {:?}, committed {}, applied {:?}",
             partition.id,
             liveness::left(state)?,
-            group.leader,
-            group.committed,
-            group
-                .members
-                .iter()
-                .map(|member| member.delivered)
+            world.leader(number),
+            partition.reference.applied,
+            (0..world.nodes.len())
+                .map(|node| world.applied(Place { partition: number, node }))
                 .collect::<Vec<_>>(),
         ));
         detail.extend(liveness::an_incident(state)?);
@@ -260,6 +262,9 @@ fn restored_world(from: &World, id: CheckpointId) -> Check<World> {
     // Some go on in a world without faults, some in one that is as bad as before.
     let calm = settings.seed.is_multiple_of(2);
     let rates = if calm { Rates::CALM } else { settings.rates };
+    if let Some(cluster) = settings.cluster.as_mut().filter(|_| calm) {
+        cluster.rates = ClusterRates::CALM;
+    }
     let mut world = World::new(settings, rates, from.now, stores)?;
     if calm {
         world.calm_clients();

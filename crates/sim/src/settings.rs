@@ -1,5 +1,7 @@
 //! What a run is like: drawn from its seed, so that the seed alone repeats it.
 
+use std::time::Duration;
+
 use crate::random::Random;
 
 /// A bug put in on purpose. The simulator is trusted because it finds each of them.
@@ -17,17 +19,26 @@ pub enum Plant {
     AnswerEarly,
     /// Keys are written that are not noted for the next backup.
     UnnotedWrites,
+    /// Members vote before their vote is durable. Of the real consensus only, as those that follow.
+    VoteUnsynced,
+    /// Members acknowledge entries before they are durable.
+    AppendUnsynced,
+    /// A leader that hears from nobody goes on.
+    LeaseIgnored,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Plant; 6] = [
+    pub const ALL: [Plant; 9] = [
         Plant::FenceOff,
         Plant::SyncOff,
         Plant::ManifestFirst,
         Plant::UntaggedAcknowledgement,
         Plant::AnswerEarly,
         Plant::UnnotedWrites,
+        Plant::VoteUnsynced,
+        Plant::AppendUnsynced,
+        Plant::LeaseIgnored,
     ];
 
     /// As written on the command line.
@@ -39,6 +50,9 @@ impl Plant {
             Plant::UntaggedAcknowledgement => "untagged-acknowledgement",
             Plant::AnswerEarly => "answer-early",
             Plant::UnnotedWrites => "unnoted-writes",
+            Plant::VoteUnsynced => "vote-unsynced",
+            Plant::AppendUnsynced => "append-unsynced",
+            Plant::LeaseIgnored => "lease-ignored",
         }
     }
 }
@@ -111,6 +125,47 @@ impl Rates {
     }
 }
 
+/// How often things go wrong between members of the real consensus, in a thousand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClusterRates {
+    /// Requests that get lost.
+    pub request_lost: u64,
+    /// Answers that get lost.
+    pub answer_lost: u64,
+    /// Requests and answers that take hundreds of milliseconds.
+    pub slow_message: u64,
+    /// Syncs that take hundreds of milliseconds.
+    pub slow_sync: u64,
+    /// Members that crash when they have just voted.
+    pub crash_after_vote: u64,
+}
+
+impl ClusterRates {
+    /// All goes well.
+    pub const CALM: ClusterRates = ClusterRates {
+        request_lost: 0,
+        answer_lost: 0,
+        slow_message: 0,
+        slow_sync: 0,
+        crash_after_vote: 0,
+    };
+}
+
+/// What the real consensus of a run is like.
+#[derive(Debug, Clone, Copy)]
+pub struct ClusterSettings {
+    /// What goes wrong between members.
+    pub rates: ClusterRates,
+    /// Between two signs of life of a leader.
+    pub heartbeat: Duration,
+    /// Silence after which the preferred member stands for election.
+    pub election_timeout: Duration,
+    /// Unneeded entries after which a log is compacted.
+    pub compact_entries: u64,
+    /// Size of a segment of a node's log.
+    pub segment_bytes: u64,
+}
+
 /// What a run is like.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -132,6 +187,12 @@ pub struct Settings {
     pub padding: usize,
     /// The bug put in on purpose.
     pub plant: Option<Plant>,
+    /// Backups restored at the end, into new clusters.
+    pub restored_max: usize,
+    /// How long things go wrong in a restored cluster, in milliseconds.
+    pub restored_faulty_ms: i64,
+    /// The real consensus; without it, it is simulated.
+    pub cluster: Option<ClusterSettings>,
 }
 
 impl Settings {
@@ -154,6 +215,53 @@ impl Settings {
             backup_ms: faulty_ms / random.between(2, 12),
             padding: if random.chance(100) { 30_000 } else { 0 },
             plant,
+            restored_max: 2,
+            restored_faulty_ms: 90_000,
+            cluster: None,
+        }
+    }
+
+    /// The run of a seed with the real consensus.
+    pub fn cluster_of_seed(seed: u64, plant: Option<Plant>) -> Settings {
+        let random = &mut Random::new(!seed);
+        let arrival_ms = *random.pick(&[100, 300, 1_000, 2_000]);
+        let faulty_ms = random.between(10_000, 50_000);
+        let rates = Rates {
+            chaos_ms: *random.pick(&[700, 2_000, 6_000]),
+            ..Rates::drawn(random)
+        };
+        let mut rate = |most: u64| match random.chance(500) {
+            true => 0,
+            false => random.below(most) + 1,
+        };
+        let between = ClusterRates {
+            request_lost: rate(100),
+            answer_lost: rate(100),
+            slow_message: rate(100),
+            slow_sync: rate(100),
+            crash_after_vote: rate(300),
+        };
+        let padding = if random.chance(50) { 30_000 } else { 0 };
+        let quick = random.chance(300);
+        Settings {
+            seed,
+            partitions: *random.pick(&[1, 2, 3, 3]),
+            replicas: *random.pick(&[3, 3, 3, 5]),
+            rates,
+            faulty_ms,
+            arrival_ms,
+            backup_ms: faulty_ms / random.between(2, 8),
+            padding,
+            plant,
+            restored_max: usize::from(random.chance(200)),
+            restored_faulty_ms: 20_000,
+            cluster: Some(ClusterSettings {
+                rates: between,
+                heartbeat: Duration::from_millis(if quick { 50 } else { 150 }),
+                election_timeout: Duration::from_millis(if quick { 400 } else { 1_000 }),
+                compact_entries: *random.pick(&[10, 100, 1_000]),
+                segment_bytes: if padding > 0 { 4 << 20 } else { 256 << 10 },
+            }),
         }
     }
 }

@@ -14,8 +14,12 @@ use skep_state::MemoryStore;
 
 use crate::backups::Backups;
 use crate::clients::{self, Clients};
+use crate::cluster::Cluster;
 use crate::consensus::Group;
 use crate::invariants::answered::History;
+use crate::invariants::log_matching::Logs;
+use crate::invariants::one_leader::Leaders;
+use crate::mishaps::Mishap;
 use crate::random::Random;
 use crate::reference::Reference;
 use crate::replicas::Host;
@@ -64,6 +68,12 @@ pub enum Step {
     Command(usize, Command, RequestId),
     /// Something goes wrong.
     Chaos,
+    /// What went wrong with the real consensus is mended.
+    Mend(Mishap),
+    /// A leader of a former term counts as one no more.
+    LeaseOver(Place, u64, u64),
+    /// The logs of all members are looked at.
+    LookAtLogs,
     /// A node starts again.
     Restart(usize),
     /// A client does something.
@@ -115,6 +125,10 @@ pub struct Partition {
     pub reference: Reference,
     /// What was answered.
     pub history: History,
+    /// What the members' logs hold, with the real consensus.
+    pub logs: Logs,
+    /// Who has led.
+    pub leaders: Leaders,
     /// An election is in the queue.
     pub electing: bool,
 }
@@ -126,6 +140,8 @@ pub struct Node {
     pub up: bool,
     /// How far its clock is ahead.
     pub clock_ahead_ms: i64,
+    /// It stands still until then.
+    pub paused_until: i64,
 }
 
 /// What has happened so far, in numbers.
@@ -181,6 +197,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     /// The people.
     pub clients: Clients,
+    /// The real consensus; without it, that of each partition is simulated.
+    pub cluster: Option<Cluster>,
     /// The blob store and what is in it.
     pub backups: Backups,
     /// What has happened.
@@ -189,6 +207,8 @@ pub struct World {
     pub ended: bool,
     queue: BinaryHeap<Reverse<Due>>,
     numbered: u64,
+    /// A hash of all that has happened, in order.
+    pub digest: u64,
     trace: VecDeque<(i64, String)>,
 }
 
@@ -213,10 +233,19 @@ impl World {
                 hosts: hosts.collect(),
                 reference: Reference::new(id, count, content.copy())?,
                 history: History::default(),
+                logs: Logs::new(settings.replicas),
+                leaders: Leaders::default(),
                 electing: false,
             });
         }
+        let nodes = settings.replicas;
+        let plant = settings.plant;
+        let cluster = settings
+            .cluster
+            .map(|real| Cluster::new(real, nodes, begin, &mut random, plant));
         let mut world = World {
+            cluster,
+            digest: 0,
             rates,
             now: begin,
             partitions,
@@ -235,6 +264,7 @@ impl World {
             world.schedule(0, Step::Restart(node));
         }
         world.schedule_chaos();
+        world.watch_logs();
         world.begin_clients();
         Ok(world)
     }
@@ -255,11 +285,20 @@ impl World {
 
     /// Takes the next step. False if there is none.
     pub fn step(&mut self) -> Check<bool> {
+        let Some(Reverse(next)) = self.queue.peek() else {
+            return Ok(false);
+        };
+        let next = next.at;
+        if self.open_mail(next)? {
+            self.counts.steps += 1;
+            return Ok(true);
+        }
         let Some(Reverse(due)) = self.queue.pop() else {
             return Ok(false);
         };
         self.now = due.at;
         self.counts.steps += 1;
+        self.digest_of(&[due.at as u64, due.number]);
         self.take(due.step)?;
         Ok(true)
     }
@@ -280,11 +319,25 @@ impl World {
             Step::Envelope(target, bytes) => self.envelope(target, &bytes),
             Step::Command(partition, command, request) => self.command(partition, command, request),
             Step::Chaos => self.chaos(),
+            Step::Mend(mishap) => {
+                self.mend_mishap(mishap);
+                Ok(())
+            }
+            Step::LeaseOver(place, life, term) => self.lease_over(place, life, term),
+            Step::LookAtLogs => self.look_at_logs(),
             Step::Restart(node) => self.restart(node),
             Step::Client(action) => self.client(action),
             Step::AskForBackup => self.ask_for_backup(),
             Step::Upload(place, life, backup) => self.upload(place, life, &backup),
             Step::Uploaded(place, life, id, result) => self.uploaded(place, life, id, result),
+        }
+    }
+
+    /// Makes something part of the digest.
+    pub fn digest_of(&mut self, numbers: &[u64]) {
+        for number in numbers {
+            let bytes = number.to_le_bytes();
+            self.digest = xxhash_rust::xxh3::xxh3_64_with_seed(&bytes, self.digest);
         }
     }
 

@@ -5,6 +5,9 @@ use skep_sim::{Plant, Settings, run};
 /// Seeds after which a planted bug must have been found.
 const SEEDS_MAX: u64 = 60;
 
+/// The same with the real consensus, which takes in little that has to be fenced.
+const CLUSTER_SEEDS_MAX: u64 = 400;
+
 /// The invariant by which a planted bug is found first.
 fn found_by(plant: Plant) -> &'static str {
     for seed in 1..=SEEDS_MAX {
@@ -15,6 +18,45 @@ fn found_by(plant: Plant) -> &'static str {
         }
     }
     panic!("{} was not found by {SEEDS_MAX} seeds", plant.name());
+}
+
+/// The same with the real consensus.
+fn found_in_a_cluster_by(plant: Plant) -> &'static str {
+    for seed in 1..=CLUSTER_SEEDS_MAX {
+        let report = run(&Settings::cluster_of_seed(seed, Some(plant)));
+        if let Some(found) = report.found {
+            println!("{}: seed {seed}, {}", plant.name(), found.violation);
+            return found.violation.invariant;
+        }
+    }
+    panic!(
+        "{} was not found by {CLUSTER_SEEDS_MAX} seeds",
+        plant.name()
+    );
+}
+
+#[test]
+fn votes_before_they_are_durable_are_noticed() {
+    let invariant = found_in_a_cluster_by(Plant::VoteUnsynced);
+    assert!(
+        ["one leader", "log matching"].contains(&invariant),
+        "{invariant}"
+    );
+}
+
+#[test]
+fn entries_acknowledged_before_they_are_durable_are_noticed() {
+    assert_eq!(found_in_a_cluster_by(Plant::AppendUnsynced), "log matching");
+}
+
+#[test]
+fn leaders_that_ignore_their_lease_are_noticed() {
+    assert_eq!(found_in_a_cluster_by(Plant::LeaseIgnored), "lease");
+}
+
+#[test]
+fn batches_of_former_epochs_are_noticed_with_the_real_consensus() {
+    assert_eq!(found_in_a_cluster_by(Plant::FenceOff), "equal states");
 }
 
 #[test]

@@ -6,6 +6,8 @@ pub mod cut;
 pub mod equal_states;
 pub mod exactly_once;
 pub mod liveness;
+pub mod log_matching;
+pub mod one_leader;
 pub mod positions;
 pub mod restored;
 pub mod shadow;
