@@ -143,6 +143,17 @@ impl GroupLog {
         self.with_front(Front::durable_next)
     }
 
+    /// Blobs that are not durable yet though somebody waits for that, for a simulator.
+    #[cfg(feature = "testkit")]
+    pub fn waiting_metas(&self) -> Vec<Bytes> {
+        let state = self.inner.shared.lock();
+        let waits = |one: &&Pending| {
+            one.group == self.group.0 && one.kind == Kind::Meta && one.done.is_some()
+        };
+        let waiting = state.queue.iter().filter(waits);
+        waiting.map(|one| one.payload.clone()).collect()
+    }
+
     /// The last blob saved, durable or not.
     pub fn meta(&self) -> Result<Option<Bytes>, LogError> {
         self.with_front(|front| front.meta.clone())

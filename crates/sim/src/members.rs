@@ -1,6 +1,7 @@
 //! The world and the real consensus: what members tell reaches their replicas, and is compared with what all others have told.
 
-use skep_partition::{ConsensusEvent, Event, LocalPosition};
+use bytes::Bytes;
+use skep_partition::{ConsensusEvent, Event, LocalPosition, Unproposed};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::cluster::Mail;
@@ -53,6 +54,7 @@ impl World {
                 self.note(|| format!("node {node} has just voted"));
                 self.crash_for_a_while(node)
             }
+            Mail::Found(violation) => Err(violation),
             _ => Ok(()),
         }
     }
@@ -118,7 +120,7 @@ impl World {
     }
 
     /// A member says that an entry is committed.
-    fn agree(&mut self, place: Place, index: u64, term: u64, entry: &bytes::Bytes) -> Check {
+    fn agree(&mut self, place: Place, index: u64, term: u64, entry: &Bytes) -> Check {
         let nodes = 0..self.nodes.len();
         let logs = nodes.map(|node| self.cluster.as_ref()?.log(Place { node, ..place }));
         let logs: Vec<_> = logs.collect();
@@ -132,6 +134,22 @@ impl World {
             self.follow(place.partition, entry)?;
         }
         Ok(())
+    }
+
+    /// A replica proposes an entry. Now and then too much is on its way for it to be taken.
+    pub fn propose_for_real(&mut self, place: Place, entry: Bytes) {
+        if self.random.chance(self.rates.proposal_refused) {
+            self.note(|| format!("{place:?}: a proposal is too much"));
+            let host = self.host(place);
+            host.told.push_back(ConsensusEvent::ProposalRefused {
+                why: Unproposed::TooMuch,
+                reason: "simulated".to_owned(),
+            });
+            return self.hear_soon(place);
+        }
+        if let Some(cluster) = &mut self.cluster {
+            cluster.propose(place, entry);
+        }
     }
 
     fn hear_soon(&mut self, place: Place) {

@@ -6,7 +6,7 @@ use skep_sim::{Plant, Settings, run};
 const SEEDS_MAX: u64 = 60;
 
 /// The same with the real consensus, which takes in little that has to be fenced.
-const CLUSTER_SEEDS_MAX: u64 = 400;
+const CLUSTER_SEEDS_MAX: u64 = 100;
 
 /// The invariant by which a planted bug is found first.
 fn found_by(plant: Plant) -> &'static str {
@@ -37,11 +37,7 @@ fn found_in_a_cluster_by(plant: Plant) -> &'static str {
 
 #[test]
 fn votes_before_they_are_durable_are_noticed() {
-    let invariant = found_in_a_cluster_by(Plant::VoteUnsynced);
-    assert!(
-        ["one leader", "log matching"].contains(&invariant),
-        "{invariant}"
-    );
+    assert_eq!(found_in_a_cluster_by(Plant::VoteUnsynced), "votes");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use skep_partition::ConsensusEvent;
 use skep_raft::RaftNode;
 use tokio::sync::Notify;
 
+use crate::violation::Violation;
 use crate::world::Place;
 
 /// One piece of news; each is of a life of its node.
@@ -19,6 +20,8 @@ pub enum Mail {
     NotOpened(Place, u64, String),
     /// A node has just answered, and is to crash at this bad moment.
     Crash(usize, u64),
+    /// Something does not hold.
+    Found(Violation),
 }
 
 /// Where it waits.

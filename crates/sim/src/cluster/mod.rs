@@ -37,7 +37,7 @@ use crate::world::Place;
 
 use disk::Disk;
 use mail::Mailbox;
-use network::Network;
+use network::{Member, Network};
 
 /// How long a member waits until another has taken its leadership over.
 const HAND_OVER_PATIENCE: Duration = Duration::from_secs(5);
@@ -306,9 +306,13 @@ async fn open(
         mailbox: Arc::clone(&mailbox),
     });
     let peers = network.peers(place.node, life);
-    let mail = match RaftNode::open(options, log, events, peers).await {
+    let mail = match RaftNode::open(options, log.clone(), events, peers).await {
         Ok(member) => {
-            network.register(place.node, life, group, member.handle());
+            let reached = Member {
+                handle: member.handle(),
+                log,
+            };
+            network.register(place.node, life, group, reached);
             Mail::Opened(place, life, member)
         }
         Err(error) => Mail::NotOpened(place, life, error.to_string()),

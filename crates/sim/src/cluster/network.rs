@@ -2,7 +2,7 @@
 //!
 //! **Invariants**
 //! - Requests of one member to another arrive in the order in which they were sent; groups overtake each other.
-//! - What comes from, or goes to, an earlier life of a node is lost.
+//! - What goes to an earlier life of a node is lost; what it has sent before its end may arrive yet.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
-use skep_log::GroupId;
+use skep_log::{GroupId, GroupLog};
 use skep_raft::{PeerError, RaftHandle, RaftPeers};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::mail::{Mail, Mailbox};
+use crate::invariants::votes;
 use crate::random::Random;
 use crate::settings::ClusterRates;
 
@@ -37,10 +38,17 @@ pub enum Cut {
     Known,
 }
 
+/// A member that can be reached.
+#[derive(Clone)]
+pub struct Member {
+    pub handle: RaftHandle,
+    pub log: GroupLog,
+}
+
 struct Endpoint {
     life: u64,
     up: bool,
-    handles: BTreeMap<u32, RaftHandle>,
+    members: BTreeMap<u32, Member>,
     paused_until: Instant,
 }
 
@@ -102,7 +110,7 @@ impl Network {
         let endpoint = |_| Endpoint {
             life: 0,
             up: false,
-            handles: BTreeMap::new(),
+            members: BTreeMap::new(),
             paused_until: now,
         };
         let state = State {
@@ -138,19 +146,17 @@ impl Network {
     pub fn down(&self, node: usize) {
         let mut state = self.state();
         state.endpoints[node].up = false;
-        state.endpoints[node].handles.clear();
+        state.endpoints[node].members.clear();
         state.endpoints[node].paused_until = Instant::now();
-        // What it had sent and what was sent to it is lost.
-        state
-            .links
-            .retain(|(from, to, _), _| *from != node && *to != node);
+        // What was sent to it is lost; what it has sent arrives yet.
+        state.links.retain(|(_, to, _), _| *to != node);
     }
 
     /// A node's member takes requests from now on.
-    pub fn register(&self, node: usize, life: u64, group: GroupId, handle: RaftHandle) {
+    pub fn register(&self, node: usize, life: u64, group: GroupId, member: Member) {
         let mut state = self.state();
         if state.is_current(node, life) {
-            state.endpoints[node].handles.insert(group.0, handle);
+            state.endpoints[node].members.insert(group.0, member);
         }
     }
 
@@ -247,16 +253,13 @@ impl Network {
     fn arrive(&self, packet: Packet) {
         let state = self.state();
         let (from, to) = (packet.from, packet.to);
-        let same_lives =
-            state.is_current(from, packet.from_life) && state.is_current(to, packet.to_life);
-        if !same_lives || state.cuts[from][to] != Cut::No {
+        if !state.is_current(to, packet.to_life) || state.cuts[from][to] != Cut::No {
             return;
         }
         let endpoint = &state.endpoints[to];
-        match endpoint.handles.get(&packet.group) {
-            Some(handle) => {
-                let serving = serve(self.shared(), handle.clone(), endpoint.life, packet);
-                tokio::spawn(serving);
+        match endpoint.members.get(&packet.group) {
+            Some(member) => {
+                tokio::spawn(serve(self.shared(), member.clone(), packet));
             }
             None => {
                 let refused = PeerError::Refused("it is starting".to_owned());
@@ -268,6 +271,9 @@ impl Network {
     /// What becomes of an answer: how long it takes, if it arrives at all.
     fn answer_lag(&self, node: usize, life: u64, asked_for_vote: bool) -> Option<Duration> {
         let mut state = self.state();
+        if !state.is_current(node, life) {
+            return None;
+        }
         let rates = state.rates;
         if asked_for_vote && state.random.chance(rates.crash_after_vote) {
             self.mailbox.put(Mail::Crash(node, life));
@@ -276,11 +282,10 @@ impl Network {
         (!lost).then(|| state.lag())
     }
 
-    fn answer_arrives(&self, from: (usize, u64), to: (usize, u64)) -> bool {
+    /// Whether what a node has sent reaches another in the life in which it has asked.
+    fn answer_arrives(&self, from: usize, to: (usize, u64)) -> bool {
         let state = self.state();
-        state.is_current(from.0, from.1)
-            && state.is_current(to.0, to.1)
-            && state.cuts[from.0][to.0] == Cut::No
+        state.is_current(to.0, to.1) && state.cuts[from][to.0] == Cut::No
     }
 }
 
@@ -295,25 +300,32 @@ async fn carry(network: Arc<Network>, mut arriving: mpsc::UnboundedReceiver<Pack
 }
 
 /// Has a member answer, and brings the answer back.
-async fn serve(network: Arc<Network>, handle: RaftHandle, life: u64, packet: Packet) {
+async fn serve(network: Arc<Network>, member: Member, packet: Packet) {
     let Packet {
         from,
         from_life,
         to,
+        to_life,
         request,
         answer,
         ..
     } = packet;
     let asked_for_vote = request.get(1) == Some(&ASKS_FOR_VOTE);
-    let answered = handle.answer(from as u64, request).await;
+    let answered = member.handle.answer(from as u64, request).await;
+    if asked_for_vote
+        && let Ok(answer) = &answered
+        && let Err(violation) = votes::check(to, answer, &member.log)
+    {
+        network.mailbox.put(Mail::Found(violation));
+    }
     let answered = answered.map_err(|error| PeerError::Refused(error.to_string()));
-    let Some(lag) = network.answer_lag(to, life, asked_for_vote) else {
+    let Some(lag) = network.answer_lag(to, to_life, asked_for_vote) else {
         return;
     };
     sleep(lag).await;
     network.pauses(to).awake().await;
     network.pauses(from).awake().await;
-    if network.answer_arrives((to, life), (from, from_life)) {
+    if network.answer_arrives(to, (from, from_life)) {
         drop(answer.send(answered));
     }
 }

@@ -11,3 +11,4 @@ pub mod one_leader;
 pub mod positions;
 pub mod restored;
 pub mod shadow;
+pub mod votes;
