@@ -27,7 +27,10 @@ pub fn begin() -> LogFormat {
         env::var("RUST_LOG").ok().as_deref(),
         env::var("ZEEBE_LOG_LEVEL").ok().as_deref(),
     );
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(directives));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(directives))
+        // It would be printed to the standard error output, with a panic if that cannot be written either: on a full disk, say.
+        .log_internal_errors(false);
     match format {
         LogFormat::Json => builder.json().flatten_event(true).init(),
         LogFormat::Text => builder.with_ansi(std::io::stdout().is_terminal()).init(),

@@ -9,7 +9,7 @@ use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
 
 use common::small_disk::{SmallDisk, with_small_disks};
-use common::{Place, repository, text_of};
+use common::{Place, SKEP, repository, text_of};
 
 const DISK_MEBIBYTES: u32 = 96;
 /// Only a broker that never notices needs as long.
@@ -222,4 +222,39 @@ fn a_broker_that_starts_on_a_full_disk_serves_when_there_is_room() {
             assert_eq!(broker.stop(), Some(0));
         },
     );
+}
+
+#[test]
+fn a_log_that_cannot_be_written_does_no_harm() {
+    with_small_disks("a_log_that_cannot_be_written_does_no_harm", || {
+        let mut place = Place::new(2);
+        place.set("RUST_LOG", "debug");
+        let logs = tempfile::tempdir().unwrap();
+        let disk = SmallDisk::mount(logs.path(), 1);
+        let log = std::fs::File::create(logs.path().join("log")).unwrap();
+        let mut broker = place.command(SKEP);
+        broker
+            .arg("broker")
+            .stderr(log.try_clone().unwrap())
+            .stdout(log);
+        let mut broker = broker.spawn().unwrap();
+        let began = Instant::now();
+        while !place
+            .try_get("/ready")
+            .is_ok_and(|(status, _)| status < 300)
+        {
+            assert!(began.elapsed() < PATIENCE, "it does not get ready");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        deploy(&place);
+        let ballast = disk.fill();
+        for _ in 0..20 {
+            place.skep(&["start", "order"]);
+        }
+        drop(ballast);
+        let worked = place.skep(&["work", "payment", "--idle", "1s"]);
+        assert!(worked.contains("Completed 20 jobs"), "{worked}");
+        broker.kill().unwrap();
+        broker.wait().unwrap();
+    });
 }

@@ -20,7 +20,18 @@ pub struct Topology(String);
 impl Cluster {
     pub fn new(size: u32, partitions: u32, replication_factor: u32) -> Cluster {
         let ports: Vec<u16> = (0..size).map(|_| free_port()).collect();
-        let contacts: Vec<String> = ports
+        Cluster::reached_at(&ports, &ports, partitions, replication_factor)
+    }
+
+    /// Brokers that listen at `ports`, and that others reach at `advertised`.
+    pub fn reached_at(
+        ports: &[u16],
+        advertised: &[u16],
+        partitions: u32,
+        replication_factor: u32,
+    ) -> Cluster {
+        let size = ports.len();
+        let contacts: Vec<String> = advertised
             .iter()
             .map(|port| format!("127.0.0.1:{port}"))
             .collect();
@@ -29,7 +40,7 @@ impl Cluster {
             .collect();
         let backups = places[0].directory.path().join("backups");
         std::fs::create_dir(&backups).unwrap();
-        for (node, (place, port)) in places.iter_mut().zip(&ports).enumerate() {
+        for (node, place) in places.iter_mut().enumerate() {
             let mut set = |name: &str, value: &str| {
                 place.set(&format!("ZEEBE_BROKER_{name}"), value);
             };
@@ -37,7 +48,11 @@ impl Cluster {
             set("CLUSTER_CLUSTERSIZE", &size.to_string());
             set("CLUSTER_REPLICATIONFACTOR", &replication_factor.to_string());
             set("CLUSTER_INITIALCONTACTPOINTS", &contacts.join(","));
-            set("NETWORK_INTERNALAPI_PORT", &port.to_string());
+            set("NETWORK_INTERNALAPI_PORT", &ports[node].to_string());
+            set(
+                "NETWORK_INTERNALAPI_ADVERTISEDPORT",
+                &advertised[node].to_string(),
+            );
             set("DATA_BACKUP_STORE", "FILESYSTEM");
             set("DATA_BACKUP_FILESYSTEM_BASEPATH", backups.to_str().unwrap());
         }
@@ -46,6 +61,9 @@ impl Cluster {
 
     /// Starts all brokers at once, and waits until each has found its place.
     pub fn start(&self) -> Vec<Running> {
+        if let [alone] = self.places.as_slice() {
+            return vec![alone.start()];
+        }
         let mut brokers: Vec<Running> = self.places.iter().map(begin).collect();
         for broker in &mut brokers {
             broker.line("the broker is running");

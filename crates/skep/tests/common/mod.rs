@@ -172,6 +172,11 @@ impl Place {
         request(self.management_port, "GET", path, "")
     }
 
+    /// The same, of a broker that may not be there.
+    pub fn try_get(&self, path: &str) -> std::io::Result<(u16, String)> {
+        try_request(self.management_port, "GET", path, "")
+    }
+
     /// Deletes the data directory.
     pub fn lose_data(&self) {
         std::fs::remove_dir_all(self.data()).unwrap();
@@ -180,17 +185,29 @@ impl Place {
 
 /// Status and body of the answer to an HTTP request to a port of this machine; the body sent is JSON, or none.
 pub fn request(port: u16, method: &str, path: &str, body: &str) -> (u16, String) {
-    let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    try_request(port, method, path, body).unwrap()
+}
+
+/// The same, where perhaps nobody listens, or the connection ends.
+pub fn try_request(
+    port: u16,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> std::io::Result<(u16, String)> {
+    let mut connection = TcpStream::connect(("127.0.0.1", port))?;
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n"
     );
     let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-    connection.write_all(request.as_bytes()).unwrap();
+    connection.write_all(request.as_bytes())?;
     let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, body.to_owned())
+    connection.read_to_string(&mut answer)?;
+    let parsed = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some((status, body.to_owned()))
+    });
+    parsed.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
 }
 
 pub fn text_of(output: &Output) -> String {

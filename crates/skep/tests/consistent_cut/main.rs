@@ -12,37 +12,32 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
-mod client;
 #[path = "../common/mod.rs"]
 mod common;
-mod ledger;
-mod load;
-mod remains;
-mod restored;
+#[path = "../common/history/mod.rs"]
+#[allow(dead_code, reason = "each test uses a part")]
+mod history;
 
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use client::Client;
 use common::Place;
-use ledger::{Cut, Ledger, Order};
-use load::Load;
-use restored::Figures;
+use history::client::{Answers, Client};
+use history::ledger::{Cut, Ledger, Order};
+use history::load::{Load, Size};
+use history::restored::{self, Figures, Restore};
+use history::{PARTITIONS, process};
 use tokio::runtime::{Handle, Runtime};
 
-const PARTITIONS: u32 = 3;
 const BACKUPS: u64 = 50;
-/// How many backups are restored at the same time.
-const RESTORES: usize = 2;
 /// Deliveries between one backup and the next, so that their cuts differ in more than a few orders.
 const DELIVERIES_BETWEEN: usize = 40;
 /// Every so many backups one is not waited for, so that two are under way at once.
 const OVERLAPPING_EVERY: u64 = 3;
-
-/// Only a broker from which something is missing needs as long.
-const PATIENCE: Duration = Duration::from_secs(120);
+const SIZE: Size = Size {
+    window: 256,
+    pause: Duration::ZERO,
+};
 
 fn backups() -> u64 {
     std::env::var("SKEP_CUT_BACKUPS").map_or(BACKUPS, |backups| backups.parse().unwrap())
@@ -57,7 +52,7 @@ fn every_backup_taken_under_load_is_a_consistent_cut_that_runs_to_its_end() {
         .unwrap();
     let began = Instant::now();
     let place = Place::new(PARTITIONS);
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new(Answers::All));
     let cuts = take_backups_under_load(&runtime, &place, &ledger);
     let orders = ledger.orders().clone();
     assert!(
@@ -65,12 +60,15 @@ fn every_backup_taken_under_load_is_a_consistent_cut_that_runs_to_its_end() {
         "no message crossed from one partition to another"
     );
     let loaded = began.elapsed();
-    let figures = restore_all(
-        &runtime,
-        &place.directory.path().join("backups"),
-        &cuts,
-        &orders,
-    );
+    let backups = place.directory.path().join("backups");
+    let restores: Vec<Restore> = cuts
+        .iter()
+        .map(|cut| Restore {
+            cut: *cut,
+            brokers: 1,
+        })
+        .collect();
+    let figures = restored::check_all(&runtime, &backups, &restores, &orders);
     report(&orders, &ledger, &figures);
     println!(
         "load {loaded:.1?}, load and restores {:.1?}",
@@ -80,10 +78,10 @@ fn every_backup_taken_under_load_is_a_consistent_cut_that_runs_to_its_end() {
 
 fn take_backups_under_load(runtime: &Runtime, place: &Place, ledger: &Arc<Ledger>) -> Vec<Cut> {
     let broker = place.start();
-    let process = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/consistent_cut/process.bpmn");
-    place.skep(&["deploy", process.to_str().unwrap()]);
+    place.skep(&["deploy", process().to_str().unwrap()]);
     let entered = runtime.enter();
-    let load = Load::start(&Handle::current(), Client::new(place), Arc::clone(ledger));
+    let client = Client::new(place);
+    let load = Load::start(&Handle::current(), client, Arc::clone(ledger), SIZE);
     drop(entered);
     let mut cuts = Vec::new();
     for backup in 1..=backups() {
@@ -106,22 +104,6 @@ fn take_backups_under_load(runtime: &Runtime, place: &Place, ledger: &Arc<Ledger
     }
     assert_eq!(broker.stop(), Some(0));
     cuts
-}
-
-fn restore_all(runtime: &Runtime, backups: &Path, cuts: &[Cut], orders: &[Order]) -> Vec<Figures> {
-    let next = AtomicUsize::new(0);
-    let figures = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..RESTORES {
-            scope.spawn(|| {
-                while let Some(cut) = cuts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = runtime.block_on(restored::check(backups, *cut, orders));
-                    figures.lock().unwrap().push(found);
-                }
-            });
-        }
-    });
-    figures.into_inner().unwrap()
 }
 
 /// What the test has seen; a cut through an idle broker would show nothing.

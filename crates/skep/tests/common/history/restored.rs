@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use futures::future::join_all;
 use futures::{StreamExt, stream};
+use tokio::runtime::Runtime;
 
-use crate::client::{Client, Job, Published};
+use super::client::{Client, Job, Published};
+use super::ledger::{Cut, InCut, Order, Step, is_kept};
+use super::remains::{Counts, content, remains};
+use super::{PARTITIONS, PATIENCE, load};
+use crate::common::cluster::Cluster;
 use crate::common::{Place, SKEP, text_of};
-use crate::ledger::{Cut, InCut, Order, Step, is_kept};
-use crate::remains::{Counts, content, remains};
-use crate::{PARTITIONS, PATIENCE, load};
 
 /// What this side writes into the variables of an order.
 const NAME: &str = "restored";
@@ -50,19 +55,72 @@ struct Seen {
     paid: Option<Published>,
 }
 
-/// Restores a backup of `backups` into a new place and drives it to its end.
-pub async fn check(backups: &Path, cut: Cut, orders: &[Order]) -> Figures {
-    let place = Place::new(PARTITIONS);
-    let restored = place
-        .command(SKEP)
-        .args(["restore", &format!("--backupId={}", cut.backup)])
-        .env("ZEEBE_BROKER_DATA_BACKUP_FILESYSTEM_BASEPATH", backups)
-        .output()
-        .unwrap();
-    assert!(restored.status.success(), "{}", text_of(&restored));
-    let broker = place.start();
+/// How many backups are restored at the same time.
+const RESTORES: usize = 2;
+
+/// A backup, and on how many brokers it is restored.
+#[derive(Debug, Clone, Copy)]
+pub struct Restore {
+    pub cut: Cut,
+    pub brokers: u32,
+}
+
+/// Checks all restores, some at the same time.
+pub fn check_all(
+    runtime: &Runtime,
+    backups: &Path,
+    restores: &[Restore],
+    orders: &[Order],
+) -> Vec<Figures> {
+    let next = AtomicUsize::new(0);
+    let figures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..RESTORES {
+            scope.spawn(|| {
+                while let Some(restore) = restores.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = runtime.block_on(check(backups, *restore, orders));
+                    figures.lock().unwrap().push(found);
+                }
+            });
+        }
+    });
+    figures.into_inner().unwrap()
+}
+
+/// Restores a backup of `backups` into new places and drives it to its end.
+async fn check(backups: &Path, restore: Restore, orders: &[Order]) -> Figures {
+    let cut = restore.cut;
+    let cluster = Cluster::new(restore.brokers, PARTITIONS, restore.brokers);
+    for place in &cluster.places {
+        let restored = place
+            .command(SKEP)
+            .args(["restore", &format!("--backupId={}", cut.backup)])
+            .env("ZEEBE_BROKER_DATA_BACKUP_FILESYSTEM_BASEPATH", backups)
+            .output()
+            .unwrap();
+        assert!(restored.status.success(), "{}", text_of(&restored));
+    }
+    let brokers = cluster.start();
+    let place = &cluster.places[0];
+    let own_backups = place.directory.path().join("backups");
+    let drive = drive(place, Client::new(place), &own_backups, cut, orders).await;
+    for broker in brokers {
+        assert_eq!(broker.stop(), Some(0));
+    }
+    let before = content(backups, cut.backup).await;
+    drive.figures(&before)
+}
+
+/// Drives what runs at that place to its end, and holds it against the ledger; further backups go into `backups`.
+pub async fn drive<'a>(
+    place: &Place,
+    client: Client,
+    backups: &Path,
+    cut: Cut,
+    orders: &'a [Order],
+) -> Drive<'a> {
     let mut drive = Drive {
-        client: Client::new(&place),
+        client,
         cut,
         orders,
         seen: BTreeMap::new(),
@@ -70,14 +128,13 @@ pub async fn check(backups: &Path, cut: Cut, orders: &[Order]) -> Figures {
     };
     drive.begin_fresh_orders().await;
     drive.pay().await;
-    drive.work(&place).await;
+    drive.work(place, backups).await;
     drive.assert_all();
-    assert_eq!(broker.stop(), Some(0));
-    let before = content(backups, cut.backup).await;
-    drive.figures(&before)
+    drive
 }
 
-struct Drive<'a> {
+/// What was seen meanwhile.
+pub struct Drive<'a> {
     client: Client,
     cut: Cut,
     orders: &'a [Order],
@@ -89,7 +146,7 @@ impl Drive<'_> {
     /// New instances on the restored broker must not meet the old ones.
     async fn begin_fresh_orders(&mut self) {
         for order in FRESH {
-            let instance = self.client.create(order, is_kept(order)).await;
+            let instance = self.client.create(order, is_kept(order)).await.unwrap();
             let seen = self.seen.entry(order).or_default();
             seen.instance = instance;
         }
@@ -115,9 +172,8 @@ impl Drive<'_> {
     }
 
     /// Works on all jobs until nothing is left of any instance.
-    async fn work(&mut self, place: &Place) {
+    async fn work(&mut self, place: &Place, backups: &Path) {
         let began = Instant::now();
-        let backups = place.directory.path().join("backups");
         let mut backup = self.cut.backup;
         loop {
             if self.work_once().await > 0 {
@@ -135,7 +191,7 @@ impl Drive<'_> {
             }
             backup += 1;
             place.skep(&["backup", "take", &backup.to_string(), "--wait"]);
-            let left = remains(&backups, backup).await;
+            let left = remains(backups, backup).await;
             if left.is_empty() {
                 return;
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use tokio::runtime::Handle;
@@ -9,18 +10,18 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::PATIENCE;
-use crate::client::{Client, Job, Published};
-use crate::ledger::{Ledger, Step, is_kept};
+use super::PATIENCE;
+use super::client::{Answers, Client, Job, Published};
+use super::ledger::{Ledger, Step, is_kept};
 
-/// Orders that are not delivered yet.
-const WINDOW: usize = 256;
 const CREATORS: usize = 8;
 const WORKERS_PER_STEP: usize = 2;
 const JOBS_PER_CALL: i32 = 32;
 /// How long a job stays with its worker: so short that no restored broker has to wait long for those that were with the
 /// workers of the load, and so long that no worker is ever late.
 const JOB_TIMEOUT_MS: i64 = 20_000;
+/// Between two looks at something that changes by itself.
+const PAUSE: Duration = Duration::from_millis(2);
 /// What this side writes into the variables of an order.
 pub const NAME: &str = "live";
 
@@ -31,9 +32,19 @@ pub struct Load {
     others: Vec<JoinHandle<()>>,
 }
 
+/// How much there is to do.
+#[derive(Clone, Copy)]
+pub struct Size {
+    /// Orders that are not delivered yet, at most.
+    pub window: usize,
+    /// Between two orders of one of the creators.
+    pub pause: Duration,
+}
+
 struct Shared {
     client: Client,
     ledger: Arc<Ledger>,
+    size: Size,
     window: Semaphore,
     delivered: AtomicUsize,
     no_more_orders: AtomicBool,
@@ -41,11 +52,12 @@ struct Shared {
 }
 
 impl Load {
-    pub fn start(runtime: &Handle, client: Client, ledger: Arc<Ledger>) -> Load {
+    pub fn start(runtime: &Handle, client: Client, ledger: Arc<Ledger>, size: Size) -> Load {
         let shared = Arc::new(Shared {
             client,
             ledger,
-            window: Semaphore::new(WINDOW),
+            size,
+            window: Semaphore::new(size.window),
             delivered: AtomicUsize::new(0),
             no_more_orders: AtomicBool::new(false),
             end: AtomicBool::new(false),
@@ -66,17 +78,20 @@ impl Load {
     }
 
     /// Waits until so many more orders are delivered.
+    #[track_caller]
     pub fn await_deliveries(&self, count: usize) {
         let delivered = || self.shared.delivered.load(Ordering::Relaxed);
         let goal = delivered() + count;
+        let end = Instant::now() + PATIENCE;
         while delivered() < goal {
+            assert!(Instant::now() < end, "nothing is delivered any more");
             let ended = self
                 .creators
                 .iter()
                 .chain(&self.others)
                 .any(JoinHandle::is_finished);
             assert!(!ended, "a client of the load has failed");
-            std::thread::yield_now();
+            std::thread::sleep(PAUSE);
         }
     }
 
@@ -86,7 +101,13 @@ impl Load {
         for creator in self.creators {
             creator.await.unwrap();
         }
-        let all = timeout(PATIENCE, self.shared.window.acquire_many(WINDOW as u32)).await;
+        let all = timeout(
+            PATIENCE,
+            self.shared
+                .window
+                .acquire_many(self.shared.size.window as u32),
+        )
+        .await;
         drop(all.expect("all orders are delivered").unwrap());
         self.shared.end.store(true, Ordering::Relaxed);
         for other in self.others {
@@ -101,9 +122,14 @@ async fn create(shared: Arc<Shared>) {
         let order = shared.ledger.begin();
         let instance = shared.client.create(order, is_kept(order)).await;
         shared.ledger.created(order, instance);
+        if instance.is_none() {
+            // It may never come to its delivery.
+            shared.window.add_permits(1);
+        }
         if paid_after(order).is_none() {
             pay(&shared, order).await;
         }
+        tokio::time::sleep(shared.size.pause).await;
     }
 }
 
@@ -117,6 +143,8 @@ async fn pay(shared: &Shared, order: usize) {
     shared.ledger.sending(order, |order| &mut order.paid);
     match shared.client.pay(order, NAME).await {
         Published::New(message) => shared.ledger.message(order, message),
+        // The answer to the first call was lost.
+        Published::Known if shared.ledger.answers() == Answers::MayBeLost => {}
         Published::Known => panic!("the message of order {order} is there before it was sent"),
     }
     shared.ledger.acknowledged(order, |order| &mut order.paid);
@@ -136,7 +164,7 @@ async fn work(shared: Arc<Shared>, step: Step) {
 
 async fn complete(shared: &Shared, step: Step, job: Job) {
     let order = job.order;
-    if !shared.ledger.job(&job) {
+    if !shared.ledger.job(step, &job) {
         return;
     }
     shared.ledger.sending(order, |order| order.step_mut(step));
@@ -149,6 +177,8 @@ async fn complete(shared: &Shared, step: Step, job: Job) {
     }
     if step == Step::Deliver {
         shared.delivered.fetch_add(1, Ordering::Relaxed);
-        shared.window.add_permits(1);
+        if !shared.ledger.orders()[order].doubtful {
+            shared.window.add_permits(1);
+        }
     }
 }

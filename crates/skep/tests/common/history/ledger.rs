@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::client::Job;
+use super::client::{Answers, Job};
 
 /// Every so many orders one ends in a job that nobody takes while the load runs: in each later backup it waits there, with
 /// the whole of its history in its variables, so that it can be told from one that is missing.
@@ -86,6 +86,8 @@ impl Request {
 #[derive(Debug, Clone, Default)]
 pub struct Order {
     pub instance: i64,
+    /// The answer to its creation was lost.
+    pub doubtful: bool,
     pub created: Request,
     pub paid: Request,
     steps: [Request; 4],
@@ -107,16 +109,33 @@ pub fn is_kept(order: usize) -> bool {
 }
 
 /// The history of the load.
-#[derive(Default)]
 pub struct Ledger {
+    answers: Answers,
     clock: AtomicU64,
     orders: Mutex<Vec<Order>>,
     /// Deadlines of the jobs that came to a worker, by key.
     jobs: Mutex<HashMap<i64, i64>>,
+    /// The job of each step of an order: there must never be another.
+    steps: Mutex<HashMap<(usize, Step), i64>>,
     crossings: AtomicU64,
 }
 
 impl Ledger {
+    pub fn new(answers: Answers) -> Ledger {
+        Ledger {
+            answers,
+            clock: AtomicU64::new(0),
+            orders: Mutex::default(),
+            jobs: Mutex::default(),
+            steps: Mutex::default(),
+            crossings: AtomicU64::new(0),
+        }
+    }
+
+    pub fn answers(&self) -> Answers {
+        self.answers
+    }
+
     /// Now, later than every earlier now.
     pub fn now(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::SeqCst) + 1
@@ -140,11 +159,27 @@ impl Ledger {
         orders.len() - 1
     }
 
-    pub fn created(&self, order: usize, instance: i64) {
+    /// A creation was answered, or never will be.
+    pub fn created(&self, order: usize, instance: Option<i64>) {
         let now = self.now();
-        let order = &mut self.orders()[order];
+        match instance {
+            Some(instance) => {
+                self.is_instance(order, instance);
+                self.orders()[order].created.acknowledged = now;
+            }
+            None => self.orders()[order].doubtful = true,
+        }
+    }
+
+    /// An order has one instance.
+    fn is_instance(&self, number: usize, instance: i64) {
+        let order = &mut self.orders()[number];
+        assert!(
+            order.instance == 0 || order.instance == instance,
+            "order {number} has two instances, {} and {instance}",
+            order.instance
+        );
         order.instance = instance;
-        order.created.acknowledged = now;
     }
 
     pub fn sending(&self, order: usize, request: impl FnOnce(&mut Order) -> &mut Request) {
@@ -161,13 +196,24 @@ impl Ledger {
     }
 
     /// A job came to a worker: whether it is to be done. It may come again only when its time is over, as happens where this
-    /// process stood still, and whoever got it first does it nevertheless.
-    pub fn job(&self, job: &Job) -> bool {
+    /// process stood still, and whoever got it first does it nevertheless. Where answers may be lost, clocks may be wrong as well.
+    pub fn job(&self, step: Step, job: &Job) -> bool {
+        self.is_instance(job.order, job.instance);
+        let first = *self
+            .steps
+            .lock()
+            .unwrap()
+            .entry((job.order, step))
+            .or_insert(job.key);
+        assert_eq!(first, job.key, "{step:?} has another job: {job:?}");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let Some(deadline) = self.jobs.lock().unwrap().insert(job.key, job.deadline) else {
             return true;
         };
-        assert!(now.as_millis() as i64 >= deadline, "{job:?} comes twice");
+        assert!(
+            self.answers == Answers::MayBeLost || now.as_millis() as i64 >= deadline,
+            "{job:?} comes twice"
+        );
         false
     }
 
