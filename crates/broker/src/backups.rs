@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,8 +53,15 @@ pub struct BackupSettings {
 /// Uploads of one partition.
 pub struct PartitionBackups {
     settings: BackupSettings,
-    running: BTreeMap<CheckpointId, Cancel>,
+    begun: BTreeMap<CheckpointId, Begun>,
     notes: Arc<Mutex<WriteNotes>>,
+}
+
+/// An upload that was begun.
+struct Begun {
+    cancel: Cancel,
+    /// Its end is on its way to the replica.
+    ended: Arc<AtomicBool>,
 }
 
 /// Marking does not leave notes half-made.
@@ -68,7 +76,7 @@ impl PartitionBackups {
         let notes = WriteNotes::new(NOTED_KEYS_BYTES_MAX / partitions);
         PartitionBackups {
             settings,
-            running: BTreeMap::new(),
+            begun: BTreeMap::new(),
             notes: Arc::new(Mutex::new(notes)),
         }
     }
@@ -79,7 +87,8 @@ impl PartitionBackups {
         lock(&self.notes).written(ticket.meta(), content);
     }
 
-    /// Begins the upload of a frozen checkpoint, unless it is under way. `leads` tells whether this replica leads by then.
+    /// Begins the upload of a frozen checkpoint, unless it is under way. One that has ended is begun again, since the replica may have
+    /// been told while it did not lead; what is stored already is not sent again. `leads` tells whether this replica leads by then.
     pub fn begin(
         &mut self,
         backup: FrozenBackup,
@@ -87,13 +96,19 @@ impl PartitionBackups {
         leads: impl Fn() -> bool + Send + 'static,
     ) {
         let id = backup.checkpoint_id;
-        if self.running.contains_key(&id) {
+        self.begun
+            .retain(|_, begun| !begun.ended.load(Ordering::Acquire));
+        if self.begun.contains_key(&id) {
             return;
         }
         let base = lock(&self.notes).begin(BackupId(id.0 as u64), &backup.written_at());
         let cancel = Cancel::new();
-        self.running.retain(|_, cancel| !cancel.is_cancelled());
-        self.running.insert(id, cancel.clone());
+        let ended = Arc::new(AtomicBool::new(false));
+        let begun = Begun {
+            cancel: cancel.clone(),
+            ended: Arc::clone(&ended),
+        };
+        self.begun.insert(id, begun);
         let upload = Upload {
             settings: self.settings.clone(),
             backup,
@@ -104,6 +119,7 @@ impl PartitionBackups {
         self.settings.runtime.spawn(async move {
             let result = upload.run().await;
             let failure = result.clone().err();
+            ended.store(true, Ordering::Release);
             // First the partition's state: a store that has just failed may take long to refuse the note, too.
             inbox.push(Event::BackupEnded {
                 checkpoint_id: id,
@@ -118,8 +134,8 @@ impl PartitionBackups {
 
     /// Ends the upload of a checkpoint whose content was given up.
     pub fn give_up(&mut self, id: CheckpointId) {
-        if let Some(cancel) = self.running.remove(&id) {
-            cancel.cancel();
+        if let Some(begun) = self.begun.remove(&id) {
+            begun.cancel.cancel();
         }
     }
 }
@@ -284,5 +300,76 @@ impl Content for ViewContent {
         scanned.map_err(|error| ContentError {
             detail: error.to_string(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skep_blob::LocalBlobStore;
+    use skep_partition::{LocalPosition, Receiver, inbox};
+    use skep_protocol::{Epoch, PartitionId, Position};
+    use skep_state::{MemoryStore, Overlay};
+
+    use super::*;
+
+    /// Only what hangs needs as long.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn frozen() -> FrozenBackup {
+        let overlay = Overlay::new(Arc::new(MemoryStore::default()));
+        FrozenBackup {
+            partition: PartitionId(1),
+            checkpoint_id: CheckpointId(7),
+            position: Position(9),
+            epoch: Epoch(1),
+            time: 0,
+            log_id: LocalPosition::default(),
+            state_version: 1,
+            view: overlay.view().unwrap(),
+        }
+    }
+
+    fn ended(receiver: &Receiver) -> Result<(), String> {
+        match receiver.next_within(PATIENCE) {
+            Some(Event::BackupEnded { result, .. }) => result,
+            _ => panic!("the upload does not end"),
+        }
+    }
+
+    #[test]
+    fn an_upload_that_has_failed_is_begun_again_when_the_replica_leads_again() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let store = directory.path().join("store");
+        std::fs::create_dir(&store).unwrap();
+        let settings = BackupSettings {
+            store: Arc::new(LocalBlobStore::open(&store).unwrap()),
+            cluster_id: String::new(),
+            partition_count: 1,
+            node_id: 0,
+            limits: UploadLimits {
+                timeout: PATIENCE,
+                bytes_per_second: None,
+            },
+            processors: Processors::half(),
+            runtime: runtime.handle().clone(),
+            metrics: crate::metrics::Metrics::new().backups.clone(),
+        };
+        // Nothing can be stored: a file is where the directory was.
+        std::fs::remove_dir_all(&store).unwrap();
+        std::fs::write(&store, "").unwrap();
+        let (inbox, receiver) = inbox();
+        let mut backups = PartitionBackups::new(settings);
+        backups.begin(frozen(), inbox.clone(), || false);
+        ended(&receiver).unwrap_err();
+
+        std::fs::remove_file(&store).unwrap();
+        std::fs::create_dir(&store).unwrap();
+        backups.begin(frozen(), inbox, || true);
+        ended(&receiver).unwrap();
     }
 }
