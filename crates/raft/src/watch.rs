@@ -221,7 +221,6 @@ impl<T: OptionalSend + OptionalSync> WatchReceiver<WakesInOrder, T> for Receiver
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
 
     use futures::FutureExt;
 
@@ -299,17 +298,15 @@ mod tests {
     fn no_change_is_lost_between_threads() {
         let (sender, receiver) = Channel::channel(0u64);
         let last = 20_000;
-        let seen = Arc::new(AtomicU64::new(0));
         let waiting: Vec<_> = (0..2)
             .map(|_| {
                 let mut receiver = receiver.clone();
-                let seen = Arc::clone(&seen);
                 std::thread::spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().build();
                     runtime.unwrap().block_on(async {
                         while *receiver.borrow_and_update() < last {
+                            // One that were lost would be waited for without an end.
                             receiver.changed().await.unwrap();
-                            seen.fetch_add(1, Ordering::Relaxed);
                         }
                     });
                 })
@@ -321,6 +318,5 @@ mod tests {
         for thread in waiting {
             thread.join().unwrap();
         }
-        assert!(seen.load(Ordering::Relaxed) >= 1);
     }
 }
