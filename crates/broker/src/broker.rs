@@ -214,6 +214,7 @@ fn backup_settings(config: &BrokerConfig, store: BlobRef, metrics: &Metrics) -> 
         partition_count: config.partitions_count,
         node_id: config.node_id,
         limits: config.backup.upload,
+        upload_from: config.backup.upload_from,
         processors: skep_backup::Processors::half(),
         runtime: Handle::current(),
         metrics: metrics.backups.clone(),

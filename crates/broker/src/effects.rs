@@ -77,12 +77,7 @@ impl Effects for NodeEffects {
             .store(backup.position.0, Ordering::Relaxed);
         match &mut self.backups {
             Some(backups) => {
-                let (router, id) = (Arc::clone(&self.router), self.partition);
-                let leads = move || {
-                    let here = router.local.partitions.get(id);
-                    here.is_some_and(|here| here.leads())
-                };
-                backups.begin(backup, partition.inbox.clone(), leads);
+                backups.begin(backup, partition.inbox.clone());
             }
             None => partition.inbox.push(Event::BackupEnded {
                 checkpoint_id: backup.checkpoint_id,

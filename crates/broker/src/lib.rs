@@ -7,6 +7,8 @@
 //! - A broker of one alone opens no port for other nodes; of several, each keeps the partitions that the configuration says.
 //! - A broken backup store never holds processing up: uploads run beside it, within a deadline.
 
+mod agreement;
+mod backup_parts;
 mod backups;
 mod blob;
 mod broker;

@@ -14,6 +14,7 @@ use skep_raft::Rebalanced;
 use skep_state::StateError;
 use tracing::info;
 
+use crate::backup_parts;
 use crate::partition::{Partition, Partitions};
 use crate::requests::Requests;
 
@@ -103,6 +104,14 @@ impl LocalPartitions {
             // Any replica knows them, even where nobody leads.
             NodeRequest::KnownBackups(partition) => match self.partitions.get(partition) {
                 Some(target) => known_backups(target).await,
+                None => not_leader(partition),
+            },
+            NodeRequest::Backup {
+                partition,
+                checkpoint,
+                step,
+            } => match self.partitions.get(partition) {
+                Some(target) => backup_parts::answer(target, checkpoint, step).await,
                 None => not_leader(partition),
             },
         }

@@ -41,6 +41,13 @@ pub struct BackupMetrics {
     total: Family<OperationResult, Counter>,
     in_progress: Family<Operation, Gauge>,
     latency: Family<Operation, Histogram>,
+    differing: Family<Differing, Counter>,
+}
+
+/// Replicas that did not have the content that most others had for a backup.
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Differing {
+    partition: u32,
 }
 
 /// A backup operation under way.
@@ -51,6 +58,11 @@ pub struct Running {
 }
 
 impl BackupMetrics {
+    /// A replica's content is not that of most others.
+    pub fn differs(&self, partition: u32) {
+        self.differing.get_or_create(&Differing { partition }).inc();
+    }
+
     /// An operation begins.
     pub fn begin(&self, partition: u32, operation: &'static str) -> Running {
         let labels = Operation {
@@ -152,6 +164,7 @@ impl Metrics {
             latency: Family::new_with_constructor(|| {
                 Histogram::new([0.01, 0.1, 1.0, 10.0, 60.0, 300.0])
             }),
+            differing: Family::default(),
         };
         registry.register(
             "zeebe_backup_operations",
@@ -167,6 +180,11 @@ impl Metrics {
             "zeebe_backup_operations_latency",
             "Seconds that backup operations took",
             backups.latency.clone(),
+        );
+        registry.register(
+            "skep_backup_differing_replicas",
+            "Replicas whose content was not that of most others at a checkpoint, which must not happen",
+            backups.differing.clone(),
         );
         let gauge = |registry: &mut Registry, name: &str, help: &str| {
             let family = Family::<PartitionLabel, Gauge>::default();

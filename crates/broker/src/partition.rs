@@ -9,6 +9,7 @@ use skep_protocol::{Epoch, PartitionId};
 use skep_raft::RaftHandle;
 use tokio::sync::oneshot;
 
+use crate::backup_parts::BackupParts;
 use crate::view::ClusterView;
 
 /// One partition's replica on this node.
@@ -19,6 +20,8 @@ pub struct Partition {
     pub inbox: Inbox,
     /// Its member of the partition's consensus, once it has started.
     pub raft: OnceLock<RaftHandle>,
+    /// Its parts in backups, once it has started, if backups can be taken.
+    pub backups: OnceLock<Arc<BackupParts>>,
     leads: AtomicBool,
     failure: Mutex<Option<String>>,
     /// Latest checkpoint, for metrics; -1 before the first.
@@ -34,6 +37,7 @@ impl Partition {
             id,
             inbox,
             raft: OnceLock::new(),
+            backups: OnceLock::new(),
             leads: AtomicBool::new(false),
             failure: Mutex::new(None),
             checkpoint_id: AtomicI64::new(-1),

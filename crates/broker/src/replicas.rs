@@ -13,6 +13,7 @@ use skep_state::Store;
 use skep_store::{Compact, PartitionStore, StoreOptions, WriteBack};
 use tracing::error;
 
+use crate::backup_parts::BackupParts;
 use crate::backups::{BackupSettings, PartitionBackups};
 use crate::clock::process_nonce;
 use crate::data_dir::DataDir;
@@ -74,12 +75,16 @@ async fn start_replica(
         unreachable!("a replica is started once");
     }
     let readers = (0..exporters.count()).map(|_| raft.reader()).collect();
+    let backups = shared
+        .backups
+        .clone()
+        .map(|settings| take_part_in_backups(shared, partition, settings));
     let effects = NodeEffects {
         partition: id,
         router: Arc::clone(&shared.router),
         write_back: Arc::clone(&shared.write_back),
         store: Arc::clone(&store) as Arc<dyn Compact>,
-        backups: shared.backups.clone().map(PartitionBackups::new),
+        backups,
         exporters: Arc::clone(exporters),
     };
     let config = ReplicaConfig {
@@ -104,6 +109,20 @@ async fn start_replica(
     };
     ReplicaThread::spawn(format!("partition-{id}"), replica, receiver, ended)
         .map_err(|error| error.to_string())
+}
+
+fn take_part_in_backups(
+    shared: &Shared<'_>,
+    partition: &Partition,
+    settings: BackupSettings,
+) -> PartitionBackups {
+    let parts = Arc::new(BackupParts::new(settings.clone()));
+    if partition.backups.set(Arc::clone(&parts)).is_err() {
+        unreachable!("a replica is started once");
+    }
+    let nodes = shared.config.cluster.distribution.replicas(partition.id.0);
+    let nodes = nodes.iter().map(|node| NodeId(*node)).collect();
+    PartitionBackups::new(settings, Arc::clone(&shared.router), nodes, parts)
 }
 
 /// Opens a partition's store. Gives also the last log entry that is in it.

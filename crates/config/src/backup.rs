@@ -14,6 +14,8 @@ pub struct BackupConfig {
     pub store: Option<BackupStoreConfig>,
     /// What bounds an upload.
     pub upload: UploadLimits,
+    /// Which replica stores a partition's content.
+    pub upload_from: UploadFrom,
     /// Whether restore refuses a backup of another partition count.
     pub validate_config: bool,
 }
@@ -57,6 +59,16 @@ pub struct UploadLimits {
     pub bytes_per_second: Option<u64>,
 }
 
+/// Which replica of a partition stores its content for a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UploadFrom {
+    /// The leader.
+    #[default]
+    Leader,
+    /// A follower, to spare the leader; the leader where none can.
+    Follower,
+}
+
 impl BackupConfig {
     /// Reads and checks.
     pub fn from_source(source: &Source) -> Result<BackupConfig, ConfigError> {
@@ -68,8 +80,19 @@ impl BackupConfig {
                 timeout: source.duration("zeebe.broker.data.backup.uploadTimeout")?,
                 bytes_per_second: (rate > 0).then_some(rate),
             },
+            upload_from: upload_from(source)?,
             validate_config: source.boolean("zeebe.restore.validateConfig")?,
         })
+    }
+}
+
+fn upload_from(source: &Source) -> Result<UploadFrom, ConfigError> {
+    let key = "zeebe.broker.data.backup.uploadFrom";
+    let from = source.text(key);
+    match from.trim().to_ascii_uppercase().as_str() {
+        "LEADER" => Ok(UploadFrom::Leader),
+        "FOLLOWER" => Ok(UploadFrom::Follower),
+        _ => Err(source.wrong(key, &from, "LEADER or FOLLOWER")),
     }
 }
 

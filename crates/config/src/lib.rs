@@ -22,7 +22,7 @@ mod tls;
 mod units;
 
 pub use authentication::{AuthenticationConfig, UserConfig};
-pub use backup::{BackupConfig, BackupStoreConfig, S3StoreConfig, UploadLimits};
+pub use backup::{BackupConfig, BackupStoreConfig, S3StoreConfig, UploadFrom, UploadLimits};
 pub use broker::{
     BrokerConfig, DataConfig, GatewayListenConfig, LongPolling, ManagementConfig, RestConfig,
 };

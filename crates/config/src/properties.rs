@@ -289,6 +289,11 @@ pub const PROPERTIES: &[Property] = &[
         "Bandwidth of one partition's upload, such as 50MB; 0 for no limit.",
     ),
     key(
+        "zeebe.broker.data.backup.uploadFrom",
+        "LEADER",
+        "Which replica of a partition uploads its content: LEADER, or FOLLOWER to spare the leader (which does so where no follower can).",
+    ),
+    key(
         "zeebe.broker.experimental.features.enableBackup",
         "true",
         "Whether backups can be taken (Zeebe 8.1's switch; there its default is false).",

@@ -277,11 +277,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             log_id: self.local,
             unflushed_bytes: self.overlay.unflushed_bytes(),
             waiting: self.queue.len(),
-            frozen: self
-                .frozen
-                .iter()
-                .map(|backup| backup.checkpoint_id)
-                .collect(),
+            frozen: &self.frozen,
             state: self.overlay.applied(),
         }
     }
@@ -351,7 +347,7 @@ pub struct Inspection<'a> {
     /// Commands and envelopes that wait.
     pub waiting: usize,
     /// Checkpoints whose content is frozen.
-    pub frozen: Vec<CheckpointId>,
+    pub frozen: &'a [FrozenBackup],
     /// Applied content.
     pub state: Applied<'a>,
 }

@@ -21,7 +21,8 @@ fn checkpoint(id: i64) -> Command {
 }
 
 fn frozen(place: &Place) -> Vec<CheckpointId> {
-    place.replica.inspect().frozen
+    let frozen = place.replica.inspect().frozen;
+    frozen.iter().map(|backup| backup.checkpoint_id).collect()
 }
 
 /// What another leader's epoch entry looks like.

@@ -100,6 +100,27 @@ pub enum NodeRequest {
     KnownBackups(PartitionId),
     /// Give the leadership of a partition to the broker that should have it.
     Rebalance(PartitionId),
+    /// Do a replica's part for a backup, unless that is under way or done, and say how far it is.
+    Backup {
+        /// The partition.
+        partition: PartitionId,
+        /// The backup's checkpoint.
+        checkpoint: CheckpointId,
+        /// What to do.
+        step: BackupStep,
+    },
+}
+
+/// What a replica does for a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BackupStep {
+    /// It reads its frozen content for the root hash.
+    Compare = 0,
+    /// It stores its frozen content, which gives the root hash as well.
+    Store = 1,
+    /// It writes the manifest of what it has stored.
+    Publish = 2,
 }
 
 /// What is answered.
@@ -115,6 +136,10 @@ pub enum NodeAnswer {
     KnownBackups(Vec<UnfinishedBackup>),
     /// It is done.
     Done,
+    /// It is under way.
+    Working,
+    /// The root hash of a replica's frozen content.
+    RootHash([u8; 32]),
     /// There is no answer.
     Refusal(NodeRefusal, String),
 }
@@ -356,9 +381,17 @@ impl NodeRequest {
             NodeRequest::LatestCheckpoint(partition) => (1, partition),
             NodeRequest::KnownBackups(partition) => (2, partition),
             NodeRequest::Rebalance(partition) => (3, partition),
+            NodeRequest::Backup { partition, .. } => (4, partition),
         };
         let mut out = begin(kind);
         put_varint(&mut out, u64::from(partition.0));
+        if let NodeRequest::Backup {
+            checkpoint, step, ..
+        } = self
+        {
+            put_i64(&mut out, checkpoint.0);
+            out.push(*step as u8);
+        }
         out
     }
 
@@ -375,6 +408,11 @@ impl NodeRequest {
             1 => NodeRequest::LatestCheckpoint(partition),
             2 => NodeRequest::KnownBackups(partition),
             3 => NodeRequest::Rebalance(partition),
+            4 => NodeRequest::Backup {
+                partition,
+                checkpoint: CheckpointId(reader.i64("checkpoint id")?),
+                step: BackupStep::decode(reader.u8("backup step")?)?,
+            },
             kind => return Err(unknown("node request kind", kind)),
         };
         all_read(reader, request)
@@ -420,6 +458,12 @@ impl NodeAnswer {
                 out
             }
             NodeAnswer::Done => begin(5),
+            NodeAnswer::Working => begin(6),
+            NodeAnswer::RootHash(root) => {
+                let mut out = begin(7);
+                put_bytes(&mut out, root);
+                out
+            }
         }
     }
 
@@ -441,6 +485,13 @@ impl NodeAnswer {
                 text(reader, "reason")?,
             ),
             5 => NodeAnswer::Done,
+            6 => NodeAnswer::Working,
+            7 => NodeAnswer::RootHash(
+                reader
+                    .bytes("root hash")?
+                    .try_into()
+                    .map_err(|_| DecodeError::invalid("root hash", "it has not 32 bytes"))?,
+            ),
             kind => return Err(unknown("node answer kind", kind)),
         };
         all_read(reader, answer)
@@ -452,6 +503,17 @@ fn rejection(reader: &mut Reader<'_>) -> Result<Rejection, DecodeError> {
     let rejection_type =
         RejectionType::from_code(code).ok_or_else(|| unknown("rejection type", code))?;
     Ok(Rejection::new(rejection_type, reader.text("reason")?))
+}
+
+impl BackupStep {
+    fn decode(code: u8) -> Result<BackupStep, DecodeError> {
+        Ok(match code {
+            0 => BackupStep::Compare,
+            1 => BackupStep::Store,
+            2 => BackupStep::Publish,
+            code => return Err(unknown("backup step", code)),
+        })
+    }
 }
 
 impl NodeRefusal {

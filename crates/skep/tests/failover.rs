@@ -143,6 +143,53 @@ fn a_backup_outlives_the_leader_that_began_it_and_restores_on_all_brokers() {
 }
 
 #[test]
+fn a_follower_uploads_where_that_is_configured_and_the_leader_where_none_can() {
+    let mut cluster = Cluster::new(3, PARTITIONS, 3);
+    for place in &mut cluster.places {
+        place.set("ZEEBE_BROKER_DATA_BACKUP_UPLOADFROM", "FOLLOWER");
+    }
+    let places: Vec<&Place> = cluster.places.iter().collect();
+    let mut brokers: Vec<_> = cluster.start().into_iter().map(Some).collect();
+    deploy(places[0]);
+    places[1].skep(&["start", "order", "--count", "50"]);
+    let seen = cluster.await_topology(0, whole);
+    places[0].skep(&["backup", "take", "1", "--wait"]);
+    for (partition, uploader) in uploaders(places[0], 1) {
+        assert_ne!(seen.leader(partition), Some(uploader));
+    }
+    // Of a partition that one broker leads and another follows, the latter uploads; the third cannot be reached.
+    brokers[2].take().unwrap().kill();
+    let seen = cluster.await_topology(0, all_led);
+    places[0].skep(&["backup", "take", "2", "--wait"]);
+    for (partition, uploader) in uploaders(places[0], 2) {
+        assert_eq!(seen.leader(partition), Some(1 - uploader));
+    }
+    brokers.into_iter().flatten().for_each(|one| one.kill());
+    for place in &places {
+        place.lose_data();
+        place.skep(&["restore", "--backupId=2"]);
+    }
+    let _brokers = cluster.start();
+    let worked = places[2].skep(&["work", "payment", "--idle", "1s"]);
+    assert!(worked.contains("Completed 50 jobs"), "{worked}");
+}
+
+/// Partitions of a backup, each with the broker that has uploaded it.
+fn uploaders(place: &Place, backup: u32) -> Vec<(u32, usize)> {
+    let (_, body) = place.get(&format!("/actuator/backups/{backup}"));
+    let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let details = answer["details"].as_array().unwrap();
+    let number = |one: &serde_json::Value, name: &str| one[name].as_u64().unwrap();
+    let one = |one| {
+        (
+            number(one, "partitionId") as u32,
+            number(one, "brokerId") as usize,
+        )
+    };
+    details.iter().map(one).collect()
+}
+
+#[test]
 fn a_broker_without_the_restored_data_cannot_join_those_that_were_restored() {
     let cluster = Cluster::new(3, 1, 3);
     let places: Vec<&Place> = cluster.places.iter().collect();

@@ -9,7 +9,7 @@ mod common;
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
 
-use common::{Place, Running, SKEP, repository};
+use common::{Place, Running, SKEP, free_port_block, repository};
 
 #[derive(Debug, PartialEq, Eq)]
 enum Terminal {
@@ -44,6 +44,30 @@ fn clone_of_the_repository() -> Place {
     symlink(SKEP, root.join("target/release/skep")).unwrap();
     place.set("SKEP_PROGRAM", "target/release/skep");
     place
+}
+
+#[test]
+#[ignore = "needs an S3 server, which ./test installs"]
+fn the_tour_works_on_three_brokers_of_which_one_is_killed_half_way() {
+    let mut place = clone_of_the_repository();
+    let root = place.directory.path().to_owned();
+    for name in ["tools", "tests", ".tools"] {
+        symlink(repository().join(name), root.join(name)).unwrap();
+    }
+    // The broker of this place does not run: what its environment says would count for all.
+    place.variables.retain(|(name, _)| name == "SKEP_PROGRAM");
+    // Five nodes with ten ports each, and five for management.
+    let first = free_port_block(50);
+    place.set("SKEP_CLUSTER_PORT", &first.to_string());
+    place.set("SKEP_CLUSTER_MANAGEMENT_PORT", &(first + 5).to_string());
+    let output = place
+        .command("bash")
+        .args(["./run", "cluster", "tour"])
+        .output()
+        .unwrap();
+    let text = common::text_of(&output);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("the tour is complete"), "{text}");
 }
 
 #[test]

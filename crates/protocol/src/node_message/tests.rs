@@ -63,6 +63,11 @@ fn requests() -> Vec<NodeRequest> {
         NodeRequest::LatestCheckpoint(PartitionId(1)),
         NodeRequest::KnownBackups(PartitionId(64)),
         NodeRequest::Rebalance(PartitionId(2)),
+        NodeRequest::Backup {
+            partition: PartitionId(2),
+            checkpoint: CheckpointId(77),
+            step: BackupStep::Publish,
+        },
     ]
 }
 
@@ -84,6 +89,8 @@ fn answers() -> Vec<NodeAnswer> {
         refusal(NodeRefusal::Lost, "lost".to_owned()),
         refusal(NodeRefusal::Failed, "failed".to_owned()),
         NodeAnswer::Done,
+        NodeAnswer::Working,
+        NodeAnswer::RootHash([9; 32]),
     ]
 }
 
@@ -156,7 +163,7 @@ fn the_bytes_are_those_of_version_1() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_a_decoder_panic(bytes: Vec<u8>, kind in 0u8..6) {
+    fn no_bytes_make_a_decoder_panic(bytes: Vec<u8>, kind in 0u8..8) {
         for bytes in [bytes.clone(), [&[VERSION, kind], &bytes[..]].concat()] {
             let _ = NodeMessage::decode(&bytes);
             let _ = NodeRequest::decode(&bytes);

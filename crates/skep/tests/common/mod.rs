@@ -66,6 +66,16 @@ pub fn free_port() -> u16 {
     panic!("no port is free in {PORTS:?}");
 }
 
+/// The first of so many ports in a row, each as with [`free_port`].
+pub fn free_port_block(count: u16) -> u16 {
+    loop {
+        let first = free_port();
+        if (1..count).all(|next| free_port() == first + next) {
+            return first;
+        }
+    }
+}
+
 impl Place {
     /// With backups into a directory.
     pub fn new(partitions: u32) -> Place {
