@@ -11,6 +11,7 @@ mod broker;
 mod clients;
 mod content;
 mod directory;
+mod failover;
 mod failure;
 mod fill;
 mod open_loop;
@@ -42,6 +43,8 @@ Examples:
   skep-load backup --gigabytes 1               backup and restore of 1 GB of state under load
   skep-load shapes                             processes of other shapes: many tasks, calls, decisions, messages
   skep-load startup                            time from start to ready, memory of an idle broker
+  skep-load throughput --brokers 3             the same with three replicas of every partition
+  skep-load failover --brokers 3               a leader is killed: how long does its partition take nothing?
 
 Every command starts brokers of its own in a temporary directory below --directory. Nothing else should run meanwhile.
 Exit codes: 0 measured, 1 the broker or a client failed, 2 wrong arguments.";
@@ -56,6 +59,8 @@ enum Command {
     Shapes(ShapesArguments),
     /// Time from start to ready and memory, without load.
     Startup(BrokerArguments),
+    /// Time from the loss of a leader until its partition takes commands again.
+    Failover(FailoverArguments),
 }
 
 /// Which broker, and where.
@@ -67,6 +72,9 @@ struct BrokerArguments {
     /// Partitions of the broker
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
     partitions: u32,
+    /// Brokers on this machine; each keeps a replica of every partition
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=7))]
+    brokers: u32,
     /// Where data and backups are kept during the run; a disk, not memory
     #[arg(long, value_name = "DIR", default_value = ".")]
     directory: PathBuf,
@@ -120,6 +128,15 @@ struct BackupArguments {
     rounds: u32,
 }
 
+#[derive(Debug, Clone, Args)]
+struct FailoverArguments {
+    #[command(flatten)]
+    broker: BrokerArguments,
+    /// Leaders that are killed, one after the other
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+}
+
 impl ThroughputArguments {
     fn time(&self) -> Duration {
         Duration::from_secs(self.seconds)
@@ -133,6 +150,7 @@ fn main() -> ExitCode {
         Command::Backup(arguments) => arguments.broker.json,
         Command::Shapes(arguments) => arguments.broker.json,
         Command::Startup(arguments) => arguments.json,
+        Command::Failover(arguments) => arguments.broker.json,
     };
     match run(cli.command) {
         Ok(report) => {
@@ -158,6 +176,7 @@ fn run(command: Command) -> Result<Report, Failure> {
             Command::Backup(arguments) => backups::measure(&arguments).await,
             Command::Shapes(arguments) => shapes::measure(&arguments).await,
             Command::Startup(arguments) => startup::measure(&arguments).await,
+            Command::Failover(arguments) => failover::measure(&arguments).await,
         }
     })
 }
