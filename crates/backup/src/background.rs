@@ -54,7 +54,7 @@ impl<T: Send + 'static> Background<T> {
 }
 
 /// Runs a piece of work when it is its turn on one of the processors, and waits for its result.
-pub(crate) async fn run_in_turn<T: Send + 'static>(
+pub async fn run_in_turn<T: Send + 'static>(
     processors: &Processors,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, BackgroundError> {

@@ -47,6 +47,7 @@ mod manifest;
 mod marker;
 mod notes;
 mod pace;
+mod piecewise;
 mod plan;
 mod processors;
 mod restore;
@@ -57,7 +58,7 @@ mod store_chunk;
 mod upload;
 mod verify;
 
-pub use background::BackgroundError;
+pub use background::{BackgroundError, run_in_turn};
 pub use base::{Base, BaseBackup, newest_base};
 pub use cancel::Cancel;
 pub use chunk::{ChunkHash, ChunkInfo, PatchRef, RootHash, Stored, StoredChunk, StoredObject};
@@ -75,6 +76,7 @@ pub use index::ChunkIndex;
 pub use manifest::{ClusterManifest, PartitionIdentity, PartitionManifest, PartitionSummary};
 pub use marker::mark_failed;
 pub use notes::WriteNotes;
+pub use piecewise::{ContentChunk, read_chunk_at};
 pub use plan::{PlanStats, PlannedChunk, PlannedContent, plan_chunks, root_hash};
 pub use processors::Processors;
 pub use restore::{

@@ -193,7 +193,7 @@ fn emit_read(
     })
 }
 
-fn pair_too_long(key: &[u8], value: &[u8]) -> ContentError {
+pub(crate) fn pair_too_long(key: &[u8], value: &[u8]) -> ContentError {
     let bytes = key.len() + value.len();
     let shown = &key[..key.len().min(32)];
     ContentError {

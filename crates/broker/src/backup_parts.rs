@@ -88,6 +88,12 @@ impl BackupParts {
         }
     }
 
+    /// Keys that were not told of have been written: what was noted is of no use.
+    pub fn forget(&self) {
+        let partitions = self.settings.partition_count.max(1) as usize;
+        *lock(&self.notes) = WriteNotes::new(NOTED_KEYS_BYTES_MAX / partitions);
+    }
+
     /// Keys are written back.
     pub fn written(&self, ticket: &FlushTicket) {
         let content = ticket.keys().filter(|key| !is_bookkeeping(key));

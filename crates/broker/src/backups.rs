@@ -91,6 +91,11 @@ impl PartitionBackups {
         self.parts.written(ticket);
     }
 
+    /// Keys that were not told of have been written: what was noted is of no use.
+    pub fn forget(&self) {
+        self.parts.forget();
+    }
+
     /// Begins to see to the backup of a frozen checkpoint, unless that is under way. One that has ended is begun again, since the replica
     /// may have been told while it did not lead; what is stored already is not sent again.
     pub fn begin(&mut self, backup: FrozenBackup, inbox: Inbox) {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use skep_backup::Processors;
 use skep_blob::BlobRef;
 use skep_config::BrokerConfig;
 use skep_log::{LogOptions, LogStatus, LogStore, RealFiles};
@@ -25,6 +26,7 @@ use crate::partition::Partitions;
 use crate::replicas::{Shared, start_replicas};
 use crate::router::Router;
 use crate::servers::{serve_clients, serve_management, until};
+use crate::transfer::Transfers;
 use crate::{BrokerError, cluster, disk, open_configured_store};
 
 /// How often unused chunks are collected.
@@ -67,9 +69,11 @@ impl Broker {
         let metrics = Metrics::new();
         let internal = cluster::listen_to_nodes(&config).await?;
         let (router, receivers) = cluster::make_router(&config);
+        let processors = Processors::half();
+        let transfers = move_content(&processors, &metrics, &router);
         let backups = blob_store
             .clone()
-            .map(|store| backup_settings(&config, store, &metrics));
+            .map(|store| backup_settings(&config, store, &metrics, processors));
         let shared = Shared {
             config: &config,
             data: &data,
@@ -78,6 +82,7 @@ impl Broker {
             router: Arc::clone(&router),
             write_back: Arc::clone(&write_back),
             backups,
+            transfers,
             exporters: Arc::clone(&exporters),
         };
         let replicas = start_replicas(&shared, receivers).await;
@@ -207,7 +212,20 @@ fn open_log(config: &BrokerConfig, data: &DataDir) -> Result<LogStore, BrokerErr
     Ok(log)
 }
 
-fn backup_settings(config: &BrokerConfig, store: BlobRef, metrics: &Metrics) -> BackupSettings {
+/// From now on content goes to other brokers and comes from them.
+fn move_content(processors: &Processors, metrics: &Metrics, router: &Router) -> Arc<Transfers> {
+    let transfers = Transfers::new(processors.clone(), metrics.transfers.clone());
+    let transfers = Arc::new(transfers);
+    router.nodes.move_content(Arc::clone(&transfers));
+    transfers
+}
+
+fn backup_settings(
+    config: &BrokerConfig,
+    store: BlobRef,
+    metrics: &Metrics,
+    processors: Processors,
+) -> BackupSettings {
     BackupSettings {
         store,
         cluster_id: config.cluster_name.clone(),
@@ -215,7 +233,7 @@ fn backup_settings(config: &BrokerConfig, store: BlobRef, metrics: &Metrics) -> 
         node_id: config.node_id,
         limits: config.backup.upload,
         upload_from: config.backup.upload_from,
-        processors: skep_backup::Processors::half(),
+        processors,
         runtime: Handle::current(),
         metrics: metrics.backups.clone(),
     }

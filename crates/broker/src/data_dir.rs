@@ -6,6 +6,7 @@
 //! partitions/{p}/        the store of partition p
 //! partitions/{p}.note    what partition p is evaluating
 //! partitions/{p}.{id}.exported   how far exporter id has exported partition p
+//! partitions/{p}.chunks/ what has come of another replica's content, while this one is given it
 //! exporting              PAUSED or SOFT_PAUSED while exporting is paused
 //! restore-marker.json    if it was restored
 //! ```
@@ -96,6 +97,11 @@ impl DataDir {
     /// Where a partition writes down what it is evaluating.
     pub fn note(&self, partition: u32) -> PathBuf {
         self.partition(partition).with_extension("note")
+    }
+
+    /// Where chunks of another replica's content are kept while this one is given it.
+    pub fn chunks(&self, partition: u32) -> PathBuf {
+        self.partition(partition).with_extension("chunks")
     }
 
     /// Where it is written down how far an exporter has exported a partition.

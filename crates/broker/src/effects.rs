@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use skep_partition::consensus::ConsensusEvent;
-use skep_partition::{Effects, Event, FrozenBackup, Refusal, Role};
+use skep_partition::{Bookkeeping, Effects, Event, FrozenBackup, LocalPosition, Refusal, Role};
 use skep_protocol::{CheckpointId, Envelope, Epoch, PartitionId, RequestId, Response};
 use skep_state::{FlushTicket, StateError};
 use skep_store::{Compact, WriteBack};
@@ -93,6 +93,13 @@ impl Effects for NodeEffects {
         if let Some(backups) = &mut self.backups {
             backups.give_up(checkpoint_id);
         }
+    }
+
+    fn content_replaced(&mut self, applied: &Bookkeeping, log_id: LocalPosition) {
+        if let Some(backups) = &mut self.backups {
+            backups.forget();
+        }
+        self.exporters.begin_after(self.partition, applied, log_id);
     }
 
     fn role_changed(&mut self, role: Role, epoch: Epoch) {

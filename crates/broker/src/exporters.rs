@@ -11,7 +11,7 @@ use skep_exporter::file::{FileExporter, FileOptions};
 use skep_exporter::thread::ExporterThread;
 use skep_exporter::{CommittedLog, Feed, Filter, Phase, Progress, Source, Status, Worker};
 use skep_partition::consensus::{ConsensusEvent, ConsensusEvents};
-use skep_partition::{Inbox, Inspection, LocalPosition};
+use skep_partition::{Bookkeeping, Inbox, Inspection, LocalPosition};
 use skep_protocol::node_message::ExporterStatus;
 use skep_protocol::{Index, PartitionId, Position};
 use skep_raft::LogReader;
@@ -206,6 +206,28 @@ impl Exporters {
             }
         });
         status.collect()
+    }
+
+    /// A replica has been given another one's content. Its log begins after that, so its exporters can go on there at the earliest.
+    pub fn begin_after(
+        &self,
+        partition: PartitionId,
+        applied: &Bookkeeping,
+        log_id: LocalPosition,
+    ) {
+        let running = self.running();
+        for seen in running
+            .seen
+            .iter()
+            .filter(|seen| seen.partition == partition)
+        {
+            seen.status.log_begins_after(Progress {
+                next: next_after(log_id),
+                epoch: applied.epoch(),
+                sequence: applied.sequence(),
+                position: applied.position(),
+            });
+        }
     }
 
     /// The exporter of another node is that far.

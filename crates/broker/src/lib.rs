@@ -32,6 +32,7 @@ mod requests;
 mod restore;
 mod router;
 mod servers;
+mod transfer;
 mod view;
 
 pub use blob::{open_blob_store, open_configured_store};

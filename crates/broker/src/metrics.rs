@@ -102,11 +102,47 @@ impl Running {
     }
 }
 
+/// Bytes of partitions' content between brokers.
+#[derive(Clone, Default)]
+pub struct TransferMetrics {
+    sent: Counter,
+    received: Counter,
+}
+
+impl TransferMetrics {
+    fn register(registry: &mut Registry) -> TransferMetrics {
+        let metrics = TransferMetrics::default();
+        registry.register(
+            "skep_content_sent_bytes",
+            "Bytes of content sent to replicas that lacked more of the log than is kept",
+            metrics.sent.clone(),
+        );
+        registry.register(
+            "skep_content_received_bytes",
+            "Bytes of content received for replicas that lacked more of the log than is kept",
+            metrics.received.clone(),
+        );
+        metrics
+    }
+
+    /// A chunk was sent.
+    pub fn sent(&self, bytes: usize) {
+        self.sent.inc_by(bytes as u64);
+    }
+
+    /// A chunk has come.
+    pub fn received(&self, bytes: usize) {
+        self.received.inc_by(bytes as u64);
+    }
+}
+
 /// All metrics of a node.
 pub struct Metrics {
     registry: Mutex<Registry>,
     /// Backup operations.
     pub backups: BackupMetrics,
+    /// Content between brokers.
+    pub transfers: TransferMetrics,
     checkpoint_id: Family<PartitionLabel, Gauge>,
     checkpoint_position: Family<PartitionLabel, Gauge>,
     leads: Family<PartitionLabel, Gauge>,
@@ -211,11 +247,13 @@ impl Metrics {
             "skep_inbox_commands",
             "Client commands that wait for the processor",
         );
+        let transfers = TransferMetrics::register(&mut registry);
         let log = LogMetrics::register(&mut registry);
         let exporters = ExporterMetrics::register(&mut registry);
         Arc::new(Metrics {
             registry: Mutex::new(registry),
             backups,
+            transfers,
             checkpoint_id,
             checkpoint_position,
             leads,

@@ -9,13 +9,14 @@ use skep_gateway::JobsAvailable;
 use skep_partition::Event;
 use skep_protocol::node_message::{self, NodeMessage, NodeRequest, NodeStatus};
 use skep_protocol::{Envelope, NodeId, PartitionId};
-use skep_raft::{PeerError, RaftPeers};
+use skep_raft::{FetchedContent, Offer, PeerError, RaftPeers};
 use skep_transport::{Channel, Handler, Identity, RequestError, SendError, Transport};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, warn};
 
 use crate::exporters::Exporters;
 use crate::local::LocalPartitions;
+use crate::transfer::Transfers;
 use crate::view::ClusterView;
 
 /// Consensus.
@@ -26,6 +27,8 @@ const REQUESTS: Channel = Channel::new(1);
 const ENVELOPES: Channel = Channel::new(2);
 /// Status and jobs.
 const NEWS: Channel = Channel::new(3);
+/// Content of partitions for replicas that lack too much of the log.
+const CONTENT: Channel = Channel::new(4);
 
 /// How often a node says how it is although nothing has changed.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
@@ -34,6 +37,8 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct Nodes {
     transport: OnceLock<Transport>,
+    /// Of a broker.
+    transfers: OnceLock<Arc<Transfers>>,
     /// Whoever was connected has heard nothing yet.
     greet: Notify,
 }
@@ -43,6 +48,26 @@ impl Nodes {
     pub fn join(&self, transport: Transport) {
         if self.transport.set(transport).is_err() {
             unreachable!("a node joins its cluster once");
+        }
+    }
+
+    /// From now on content can be moved to and from others.
+    pub fn move_content(&self, transfers: Arc<Transfers>) {
+        if self.transfers.set(transfers).is_err() {
+            unreachable!("a broker starts once");
+        }
+    }
+
+    /// Asks a node about content that it offers.
+    pub async fn ask_content(
+        &self,
+        node: NodeId,
+        question: Bytes,
+        patience: Duration,
+    ) -> Result<Bytes, RequestError> {
+        match self.transport.get() {
+            Some(transport) => transport.request(node, CONTENT, question, patience).await,
+            None => Err(SendError::NotConnected(node).into()),
         }
     }
 
@@ -101,7 +126,10 @@ impl Nodes {
     }
 }
 
-impl RaftPeers for Nodes {
+/// The nodes as a partition's consensus needs them.
+pub struct Members(pub Arc<Nodes>);
+
+impl RaftPeers for Members {
     fn call(
         &self,
         group: u32,
@@ -109,13 +137,32 @@ impl RaftPeers for Nodes {
         request: Bytes,
         patience: Duration,
     ) -> BoxFuture<'static, Result<Bytes, PeerError>> {
-        let (Some(transport), Ok(node)) = (self.transport.get(), u32::try_from(target)) else {
+        let (Some(transport), Ok(node)) = (self.0.transport.get(), u32::try_from(target)) else {
             return async { Err(PeerError::NotConnected) }.boxed();
         };
         let request = node_message::encode_raft(PartitionId(group), &request);
         // Queued here and not when the future is first polled: calls keep their order.
         let answer = transport.request(NodeId(node), CONSENSUS, request.into(), patience);
         answer.map(|answer| answer.map_err(peer_error)).boxed()
+    }
+
+    fn offer(&self, group: u32) -> BoxFuture<'static, Result<Offer, String>> {
+        match self.0.transfers.get() {
+            Some(transfers) => transfers.offer(group),
+            None => async { Err("the node has just started".to_owned()) }.boxed(),
+        }
+    }
+
+    fn fetch(
+        &self,
+        group: u32,
+        from: u64,
+        ticket: Bytes,
+    ) -> BoxFuture<'static, Result<Box<dyn FetchedContent>, String>> {
+        let (Some(transfers), Ok(node)) = (self.0.transfers.get(), u32::try_from(from)) else {
+            return async { Err("the node has just started".to_owned()) }.boxed();
+        };
+        transfers.fetch(Arc::clone(&self.0), group, NodeId(node), ticket)
     }
 }
 
@@ -253,6 +300,13 @@ impl Handler for NodeHandler {
     ) -> BoxFuture<'static, Result<Bytes, String>> {
         if channel == CONSENSUS {
             return self.answer_raft(from, &payload);
+        }
+        if channel == CONTENT {
+            let nodes = self.nodes.upgrade();
+            return match nodes.as_ref().and_then(|nodes| nodes.transfers.get()) {
+                Some(transfers) => transfers.answer(payload),
+                None => async { Err("no content is offered here".to_owned()) }.boxed(),
+            };
         }
         let request = match NodeRequest::decode(&payload) {
             Ok(request) => request,

@@ -19,8 +19,10 @@ use crate::clock::process_nonce;
 use crate::data_dir::DataDir;
 use crate::effects::NodeEffects;
 use crate::exporters::Exporters;
+use crate::nodes::Members;
 use crate::partition::Partition;
 use crate::router::Router;
+use crate::transfer::Transfers;
 
 /// What all partitions are started with.
 pub struct Shared<'a> {
@@ -38,6 +40,8 @@ pub struct Shared<'a> {
     pub write_back: Arc<WriteBack>,
     /// Where backups go.
     pub backups: Option<BackupSettings>,
+    /// Content on its way between brokers.
+    pub transfers: Arc<Transfers>,
     /// The exporters.
     pub exporters: Arc<Exporters>,
 }
@@ -74,6 +78,9 @@ async fn start_replica(
     if partition.raft.set(raft.handle()).is_err() {
         unreachable!("a replica is started once");
     }
+    let chunks = shared.data.chunks(id.0);
+    let inbox = partition.inbox.clone();
+    shared.transfers.register(id, inbox, &store, chunks);
     let readers = (0..exporters.count()).map(|_| raft.reader()).collect();
     let backups = shared
         .backups
@@ -156,10 +163,11 @@ async fn open_raft(
     let options = RaftOptions {
         applied: (applied != LocalPosition::default())
             .then_some((applied.raft_index(), applied.term)),
+        kept_entries_max: shared.config.cluster.kept_entries_max,
         ..RaftOptions::new(u64::from(shared.config.node_id), members)
     };
     let group = shared.log.group(GroupId(id.0));
-    let peers = Arc::clone(&shared.router.nodes) as Arc<dyn RaftPeers>;
+    let peers: Arc<dyn RaftPeers> = Arc::new(Members(Arc::clone(&shared.router.nodes)));
     let raft = RaftNode::open(options, group, events, peers).await;
     raft.map_err(|error| error.to_string())
 }

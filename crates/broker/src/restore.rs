@@ -263,7 +263,7 @@ impl RestoreSink for StoreSink {
         let load = self.load.take().ok_or_else(|| SinkError {
             detail: "the store is finished already".to_owned(),
         })?;
-        load.finish(&LocalPosition::default().encode_to_vec().into())
+        load.finish(&LocalPosition::RESTORED.encode_to_vec().into())
             .map_err(|error| SinkError {
                 detail: error.to_string(),
             })

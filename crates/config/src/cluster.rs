@@ -20,6 +20,8 @@ pub struct ClusterConfig {
     pub distribution: Distribution,
     /// How other nodes reach this broker; `None` if there are none.
     pub internal: Option<InternalConfig>,
+    /// Log entries that are kept for a replica that lacks them, if there are not too many bytes of them.
+    pub kept_entries_max: u64,
 }
 
 /// Where a broker listens for other nodes, and where it finds them.
@@ -104,9 +106,19 @@ impl ClusterConfig {
             replication_factor,
             distribution,
             internal: internal(source, size)?,
+            kept_entries_max: kept_entries_max(source)?,
         };
         Ok((cluster, node_id, partitions))
     }
+}
+
+/// 0 stands for no limit besides that of bytes.
+fn kept_entries_max(source: &Source) -> Result<u64, ConfigError> {
+    let key = "zeebe.broker.experimental.raft.preferSnapshotReplicationThreshold";
+    Ok(match source.number(key, 0, u64::MAX)? {
+        0 => u64::MAX,
+        entries => entries,
+    })
 }
 
 /// The internal port is open only where another node may need it.

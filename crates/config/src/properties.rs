@@ -309,6 +309,11 @@ pub const PROPERTIES: &[Property] = &[
         "FIXED: a list such as [{partitionId: 1, nodes: [{nodeId: 0, priority: 2}, {nodeId: 1, priority: 1}]}]; the node of the highest priority should lead.",
     ),
     key(
+        "zeebe.broker.experimental.raft.preferSnapshotReplicationThreshold",
+        "0",
+        "Log entries that are kept for a replica that lacks them; one that lacks more is given the leader's content. 0 for no limit besides 512 MB of log (Zeebe's default is 100).",
+    ),
+    key(
         "zeebe.gateway.network.host",
         "0.0.0.0",
         "Of a gateway of its own (skep gateway; docs/cluster.md): address that it listens on.",

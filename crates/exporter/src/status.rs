@@ -20,6 +20,8 @@ pub struct Status {
     durable: Mutex<Progress>,
     /// What the leader's exporter has made durable, as it says.
     heard: Mutex<Option<Progress>>,
+    /// Where the log begins since the replica was given another one's content.
+    log_begins: Mutex<Option<Progress>>,
 }
 
 /// Records taken since the start.
@@ -43,6 +45,7 @@ impl Status {
             failure: Mutex::new(None),
             durable: Mutex::new(durable),
             heard: Mutex::new(None),
+            log_begins: Mutex::new(None),
         }
     }
 
@@ -97,6 +100,24 @@ impl Status {
     pub fn hear(&self, progress: Progress) {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         *heard = Some(progress);
+    }
+
+    /// The replica was given another one's content, which ends there: the log has only what comes after it.
+    pub fn log_begins_after(&self, progress: Progress) {
+        let mut begins = self
+            .log_begins
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *begins = Some(progress);
+    }
+
+    /// Where the log begins, if that is after an entry.
+    pub(crate) fn log_begins_beyond(&self, next: Index) -> Option<Progress> {
+        let begins = *self
+            .log_begins
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        begins.filter(|begins| begins.next > next)
     }
 
     /// What was heard since the last call.

@@ -139,6 +139,11 @@ impl Worker {
     /// Exports a piece of what is committed, which ends before `end`, or when the exporter is full.
     pub fn export_piece(&mut self, end: Index) -> Result<(), ExportError> {
         let next = self.current.next;
+        if let Some(begins) = self.status.log_begins_beyond(next)
+            && self.log.first().map_err(ExportError::Log)? > next
+        {
+            return self.leave_out(begins);
+        }
         let entries = self
             .log
             .read(next, end, READ_BYTES)
@@ -156,6 +161,24 @@ impl Worker {
                 break;
             }
         }
+        Ok(())
+    }
+
+    /// Goes on where the log begins: what comes before, the former leader's exporter has exported, or nobody can.
+    fn leave_out(&mut self, begins: Progress) -> Result<(), ExportError> {
+        warn!(
+            exported = self.current.position.0,
+            begins_after = begins.position.0,
+            "the replica was given another one's content; records before it that the exporter of the former leader has not exported are left out"
+        );
+        let saved = Saved {
+            progress: begins,
+            ..self.saved
+        };
+        self.write_down(saved)?;
+        self.current = begins;
+        self.flushed = begins;
+        self.release();
         Ok(())
     }
 

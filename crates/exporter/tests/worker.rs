@@ -366,3 +366,27 @@ fn an_exporter_whose_turn_it_is_not_exports_nothing_until_it_is() {
     thread.join();
     assert_eq!(place.positions(), [1, 2, 3]);
 }
+
+#[test]
+fn a_replica_that_was_given_content_leaves_out_only_what_its_log_has_not() {
+    for has_it in [true, false] {
+        let (place, log) = (Place::new(), Log::default());
+        log.epoch();
+        log.batch(2);
+        let mut worker = place.worker(&log, NOTHING);
+        worker.open().unwrap();
+        export_all(&mut worker, &log);
+        log.batch(3);
+        worker.status().log_begins_after(log.progress());
+        if !has_it {
+            log.compact(3);
+        }
+        log.batch(2);
+        export_all(&mut worker, &log);
+        worker.flush(Phase::Exporting).unwrap();
+        let left_out = if has_it { 3..3 } else { 3..6 };
+        let expected: Vec<i64> = (1..=7).filter(|at| !left_out.contains(at)).collect();
+        assert_eq!(place.positions(), expected);
+        assert_eq!(log.released(), log.end());
+    }
+}

@@ -54,6 +54,10 @@ impl std::fmt::Debug for FrozenBackup {
 impl<C: Consensus, E: Effects> Replica<C, E> {
     /// The batch that was just applied ends in a checkpoint: freezes the content.
     pub(crate) fn freeze(&mut self, checkpoint_id: CheckpointId) -> Result<(), ReplicaError> {
+        if self.held_back.is_on() {
+            // The content that comes is that of a later moment. A backup does without this replica's view.
+            return Ok(());
+        }
         self.rotate();
         let backup = FrozenBackup {
             partition: self.config.partition,

@@ -98,6 +98,10 @@ pub struct LocalPosition {
 }
 
 impl LocalPosition {
+    /// Where the content that a restore has put there stands. The log begins after it, so that a replica without this content is not
+    /// taken for one that only lacks entries.
+    pub const RESTORED: LocalPosition = LocalPosition { index: 1, term: 0 };
+
     /// Reads it back from a store's meta.
     pub fn read(meta: &[u8]) -> Result<LocalPosition, StateError> {
         LocalPosition::decode(meta).map_err(|error| StateError::Corrupt {

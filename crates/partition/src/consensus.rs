@@ -50,6 +50,13 @@ pub enum ConsensusEvent {
         /// Its bytes.
         entry: Bytes,
     },
+    /// The store has been given another replica's content, which ends with this entry; entries after it follow.
+    Replaced {
+        /// Raft index.
+        index: Index,
+        /// Raft term.
+        term: u64,
+    },
     /// A proposal was not taken into the log. Told before anything that was proposed later is committed, and before this node
     /// leads in another term.
     ProposalRefused {

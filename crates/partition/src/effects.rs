@@ -3,7 +3,7 @@
 use skep_protocol::{Envelope, Epoch, PartitionId, RequestId, Response};
 use skep_state::FlushTicket;
 
-use crate::FrozenBackup;
+use crate::{Bookkeeping, FrozenBackup, LocalPosition};
 
 /// What a replica is at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,11 @@ pub trait Effects: Send {
 
     /// The view of an older backup was given up: its upload must end.
     fn give_up_backup(&mut self, checkpoint_id: skep_protocol::CheckpointId);
+
+    /// The store has another content, of which this replica's effects know nothing: it stands at that log id.
+    fn content_replaced(&mut self, applied: &Bookkeeping, log_id: LocalPosition) {
+        let _ = (applied, log_id);
+    }
 
     /// The role has changed.
     fn role_changed(&mut self, role: Role, epoch: Epoch);

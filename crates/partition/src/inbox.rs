@@ -6,11 +6,11 @@ use std::sync::mpsc;
 
 use skep_protocol::{CheckpointId, Command, Envelope, Intent, RequestId};
 use skep_protocol::{DeploymentIntent, JobIntent, ProcessInstanceIntent};
-use skep_state::FlushTicket;
+use skep_state::{FlushTicket, StateError};
 
 use crate::consensus::{ConsensusEvent, ConsensusEvents};
 use crate::limits::INBOX_COMMANDS_MAX;
-use crate::{Inspection, Refusal};
+use crate::{FrozenContent, Inspection, Refusal};
 
 /// Something that a replica reacts to.
 pub enum Event {
@@ -36,6 +36,21 @@ pub enum Event {
     },
     /// Looks at the replica between two batches.
     Inspect(Box<dyn FnOnce(&Inspection<'_>) + Send>),
+    /// Freezes the content as it is now, for another replica.
+    Freeze(Box<dyn FnOnce(Result<FrozenContent, StateError>) + Send>),
+    /// The store is about to be given another content: nothing more is written back until then, or until it is given up. Told when
+    /// nothing is on its way to the store any more.
+    HoldBack {
+        /// Names this attempt.
+        attempt: u64,
+        /// Who waits.
+        held: Box<dyn FnOnce() + Send>,
+    },
+    /// Nothing has come of that attempt, or it is over.
+    WriteBackAgain {
+        /// Which.
+        attempt: u64,
+    },
     /// Ends the replica.
     Stop,
 }

@@ -8,6 +8,7 @@
 //! - An answer, a message or a notification leaves only after its batch was *applied* here. Committed is not enough.
 //! - Every envelope carries the sender's applied checkpoint id; a receiver takes a higher checkpoint before the envelope.
 //! - A checkpoint is the last record of its batch; the frozen view is the content right after that batch.
+//! - While the store is about to be given another content, nothing is written back: it is older than what comes.
 //! - What was proposed but not applied is only in the overlay's pending layers and is dropped with the leadership.
 //!
 //! **Absent on purpose**: openraft, the store's engine, gRPC, HTTP, how members are found.
@@ -24,6 +25,7 @@ mod leader;
 pub mod limits;
 mod note;
 mod process;
+mod replace;
 mod replica;
 mod resend;
 pub mod thread;
@@ -36,4 +38,5 @@ pub use effects::{Effects, Refusal, Role};
 pub use error::ReplicaError;
 pub use inbox::{Event, Inbox, Receiver, inbox};
 pub use note::{FileNote, Note};
+pub use replace::FrozenContent;
 pub use replica::{Inspection, Replica, ReplicaConfig};

@@ -17,6 +17,7 @@ use crate::limits::{
     EPOCH_RETRY_MS, LAYER_AGE_MS_MAX, LAYER_BYTES_MAX, REPLAY_BYTES_MAX, UNFLUSHED_BYTES_MAX,
 };
 use crate::note::{NoNote, Note};
+use crate::replace::HeldBack;
 use crate::resend::Resend;
 use crate::{
     Bookkeeping, Consensus, Effects, Event, FrozenBackup, LocalPosition, Reading, Refusal,
@@ -54,6 +55,7 @@ pub struct Replica<C, E> {
     pub(crate) commands_taken: usize,
     pub(crate) frozen: Vec<FrozenBackup>,
     pub(crate) given_up: Vec<CheckpointId>,
+    pub(crate) held_back: HeldBack,
     pub(crate) resend: Resend,
     /// What is being evaluated, for the next process.
     pub(crate) note: Box<dyn Note>,
@@ -108,6 +110,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             commands_taken: 0,
             frozen: Vec::new(),
             given_up: Vec::new(),
+            held_back: HeldBack::default(),
             resend: Resend::default(),
             note: Box::new(NoNote),
             to_ban: Vec::new(),
@@ -141,12 +144,16 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
                 let durable = LocalPosition::read(ticket.meta())?;
                 self.consensus.state_durable(durable.raft_index());
                 self.tell_taken();
+                self.tell_held();
             }
             Event::BackupEnded {
                 checkpoint_id,
                 result,
             } => self.backup_ended(checkpoint_id, result),
             Event::Inspect(look) => look(&self.inspect()),
+            Event::Freeze(frozen) => frozen(self.freeze_content()),
+            Event::HoldBack { attempt, held } => self.hold_back(attempt, held),
+            Event::WriteBackAgain { attempt } => self.write_back_again(attempt),
             Event::Stop => {}
         }
         Ok(())
@@ -169,7 +176,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     /// Has more entries handed over, unless too much of what is applied is not in the store yet: a follower has no other way to
     /// slow its leader down.
-    fn tell_taken(&mut self) {
+    pub(crate) fn tell_taken(&mut self) {
         if self.untold_bytes > 0 && self.overlay.unflushed_bytes() < UNFLUSHED_BYTES_MAX {
             self.consensus.taken(std::mem::take(&mut self.untold_bytes));
         }
@@ -187,6 +194,10 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
                 self.apply(LocalPosition { index, term }, &entry)?;
                 self.untold_bytes += entry.len();
                 self.tell_taken();
+            }
+            ConsensusEvent::Replaced { index, term } => {
+                let index = index.0;
+                self.content_replaced(LocalPosition { index, term })?;
             }
             ConsensusEvent::ProposalRefused { why, reason } => self.proposal_refused(why, &reason),
             ConsensusEvent::Failed { message } => return Err(ReplicaError::Consensus(message)),
@@ -225,7 +236,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             || self.log_bytes_since_rotation > REPLAY_BYTES_MAX;
         let old =
             self.log_bytes_since_rotation > 0 && self.now - self.rotated_at > LAYER_AGE_MS_MAX;
-        if (full || old) && self.overlay.frozen_layers() == 0 {
+        if (full || old) && self.overlay.frozen_layers() == 0 && !self.held_back.is_on() {
             self.rotate();
         }
     }
@@ -240,7 +251,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     /// Freezes what has been applied so far and has it written back, before a planned stop.
     pub fn write_back(&mut self) {
-        if self.log_bytes_since_rotation > 0 {
+        if self.log_bytes_since_rotation > 0 && !self.held_back.is_on() {
             self.rotate();
         }
     }

@@ -66,6 +66,8 @@ pub(crate) fn decode_entry(index: u64, mut bytes: Bytes) -> Result<Entry, CodecE
 pub(crate) struct Meta {
     pub vote: Option<Vote>,
     pub purged: Option<LogId>,
+    /// The member may have forgotten votes and entries.
+    pub newcomer: bool,
     /// Ascending; at most two.
     pub memberships: Vec<(LogId, Membership)>,
 }
@@ -73,6 +75,7 @@ pub(crate) struct Meta {
 const HAS_VOTE: u8 = 1;
 const VOTE_COMMITTED: u8 = 2;
 const HAS_PURGED: u8 = 4;
+const NEWCOMER: u8 = 8;
 
 impl Meta {
     pub fn encode(&self) -> Bytes {
@@ -84,6 +87,9 @@ impl Meta {
         }
         if self.purged.is_some() {
             flags |= HAS_PURGED;
+        }
+        if self.newcomer {
+            flags |= NEWCOMER;
         }
         out.put_u8(flags);
         if let Some(vote) = &self.vote {
@@ -108,10 +114,13 @@ impl Meta {
     pub fn decode(mut bytes: Bytes) -> Result<Self, CodecError> {
         take_version(&mut bytes)?;
         let flags = take_u8(&mut bytes)?;
-        if flags > HAS_VOTE | VOTE_COMMITTED | HAS_PURGED {
+        if flags > HAS_VOTE | VOTE_COMMITTED | HAS_PURGED | NEWCOMER {
             return Err(CodecError::Kind(flags));
         }
-        let mut meta = Self::default();
+        let mut meta = Self {
+            newcomer: flags & NEWCOMER != 0,
+            ..Self::default()
+        };
         if flags & HAS_VOTE != 0 {
             let (term, node) = (take_u64(&mut bytes)?, take_u64(&mut bytes)?);
             let leader_id = openraft::impls::leader_id_std::LeaderId::new(term, node);
@@ -239,6 +248,7 @@ mod tests {
                 committed: true,
             }),
             purged: Some(log_id(9, 4)),
+            newcomer: true,
             memberships: vec![(log_id(0, 0), membership())],
         };
         assert_eq!(Meta::decode(meta.encode()), Ok(meta));

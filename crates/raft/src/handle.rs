@@ -11,14 +11,20 @@ use skep_protocol::Index;
 use tokio::sync::watch;
 
 use crate::compaction::Kept;
+use crate::formation::{ProofOf, Suffrage};
+use crate::incoming::{self, Incoming, Member};
 use crate::leadership::LeaderSeen;
 use crate::node::RaftError;
+use crate::peers::RaftPeers;
 use crate::rpc::{self, Request};
 use crate::state_machine::StateMachine;
 use crate::types::{LogId, TypeConfig, Vote};
 
 /// The preferred member is given the leadership when it lacks no more entries than it gets in a moment.
 const NEARLY_ALL: u64 = 1_000;
+
+const NO_SUFFRAGE: &str =
+    "it has begun without data, and does not vote until a leader has brought it up";
 
 /// What a member is at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,9 +70,13 @@ pub enum Rebalanced {
 pub struct RaftHandle {
     pub(crate) raft: Raft<TypeConfig, StateMachine>,
     pub(crate) node_id: u64,
+    pub(crate) group: u32,
     /// The preferred leader first.
     pub(crate) members: Arc<[u64]>,
     pub(crate) kept: Arc<Kept>,
+    pub(crate) suffrage: Arc<Suffrage>,
+    pub(crate) incoming: Arc<Incoming>,
+    pub(crate) peers: Arc<dyn RaftPeers>,
     pub(crate) leads: Arc<AtomicBool>,
     pub(crate) seen: watch::Receiver<LeaderSeen>,
     /// A member that has answered within it can be reached.
@@ -96,34 +106,72 @@ impl RaftHandle {
         match request {
             Request::Append { append, keep_from } => {
                 check_sender(from, &append.vote)?;
+                let proof = ProofOf::of(&append);
                 let appended = self.raft.append_entries(append).await;
                 let appended = appended.map_err(|error| refused(error.to_string()))?;
                 if appended.is_success() {
                     self.kept.set_from(keep_from);
+                    if self.suffrage.is_earned_by(&proof) {
+                        self.suffrage.grant().await;
+                    }
                 }
                 Ok(rpc::encode_appended(&appended))
             }
             Request::Vote(ask) => {
                 check_sender(from, &ask.vote)?;
+                self.check_suffrage()?;
                 let voted = self.raft.vote(ask).await;
                 let voted = voted.map_err(|error| refused(error.to_string()))?;
                 Ok(rpc::encode_voted(&voted))
             }
             Request::PreVote(ask) => {
                 check_sender(from, &ask.vote)?;
+                self.check_suffrage()?;
                 let voted = self.raft.pre_vote(ask).await;
                 let voted = voted.map_err(|error| refused(error.to_string()))?;
                 Ok(rpc::encode_voted(&voted))
             }
             Request::Transfer(transfer) => {
                 check_sender(from, transfer.from_leader())?;
+                if self.suffrage.is_withheld() && *transfer.to_node_id() == self.node_id {
+                    return Err(refused(NO_SUFFRAGE.to_owned()));
+                }
                 let transferred = self.raft.handle_transfer_leader(transfer).await;
                 transferred
                     .map_err(|error| refused(error.to_string()))?
                     .map_err(|error| refused(error.to_string()))?;
                 Ok(rpc::encode_transferred())
             }
+            Request::Offer(offered) => {
+                check_sender(from, &offered.vote)?;
+                let member = Member {
+                    group: self.group,
+                    raft: &self.raft,
+                    membership: incoming::membership_of(&self.members),
+                    peers: &self.peers,
+                };
+                let taken = self.incoming.take(member, from, offered).await;
+                Ok(rpc::encode_taken(&taken))
+            }
+            Request::History => {
+                let has = self.suffrage.has_history_with(from);
+                let has = has.map_err(|error| refused(error.to_string()))?;
+                Ok(rpc::encode_history(has))
+            }
         }
+    }
+
+    fn check_suffrage(&self) -> Result<(), RaftError> {
+        match self.suffrage.is_withheld() {
+            true => Err(RaftError::Refused(NO_SUFFRAGE.to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether this member may have forgotten what it has promised: it neither votes nor stands for election until a leader has brought
+    /// it up.
+    pub fn is_newcomer(&self) -> bool {
+        self.suffrage.is_withheld()
     }
 
     /// Whether this member leads and can propose.

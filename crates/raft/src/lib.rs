@@ -12,12 +12,17 @@
 //! - openraft types do not leave this crate.
 //! - On one thread with paused time everything follows from a seed (`runtime.rs`), so that the simulator can repeat it.
 //!
-//! Deliberately absent: how nodes are connected ([`RaftPeers`]), changes of members, and snapshots with content.
+//! - A member that may have forgotten what it has promised neither votes nor stands for election (`formation.rs`).
+//!
+//! Deliberately absent: how nodes are connected and content is moved ([`RaftPeers`]), and changes of members.
 
 mod backlog;
 mod codec;
 mod compaction;
+mod content;
+mod formation;
 mod handle;
+mod incoming;
 mod leadership;
 mod log_store;
 mod network;
@@ -35,6 +40,7 @@ mod timing;
 mod types;
 mod watch;
 
+pub use content::{FetchedContent, Offer};
 pub use handle::{MemberRole, RaftHandle, RaftMetrics, Rebalanced};
 pub use leadership::LeaderSeen;
 pub use node::{RaftError, RaftNode, RaftOptions};

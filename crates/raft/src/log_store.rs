@@ -60,6 +60,71 @@ impl LogStore {
         Ok(next == 0 && self.meta().vote.is_none())
     }
 
+    /// Whether the member may have forgotten votes and entries.
+    pub fn is_newcomer(&self) -> bool {
+        self.meta().newcomer
+    }
+
+    /// Durably.
+    pub async fn set_newcomer(&self, newcomer: bool) -> Result<(), io::Error> {
+        let encoded = {
+            let mut meta = self.meta();
+            meta.newcomer = newcomer;
+            meta.encode()
+        };
+        self.save(encoded).await
+    }
+
+    /// Waits until all that was written so far is durable.
+    pub async fn settle(&self) -> Result<(), io::Error> {
+        let encoded = self.meta().encode();
+        self.save(encoded).await
+    }
+
+    /// The member was elected, has followed somebody who was, or has voted for `node`.
+    pub fn has_history_with(&self, node: u64) -> Result<bool, io::Error> {
+        let vote = self.meta().vote;
+        let knows = vote.is_some_and(|vote| vote.committed || vote.leader_id.voted_for == node);
+        Ok(knows || self.next_index()? > 1)
+    }
+
+    async fn save(&self, encoded: Bytes) -> Result<(), io::Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.log
+            .save_meta(encoded, Box::new(move |result| drop(sender.send(result))));
+        written(receiver).await
+    }
+
+    /// Drops the log, which lacks what the replica has lost. The votes are kept, and that they are not all that was promised.
+    pub async fn begin_anew(&self) -> Result<(), io::Error> {
+        self.set_newcomer(true).await?;
+        let (sender, receiver) = oneshot::channel();
+        self.log
+            .reset(Box::new(move |result| drop(sender.send(result))));
+        written(receiver).await?;
+        let encoded = {
+            let mut meta = self.meta();
+            meta.purged = None;
+            meta.memberships.clear();
+            meta.encode()
+        };
+        self.save(encoded).await
+    }
+
+    /// Begins a log after the entry that the replica's content ends with: the log is gone, the content is not.
+    pub async fn form_after(&self, members: &BTreeSet<u64>, id: LogId) -> Result<(), io::Error> {
+        let membership = Membership::new_with_defaults(vec![members.clone()], []);
+        let encoded = {
+            let mut meta = self.meta();
+            meta.purged = Some(id);
+            meta.memberships = vec![(log_id(0, 0), membership)];
+            meta.encode()
+        };
+        self.save(encoded).await?;
+        self.log.purge_before(id.index + 1);
+        Ok(())
+    }
+
     /// The membership in force at `applied`.
     pub fn membership_at(&self, applied: Option<&LogId>) -> StoredMembership {
         let meta = self.meta();
@@ -87,10 +152,7 @@ impl LogStore {
         let (sender, receiver) = oneshot::channel();
         let done = Box::new(move |result| drop(sender.send(result)));
         self.log.append(frames, done);
-        match receiver.await {
-            Ok(result) => result.map_err(io_error),
-            Err(_) => Err(io_error(skep_log::LogError::Closed)),
-        }
+        written(receiver).await
     }
 
     /// The voters that the log knows, if it knows any.
@@ -143,6 +205,15 @@ impl LogStore {
             Some(last) => self.log_id_at(last),
             None => Ok(None),
         }
+    }
+}
+
+async fn written(
+    receiver: oneshot::Receiver<Result<(), skep_log::LogError>>,
+) -> Result<(), io::Error> {
+    match receiver.await {
+        Ok(result) => result.map_err(io_error),
+        Err(_) => Err(io_error(skep_log::LogError::Closed)),
     }
 }
 
@@ -253,17 +324,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             meta.vote = Some(*vote);
             meta.encode()
         };
-        let (sender, receiver) = oneshot::channel();
-        self.log
-            .save_meta(encoded, Box::new(move |result| drop(sender.send(result))));
         #[cfg(feature = "testkit")]
         if crate::testkit::faults().vote_unsynced {
+            self.log.save_meta(encoded, Box::new(|_| {}));
             return Ok(());
         }
-        match receiver.await {
-            Ok(result) => result.map_err(io_error),
-            Err(_) => Err(io_error(skep_log::LogError::Closed)),
-        }
+        self.save(encoded).await
     }
 
     async fn append<I>(

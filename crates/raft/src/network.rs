@@ -14,12 +14,21 @@ use openraft::raft::{
     SnapshotResponse, StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse,
 };
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
+use tokio::time::Instant;
 
 use crate::compaction::Kept;
+use crate::content::Fetched;
 use crate::peers::{PeerError, RaftPeers};
 use crate::pipeline::Pipeline;
-use crate::rpc::{self, Append, Appended, AskVote, RpcError, Voted};
-use crate::types::{Snapshot, TypeConfig, Vote};
+use crate::rpc::{self, Append, Appended, AskVote, Offered, RpcError, Taken, Voted};
+use crate::types::{Snapshot, TypeConfig, Vote, log_id};
+
+/// How long a member that fetches content may not be heard of: a connection is made anew within it, a restart is not.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// Before a member that did not answer is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+/// Before content is offered again that could not be fetched.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 pub(crate) type CallError = RPCError<TypeConfig>;
 
@@ -40,7 +49,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
         Peer {
             network: self.clone(),
             target,
-            told: false,
+            told: None,
         }
     }
 }
@@ -50,8 +59,8 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 pub(crate) struct Peer {
     network: Network,
     target: u64,
-    /// That the member has fallen behind has been logged.
-    told: bool,
+    /// Why it was not brought up, as logged last.
+    told: Option<String>,
 }
 
 impl Peer {
@@ -78,6 +87,46 @@ impl Peer {
             .boxed()
     }
 
+    /// Has the member fetch this one's content. Gives the vote that it knows of at the end.
+    async fn bring_up(&self, vote: Vote, from: u64) -> Result<Vote, NotBroughtUp> {
+        let network = &self.network;
+        // Nothing is frozen for a member that is not there.
+        self.exchange(rpc::encode_history_question()).await?;
+        let _hold = network.kept.hold(self.target, from);
+        let offer = network.peers.offer(network.group).await;
+        let offer = offer.map_err(NotBroughtUp::Offer)?;
+        let offered = rpc::encode_offer(&Offered {
+            vote,
+            last: log_id(offer.index.0, offer.term),
+            ticket: offer.ticket.clone(),
+        });
+        let mut heard = Instant::now();
+        loop {
+            network.kept.still_needed(self.target);
+            match self.exchange(offered.clone()).await {
+                Ok(answer) => {
+                    heard = Instant::now();
+                    match rpc::decode_taken(answer)? {
+                        Taken::UnderWay => {}
+                        Taken::Done => return Ok(vote),
+                        Taken::HigherVote(higher) => return Ok(higher),
+                        Taken::Failed(reason) => return Err(NotBroughtUp::Fetch(reason)),
+                    }
+                }
+                Err(error) if heard.elapsed() > SILENCE_MAX => return Err(error.into()),
+                Err(_) => tokio::time::sleep(ASK_AGAIN).await,
+            }
+        }
+    }
+
+    async fn exchange(&self, request: Bytes) -> Result<Bytes, PeerError> {
+        let network = &self.network;
+        network
+            .peers
+            .call(network.group, self.target, request, network.patience)
+            .await
+    }
+
     async fn ask(&self, request: Bytes, option: RPCOption) -> Result<Voted, CallError> {
         let answer = self.call(request, option.soft_ttl()).await?;
         rpc::decode_voted(answer).map_err(|error| unreadable(&error))
@@ -98,14 +147,21 @@ fn unreadable(error: &RpcError) -> CallError {
     RPCError::Unreachable(Unreachable::new(error))
 }
 
+/// Why a member that lacks too much of the log is not brought up.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the member needs entries that are not in the log any more; restore its partition from a backup"
-)]
-struct FellBehind;
+enum NotBroughtUp {
+    #[error("the content cannot be offered: {0}")]
+    Offer(String),
+    #[error("it cannot fetch the content: {0}")]
+    Fetch(String),
+    #[error("{0}")]
+    Call(#[from] PeerError),
+    #[error("{0}")]
+    Answer(#[from] RpcError),
+}
 
 impl RaftNetworkV2<TypeConfig> for Peer {
-    type SnapshotData = ();
+    type SnapshotData = Fetched;
 
     async fn append_entries(
         &mut self,
@@ -140,16 +196,30 @@ impl RaftNetworkV2<TypeConfig> for Peer {
 
     async fn full_snapshot(
         &mut self,
-        _vote: Vote,
-        _snapshot: Snapshot,
-        _cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        if !std::mem::replace(&mut self.told, true) {
-            let (group, member) = (self.network.group, self.target);
-            tracing::error!(group, member, "{FellBehind}");
+        // Entries after this one follow the content, whatever it ends with.
+        let from = snapshot.meta.last_log_id.map_or(0, |id| id.index + 1);
+        tokio::select! {
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            brought_up = self.bring_up(vote, from) => match brought_up {
+                Ok(vote) => Ok(SnapshotResponse { vote }),
+                Err(error) => {
+                    let (group, member) = (self.network.group, self.target);
+                    let reason = error.to_string();
+                    if self.told.as_ref() != Some(&reason) {
+                        tracing::warn!(group, member, reason, "the member is not brought up yet");
+                        self.told = Some(reason);
+                    }
+                    // Whatever it is does not pass in a moment.
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                    Err(StreamingError::Unreachable(Unreachable::new(&error)))
+                }
+            },
         }
-        Err(StreamingError::Unreachable(Unreachable::new(&FellBehind)))
     }
 
     async fn transfer_leader(

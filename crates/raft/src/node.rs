@@ -18,7 +18,8 @@ use tokio::task::JoinHandle;
 
 use crate::backlog::Backlog;
 use crate::codec::ENTRY_OVERHEAD;
-use crate::compaction::Kept;
+use crate::compaction::{KEPT_BYTES_MAX, Kept};
+use crate::formation::{Earned, Suffrage, form};
 use crate::handle::{RaftHandle, RaftMetrics};
 use crate::leadership::{LeaderSeen, Timing, Watch};
 use crate::log_store::LogStore;
@@ -41,9 +42,13 @@ pub struct RaftOptions {
     /// All voters, the preferred leader first. They never change.
     pub members: Vec<u64>,
     /// Index and term of the last entry that is in the replica's store; entries after it are
-    /// handed over. Nothing for an empty store.
+    /// handed over. Nothing for an empty store. Without any log, a term of 0 is that of content that a restore has put there.
     pub applied: Option<(Index, u64)>,
     pub heartbeat: Duration,
+    /// Log that is kept for members that lack it: bytes, and entries. A member that lacks more is given content.
+    pub kept_bytes_max: u64,
+    /// See [`RaftOptions::kept_bytes_max`].
+    pub kept_entries_max: u64,
     /// Silence of the leader after which the preferred member begins an election; the others wait longer, at most twice as long.
     pub election_timeout: Duration,
 }
@@ -54,6 +59,8 @@ impl RaftOptions {
             node_id,
             members,
             applied: None,
+            kept_bytes_max: KEPT_BYTES_MAX,
+            kept_entries_max: u64::MAX,
             heartbeat: Duration::from_millis(150),
             election_timeout: Duration::from_secs(1),
         }
@@ -70,6 +77,18 @@ impl RaftOptions {
                 "members are {members:?}, which node {node} has to be one of, and each only once"
             ))),
         }
+    }
+
+    fn kept(&self) -> Kept {
+        let bounds = (self.kept_bytes_max, self.kept_entries_max);
+        Kept::new(self.members.len(), bounds)
+    }
+
+    fn timing(&self, lease: Duration) -> Option<Timing> {
+        (self.members.len() > 1).then_some(Timing {
+            lease,
+            look_every: self.heartbeat,
+        })
     }
 
     fn config(&self, group: u32, place: usize) -> Result<Config, RaftError> {
@@ -107,8 +126,8 @@ pub struct RaftNode {
     events: Arc<dyn ConsensusEvents>,
     progress: Arc<Progress>,
     backlog: Arc<Backlog>,
-    compacted: u64,
-    compacted_bytes: u64,
+    /// Index up to which it was compacted last, and the bytes handed over until then.
+    compacted: (u64, u64),
     runtime: Handle,
     watcher: Option<JoinHandle<()>>,
     /// Lets it stand for election a while after the start.
@@ -129,7 +148,7 @@ impl RaftNode {
         let start = |message: String| RaftError::Start { group, message };
         let store = LogStore::open(log.clone()).map_err(|e| start(e.to_string()))?;
         let members = options.members.iter().copied().collect();
-        let formed = form(&store, &members, options.applied).await;
+        let formed = form(&store, &options).await;
         let first_start = formed.map_err(start)?;
         if let Some(voters) = store.voters() {
             check_members(&voters, &members).map_err(RaftError::Options)?;
@@ -154,7 +173,7 @@ impl RaftNode {
         let lease = Duration::from_millis(config.election_timeout_max);
         let applied = options.applied.map(|(index, term)| log_id(index.0, term));
         let progress = Arc::new(Progress::new(applied.as_ref()));
-        let kept = Arc::new(Kept::new(options.members.len()));
+        let kept = Arc::new(options.kept());
         let backlog = Arc::new(Backlog::default());
         let machine = StateMachine::new(Parts {
             log: store.clone(),
@@ -165,24 +184,22 @@ impl RaftNode {
             backlog: Arc::clone(&backlog),
             members: options.members.iter().copied().collect(),
         });
+        let suffrage = Suffrage::new(store.clone(), options.election_timeout * 3);
         let network = Network {
             group,
-            peers,
+            peers: Arc::clone(&peers),
             kept: Arc::clone(&kept),
             patience: options.election_timeout * 2,
         };
-        let id = options.node_id;
-        let raft = Raft::new(id, Arc::new(config), network, store.clone(), machine).await;
+        let (id, config) = (options.node_id, Arc::new(config));
+        let raft = Raft::new(id, config, network, store.clone(), machine).await;
         let raft = raft.map_err(|error| RaftError::Start {
             group,
             message: error.to_string(),
         })?;
         let (seen, seen_by_others) = watch::channel(LeaderSeen::default());
         let leads = Arc::new(AtomicBool::new(false));
-        let timing = (options.members.len() > 1).then_some(Timing {
-            lease,
-            look_every: options.heartbeat,
-        });
+        let timing = options.timing(lease);
         let watch = Watch::new(
             &raft,
             Arc::clone(&events),
@@ -194,6 +211,10 @@ impl RaftNode {
         let handle = RaftHandle {
             raft,
             node_id: id,
+            group,
+            suffrage,
+            incoming: Arc::default(),
+            peers,
             members: options.members.clone().into(),
             kept,
             leads,
@@ -208,8 +229,7 @@ impl RaftNode {
             events,
             progress,
             backlog,
-            compacted: applied.map_or(0, |id| id.index),
-            compacted_bytes: 0,
+            compacted: (applied.map_or(0, |id| id.index), 0),
             runtime: Handle::current(),
             watcher: Some(tokio::spawn(watch.run())),
             waiting: None,
@@ -230,12 +250,23 @@ impl RaftNode {
         }
         // A follower that has just started has heard from no leader, and would not wait for those that are preferred to it.
         raft.runtime_config().elect(false);
-        let place = u32::try_from(place).unwrap_or(u32::MAX);
-        let wait = wait.saturating_mul(place);
-        let config = raft.clone();
+        let handle = self.handle.clone();
         self.waiting = Some(tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            config.runtime_config().elect(true);
+            let (group, own) = (handle.group, handle.node_id);
+            if handle.is_newcomer() {
+                let earned = handle
+                    .suffrage
+                    .earn(group, own, &handle.members, &*handle.peers);
+                let earned = earned.await;
+                tracing::info!(group, ?earned, "votes from now on");
+                if earned == Earned::AsTheFirst && place == 0 {
+                    // It fails if consensus has ended.
+                    let _ = handle.raft.trigger().elect(false).await;
+                }
+            }
+            let place = u32::try_from(place).unwrap_or(u32::MAX);
+            tokio::time::sleep(wait.saturating_mul(place)).await;
+            handle.raft.runtime_config().elect(true);
         }));
         Ok(())
     }
@@ -263,6 +294,10 @@ impl RaftNode {
     /// As leader: notes what the other members have. It reaches them with the next entries.
     fn note_needs(&self) {
         let matched = self.metrics().matched;
+        for (member, index) in &matched {
+            let next = index.map_or(0, |index| index.0 + 1);
+            self.handle.kept.has_up_to(*member, next);
+        }
         let next = |index: &Option<Index>| index.map(|index| index.0 + 1);
         let known: Option<Vec<u64>> = matched.iter().map(|(_, index)| next(index)).collect();
         if let Some(least) = known.and_then(|known| known.into_iter().min()) {
@@ -281,6 +316,7 @@ impl RaftNode {
     /// Stops and waits until nothing more will be handed over.
     pub async fn shutdown(mut self) -> Result<(), RaftError> {
         self.backlog.close();
+        self.handle.incoming.give_up();
         if let Some(waiting) = self.waiting.take() {
             waiting.abort();
         }
@@ -304,6 +340,7 @@ impl RaftNode {
 impl Drop for RaftNode {
     fn drop(&mut self) {
         self.backlog.close();
+        self.handle.incoming.give_up();
         if let Some(waiting) = self.waiting.take() {
             waiting.abort();
         }
@@ -357,22 +394,20 @@ impl Consensus for RaftNode {
         }
         let Some(index) = self
             .unneeded(index)
-            .filter(|index| index.0 > self.compacted)
+            .filter(|index| index.0 > self.compacted.0)
         else {
             return;
         };
         self.progress.set_durable(index.0);
         let bytes = self.handle.kept.total();
-        if index.0 < self.compacted + compact_entries()
-            && bytes < self.compacted_bytes + COMPACT_BYTES
-        {
+        let (compacted, at_bytes) = self.compacted;
+        if index.0 < compacted + compact_entries() && bytes < at_bytes + COMPACT_BYTES {
             return;
         }
         let triggered = self.handle.raft.trigger();
         // If the queue is full, the next call tries again.
         if let Some(Ok(())) = tokio::task::unconstrained(triggered.snapshot()).now_or_never() {
-            self.compacted = index.0;
-            self.compacted_bytes = bytes;
+            self.compacted = (index.0, bytes);
         }
     }
 }
@@ -394,22 +429,4 @@ pub(crate) fn check_members(found: &BTreeSet<u64>, expected: &BTreeSet<u64>) -> 
     Err(format!(
         "the log says that the members are {found:?}, the configuration says {expected:?}; set the cluster's size and the replication factor as they were when it was created"
     ))
-}
-
-/// Begins the log if there is none yet, and says whether that was so.
-async fn form(
-    store: &LogStore,
-    members: &BTreeSet<u64>,
-    applied: Option<(Index, u64)>,
-) -> Result<bool, String> {
-    if !store.is_empty().map_err(|error| error.to_string())? {
-        return Ok(false);
-    }
-    if let Some((index, _)) = applied {
-        return Err(format!(
-            "the log is gone, and the partition's state is that of its entry {index}; restore the partition from a backup"
-        ));
-    }
-    let formed = store.form(members).await;
-    formed.map(|()| true).map_err(|error| error.to_string())
 }

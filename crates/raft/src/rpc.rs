@@ -46,12 +46,44 @@ pub(crate) enum Request {
     Vote(AskVote),
     PreVote(AskVote),
     Transfer(Transfer),
+    /// The leader has content for a member that lacks more of the log than there is.
+    Offer(Offered),
+    /// Asks whether the group has had a leader, as far as the member knows.
+    History,
+}
+
+/// What a leader offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Offered {
+    pub vote: Vote,
+    /// The entry that the content ends with.
+    pub last: LogId,
+    /// What to fetch it with.
+    pub ticket: Bytes,
+}
+
+/// What a member says to an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It fetches.
+    UnderWay,
+    /// It has all that is in it.
+    Done,
+    /// It knows of a higher vote.
+    HigherVote(Vote),
+    /// It cannot fetch it at present: why.
+    Failed(String),
 }
 
 const APPEND: u8 = 1;
 const VOTE: u8 = 2;
 const PRE_VOTE: u8 = 3;
 const TRANSFER: u8 = 4;
+const OFFER: u8 = 5;
+const HISTORY: u8 = 6;
+
+/// What a ticket or a reason may have: they name things.
+const TEXT_BYTES_MAX: usize = 4 << 10;
 
 pub(crate) fn encode_append(append: &Append, keep_from: u64) -> Bytes {
     let entries: Vec<Bytes> = append.entries.iter().map(codec::encode_entry).collect();
@@ -93,6 +125,18 @@ pub(crate) fn encode_transfer(transfer: &Transfer) -> Bytes {
     out.freeze()
 }
 
+pub(crate) fn encode_offer(offered: &Offered) -> Bytes {
+    let mut out = begin(OFFER, 64 + offered.ticket.len());
+    put_vote(&mut out, &offered.vote);
+    codec::put_log_id(&mut out, &offered.last);
+    put_text(&mut out, &offered.ticket);
+    out.freeze()
+}
+
+pub(crate) fn encode_history_question() -> Bytes {
+    begin(HISTORY, 2).freeze()
+}
+
 pub(crate) fn decode_request(mut bytes: Bytes) -> Result<Request, RpcError> {
     let request = match take_kind(&mut bytes)? {
         APPEND => take_append(&mut bytes)?,
@@ -104,10 +148,22 @@ pub(crate) fn decode_request(mut bytes: Bytes) -> Result<Request, RpcError> {
             let last = take_log_id(&mut bytes)?;
             Request::Transfer(Transfer::new(from, to, last))
         }
+        OFFER => Request::Offer(take_offer(&mut bytes)?),
+        HISTORY => Request::History,
         other => return Err(RpcError::Kind(other)),
     };
     no_more(&bytes)?;
     Ok(request)
+}
+
+fn take_offer(bytes: &mut Bytes) -> Result<Offered, RpcError> {
+    let vote = take_vote(bytes)?;
+    let last = take_id(bytes)?;
+    if !vote.committed || **last.committed_leader_id() > vote.leader_id.term {
+        return Err(RpcError::Invalid("content of a node that does not lead"));
+    }
+    let ticket = take_text(bytes)?;
+    Ok(Offered { vote, last, ticket })
 }
 
 fn take_append(bytes: &mut Bytes) -> Result<Request, RpcError> {
@@ -212,6 +268,71 @@ pub(crate) fn decode_transferred(mut bytes: Bytes) -> Result<(), RpcError> {
     no_more(&bytes)
 }
 
+const UNDER_WAY: u8 = 0;
+const DONE: u8 = 1;
+const FAILED: u8 = 3;
+
+pub(crate) fn encode_taken(taken: &Taken) -> Bytes {
+    let mut out = begin(OFFER, 64);
+    match taken {
+        Taken::UnderWay => out.put_u8(UNDER_WAY),
+        Taken::Done => out.put_u8(DONE),
+        Taken::HigherVote(vote) => {
+            out.put_u8(HIGHER_VOTE);
+            put_vote(&mut out, vote);
+        }
+        Taken::Failed(reason) => {
+            out.put_u8(FAILED);
+            put_text(&mut out, reason.as_bytes());
+        }
+    }
+    out.freeze()
+}
+
+pub(crate) fn decode_taken(mut bytes: Bytes) -> Result<Taken, RpcError> {
+    expect(&mut bytes, OFFER)?;
+    let taken = match take_u8(&mut bytes)? {
+        UNDER_WAY => Taken::UnderWay,
+        DONE => Taken::Done,
+        HIGHER_VOTE => Taken::HigherVote(take_vote(&mut bytes)?),
+        FAILED => {
+            let reason = take_text(&mut bytes)?;
+            Taken::Failed(String::from_utf8_lossy(&reason).into_owned())
+        }
+        other => return Err(RpcError::Kind(other)),
+    };
+    no_more(&bytes)?;
+    Ok(taken)
+}
+
+pub(crate) fn encode_history(has: bool) -> Bytes {
+    let mut out = begin(HISTORY, 3);
+    out.put_u8(u8::from(has));
+    out.freeze()
+}
+
+pub(crate) fn decode_history(mut bytes: Bytes) -> Result<bool, RpcError> {
+    expect(&mut bytes, HISTORY)?;
+    let has = take_flag(&mut bytes)?;
+    no_more(&bytes)?;
+    Ok(has)
+}
+
+/// Cut off where it is too long: a reason may be.
+fn put_text(out: &mut BytesMut, text: &[u8]) {
+    let text = &text[..text.len().min(TEXT_BYTES_MAX)];
+    codec::put_count(out, text.len());
+    out.put_slice(text);
+}
+
+fn take_text(bytes: &mut Bytes) -> Result<Bytes, RpcError> {
+    let length = codec::take_count(bytes)?;
+    if length > TEXT_BYTES_MAX || bytes.len() < length {
+        return Err(RpcError::Invalid("a text is too long"));
+    }
+    Ok(bytes.split_to(length))
+}
+
 fn begin(kind: u8, capacity: usize) -> BytesMut {
     let mut out = BytesMut::with_capacity(capacity);
     out.put_u8(VERSION);
@@ -264,14 +385,18 @@ fn put_log_id(out: &mut BytesMut, id: Option<&LogId>) {
 }
 
 fn take_log_id(bytes: &mut Bytes) -> Result<Option<LogId>, RpcError> {
-    if !take_flag(bytes)? {
-        return Ok(None);
+    match take_flag(bytes)? {
+        true => take_id(bytes).map(Some),
+        false => Ok(None),
     }
+}
+
+fn take_id(bytes: &mut Bytes) -> Result<LogId, RpcError> {
     let (index, term) = (take_u64(bytes)?, take_u64(bytes)?);
     if index >= INDEX_MAX || term >= INDEX_MAX {
         return Err(RpcError::Invalid("a log id is out of range"));
     }
-    Ok(Some(log_id(index, term)))
+    Ok(log_id(index, term))
 }
 
 fn take_flag(bytes: &mut Bytes) -> Result<bool, RpcError> {
@@ -305,7 +430,15 @@ mod tests {
         }
     }
 
-    fn requests() -> [Bytes; 5] {
+    fn offered() -> Offered {
+        Offered {
+            vote: vote(5, 2, true),
+            last: log_id(7, 3),
+            ticket: Bytes::from_static(b"t"),
+        }
+    }
+
+    fn requests() -> [Bytes; 7] {
         let mut ask = AskVote::new(vote(6, 1, false), Some(log_id(9, 5)));
         ask.leadership_transfer = true;
         [
@@ -322,6 +455,8 @@ mod tests {
                 },
                 u64::MAX,
             ),
+            encode_offer(&offered()),
+            encode_history_question(),
         ]
     }
 
@@ -331,6 +466,8 @@ mod tests {
             Request::Vote(ask) => encode_vote(ask),
             Request::PreVote(ask) => encode_pre_vote(ask),
             Request::Transfer(transfer) => encode_transfer(transfer),
+            Request::Offer(offered) => encode_offer(offered),
+            Request::History => encode_history_question(),
         }
     }
 
@@ -360,6 +497,17 @@ mod tests {
         };
         assert_eq!(decode_voted(encode_voted(&voted)), Ok(voted));
         assert_eq!(decode_transferred(encode_transferred()), Ok(()));
+        for taken in [
+            Taken::UnderWay,
+            Taken::Done,
+            Taken::HigherVote(vote(9, 3, false)),
+            Taken::Failed("no room".to_owned()),
+        ] {
+            assert_eq!(decode_taken(encode_taken(&taken)), Ok(taken));
+        }
+        for has in [false, true] {
+            assert_eq!(decode_history(encode_history(has)), Ok(has));
+        }
     }
 
     #[test]
@@ -375,6 +523,14 @@ mod tests {
         let ask = AskVote::new(vote(6, 1, false), None);
         let expected = b"\x01\x02\0\x06\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0";
         assert_eq!(&encode_vote(&ask)[..], expected);
+        let expected = b"\x01\x05\x01\x05\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x01\0\0\0t";
+        assert_eq!(&encode_offer(&offered())[..], &expected[..]);
+        assert_eq!(&encode_history_question()[..], b"\x01\x06");
+        assert_eq!(
+            &encode_taken(&Taken::Failed("x".into()))[..],
+            b"\x01\x05\x03\x01\0\0\0x"
+        );
+        assert_eq!(&encode_history(true)[..], b"\x01\x06\x01");
     }
 
     #[test]

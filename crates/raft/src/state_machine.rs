@@ -14,6 +14,7 @@ use skep_protocol::Index;
 
 use crate::backlog::Backlog;
 use crate::compaction::Kept;
+use crate::content::Fetched;
 use crate::log_store::LogStore;
 use crate::node::check_members;
 use crate::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
@@ -32,6 +33,15 @@ impl Progress {
             durable_next: AtomicU64::new(applied.map_or(0, |id| id.index + 1)),
             snapshot: Mutex::new(None),
         }
+    }
+
+    /// The content ends there.
+    fn installed(&self, meta: SnapshotMeta) {
+        if let Some(id) = &meta.last_log_id {
+            self.set_durable(id.index);
+        }
+        let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        *snapshot = Some(meta);
     }
 
     pub fn set_durable(&self, index: u64) {
@@ -87,7 +97,7 @@ impl StateMachine {
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
-    type SnapshotData = ();
+    type SnapshotData = Fetched;
     type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
@@ -139,10 +149,24 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         }
     }
 
-    async fn install_snapshot(&mut self, _meta: &SnapshotMeta, (): ()) -> Result<(), io::Error> {
-        Err(io::Error::other(
-            "a replica can't be brought up from another one yet",
-        ))
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        content: Fetched,
+    ) -> Result<(), io::Error> {
+        let (Some(id), Some(content)) = (meta.last_log_id, content) else {
+            return Err(io::Error::other("a snapshot without content"));
+        };
+        // What contradicts the content is cut off the log before the content is there, also after a crash.
+        self.log.settle().await?;
+        let (index, term) = (Index(id.index), **id.committed_leader_id());
+        let installed = content.install(index, term).await;
+        installed.map_err(io::Error::other)?;
+        self.applied = Some(id);
+        self.membership = meta.last_membership.clone();
+        self.progress.installed(meta.clone());
+        self.events.send(ConsensusEvent::Replaced { index, term });
+        Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
@@ -151,7 +175,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             .snapshot
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        Ok(snapshot.clone().map(|meta| Snapshot { meta, snapshot: () }))
+        Ok(snapshot.clone().map(|meta| Snapshot {
+            meta,
+            snapshot: None,
+        }))
     }
 }
 
@@ -164,7 +191,7 @@ pub(crate) struct Builder {
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
-    type SnapshotData = ();
+    type SnapshotData = Fetched;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
         let durable = self
@@ -194,6 +221,9 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *snapshot = Some(meta.clone());
-        Ok(Snapshot { meta, snapshot: () })
+        Ok(Snapshot {
+            meta,
+            snapshot: None,
+        })
     }
 }

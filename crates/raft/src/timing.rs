@@ -44,6 +44,8 @@ pub(crate) fn config(
         enable_pre_vote: Some(several),
         // A leader of several sends entries before they are durable here; after a crash it may not take others for the same ids.
         enable_leader_restore: Some(!several),
+        // A member may come back without its log, to be brought up.
+        allow_log_reversion: Some(several),
         backoff: "20ms 50ms 100ms ...300ms".to_owned(),
         ..Config::default()
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use openraft::OptionalSend;
 
+use crate::content::Fetched;
 use crate::refusal::TellRefusal;
 
 /// Standard Raft: at most one leader per term, so a log id is a term and an index.
@@ -58,7 +59,7 @@ pub(crate) type Entry = openraft::type_config::alias::EntryOf<TypeConfig>;
 pub(crate) type Membership = openraft::Membership<u64, ()>;
 pub(crate) type StoredMembership = openraft::type_config::alias::StoredMembershipOf<TypeConfig>;
 pub(crate) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<TypeConfig>;
-pub(crate) type Snapshot = openraft::type_config::alias::SnapshotOf<TypeConfig, ()>;
+pub(crate) type Snapshot = openraft::type_config::alias::SnapshotOf<TypeConfig, Fetched>;
 
 pub(crate) fn log_id(index: u64, term: u64) -> LogId {
     LogId::new_term_index(term, index)

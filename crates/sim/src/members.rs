@@ -80,6 +80,10 @@ impl World {
                 self.digest_of(&[now, 5]);
                 self.note(|| format!("{place:?}: a proposal is refused, {why:?}: {reason}"));
             }
+            ConsensusEvent::Replaced { index, term } => {
+                self.digest_of(&[now, 7, index.0, *term]);
+                self.note(|| format!("{place:?} has content up to entry {}", index.0));
+            }
             ConsensusEvent::Failed { message } => {
                 self.digest_of(&[now, 6]);
                 self.note(|| format!("{place:?}: consensus has failed: {message}"));

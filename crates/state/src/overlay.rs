@@ -64,6 +64,11 @@ impl Overlay {
         }
     }
 
+    /// What is below all layers.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
     /// Begins a batch on top of all others.
     pub fn begin_batch(&mut self) {
         self.pending.push_back(Layer::default());

@@ -1,4 +1,4 @@
-//! Loading a whole store at once: for restore, and for a replica that gets a snapshot.
+//! Loading a whole store at once, for a restore.
 //!
 //! The caller's thread checks and packs pairs, a thread of the load compresses and writes them, so that on two cores the
 //! load is as fast as the slower of the two.
@@ -69,10 +69,10 @@ impl BulkLoad {
         pairs: &mut dyn Iterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<(), StateError> {
         for (key, value) in pairs {
-            self.check_key(key)?;
+            check_key(key, &self.last_key)?;
             self.last_key.clear();
             self.last_key.extend_from_slice(key);
-            self.pack(key, value)?;
+            pack(&mut self.packet, key, value)?;
             if self.packet.len() >= PACKET_BYTES {
                 self.send_packet()?;
             }
@@ -86,42 +86,6 @@ impl BulkLoad {
         self.send(Message::Finish(meta.clone()))?;
         self.join()?;
         self.layout.replace_with_loaded()
-    }
-
-    /// What is loaded comes from outside, so that a key out of place is an error and no broken invariant.
-    fn check_key(&self, key: &[u8]) -> Result<(), StateError> {
-        let reason = if key.is_empty() || key >= META_KEY {
-            "it doesn't begin with the number of a table".to_owned()
-        } else if key.len() > KEY_BYTES_MAX {
-            format!(
-                "it has {} bytes, at most {KEY_BYTES_MAX} are possible",
-                key.len()
-            )
-        } else if key <= self.last_key.as_slice() {
-            "it isn't after the key before it".to_owned()
-        } else {
-            return Ok(());
-        };
-        let shown = &key[..key.len().min(64)];
-        Err(StateError::Corrupt {
-            place: format!("key {shown:02x?} of the content to be loaded"),
-            reason,
-            mend: "Take the content from another backup or replica".to_owned(),
-        })
-    }
-
-    fn pack(&mut self, key: &[u8], value: &[u8]) -> Result<(), StateError> {
-        for part in [key, value] {
-            let length = u32::try_from(part.len()).map_err(|_| StateError::Corrupt {
-                place: "value of the content to be loaded".to_owned(),
-                reason: format!("it has {} bytes", part.len()),
-                mend: "Take the content from another backup or replica".to_owned(),
-            })?;
-            self.packet.extend_from_slice(&length.to_le_bytes());
-        }
-        self.packet.extend_from_slice(key);
-        self.packet.extend_from_slice(value);
-        Ok(())
     }
 
     fn send_packet(&mut self) -> Result<(), StateError> {
@@ -163,6 +127,43 @@ impl Drop for BulkLoad {
     }
 }
 
+/// What is loaded comes from outside, so that a key out of place is an error and no broken invariant.
+pub(crate) fn check_key(key: &[u8], last: &[u8]) -> Result<(), StateError> {
+    let reason = if key.is_empty() || key >= META_KEY {
+        "it doesn't begin with the number of a table".to_owned()
+    } else if key.len() > KEY_BYTES_MAX {
+        format!(
+            "it has {} bytes, at most {KEY_BYTES_MAX} are possible",
+            key.len()
+        )
+    } else if key <= last {
+        "it isn't after the key before it".to_owned()
+    } else {
+        return Ok(());
+    };
+    let shown = &key[..key.len().min(64)];
+    Err(StateError::Corrupt {
+        place: format!("key {shown:02x?} of the content to be loaded"),
+        reason,
+        mend: "Take the content from another backup or replica".to_owned(),
+    })
+}
+
+/// Adds a pair to a packet, which [`Pairs`] unpacks.
+pub(crate) fn pack(packet: &mut Vec<u8>, key: &[u8], value: &[u8]) -> Result<(), StateError> {
+    for part in [key, value] {
+        let length = u32::try_from(part.len()).map_err(|_| StateError::Corrupt {
+            place: "value of the content to be loaded".to_owned(),
+            reason: format!("it has {} bytes", part.len()),
+            mend: "Take the content from another backup or replica".to_owned(),
+        })?;
+        packet.extend_from_slice(&length.to_le_bytes());
+    }
+    packet.extend_from_slice(key);
+    packet.extend_from_slice(value);
+    Ok(())
+}
+
 fn abandoned() -> StateError {
     StateError::Io {
         action: "load a store".to_owned(),
@@ -196,7 +197,7 @@ fn load(
 }
 
 /// Unpacks a packet.
-struct Pairs<'a>(&'a [u8]);
+pub(crate) struct Pairs<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Iterator for Pairs<'a> {
     type Item = (&'a [u8], &'a [u8]);

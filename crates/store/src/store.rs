@@ -60,6 +60,10 @@ impl PartitionStore {
         BulkLoad::begin(directory, options)
     }
 
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// Figures for metrics.
     pub fn stats(&self) -> StoreStats {
         let tree = &self.engine.tree;

@@ -10,13 +10,13 @@ pub struct Channel(u8);
 
 impl Channel {
     /// How many there are.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 5;
 
     /// The channel of that number; there are [`Channel::COUNT`].
     pub const fn new(number: u8) -> Channel {
         assert!(
             (number as usize) < Channel::COUNT,
-            "there are four channels"
+            "there are five channels"
         );
         Channel(number)
     }

@@ -41,7 +41,8 @@ impl ChunkHash {
         Self(*blake3::hash(encoding).as_bytes())
     }
 
-    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+    /// The name that has these bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 }

@@ -44,6 +44,8 @@ impl Consensus for Commits {
 pub struct Kept {
     pub responses: Arc<Mutex<Vec<Response>>>,
     pub refusals: Arc<Mutex<Vec<(RequestId, Refusal)>>>,
+    /// Layers to be written to the store.
+    pub flushes: Arc<Mutex<Vec<FlushTicket>>>,
     /// Uploads begun.
     pub uploads: Arc<Mutex<Vec<CheckpointId>>>,
 }
@@ -59,7 +61,9 @@ impl Effects for Kept {
 
     fn send(&mut self, _: PartitionId, _: Envelope) {}
     fn jobs_available(&mut self, _: &str) {}
-    fn flush(&mut self, _: FlushTicket) {}
+    fn flush(&mut self, ticket: FlushTicket) {
+        self.flushes.lock().unwrap().push(ticket);
+    }
     fn back_up(&mut self, backup: FrozenBackup) {
         self.uploads.lock().unwrap().push(backup.checkpoint_id);
     }
@@ -70,6 +74,7 @@ impl Effects for Kept {
 /// A replica with its log.
 pub struct Place {
     pub replica: Solo,
+    pub store: Arc<MemoryStore>,
     pub log: Vec<Bytes>,
     pub now: i64,
     /// How far the wall clock was set ahead.
@@ -94,9 +99,11 @@ impl Place {
         };
         let kept = Kept::default();
         let store = Arc::new(MemoryStore::default());
-        let replica = Replica::open(config, store, Commits::default(), kept.clone()).unwrap();
+        let below: Arc<MemoryStore> = Arc::clone(&store);
+        let replica = Replica::open(config, below, Commits::default(), kept.clone()).unwrap();
         let mut place = Place {
             replica,
+            store,
             log: Vec::new(),
             now: 1_700_000_000_000,
             set_by: 0,
@@ -177,6 +184,20 @@ impl Place {
         let refusals = self.kept.refusals.lock().unwrap();
         let mut found = refusals.iter().filter(|(refused, _)| *refused == request);
         found.next().map(|(_, refusal)| refusal.clone())
+    }
+
+    /// How many layers are to be written to the store.
+    pub fn flushes(&self) -> usize {
+        self.kept.flushes.lock().unwrap().len()
+    }
+
+    /// Writes them.
+    pub fn flush_all(&mut self) {
+        let tickets = std::mem::take(&mut *self.kept.flushes.lock().unwrap());
+        for ticket in tickets {
+            ticket.write_to(&*self.store).unwrap();
+            self.handle(Event::Flushed(ticket));
+        }
     }
 
     /// The uploads begun so far.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use skep_log::testkit::{MemFiles, Random};
 use skep_log::{GroupId, LogOptions, LogStore, RealFiles};
 use skep_partition::consensus::{Consensus, ConsensusEvent, ConsensusEvents};
 use skep_protocol::Index;
-use skep_raft::{PeerError, RaftHandle, RaftNode, RaftOptions, RaftPeers};
+use skep_raft::{FetchedContent, Offer, PeerError, RaftHandle, RaftNode, RaftOptions, RaftPeers};
 use tokio::sync::Notify;
 
 /// How long anything may take on a busy machine.
@@ -78,6 +78,41 @@ impl Sink {
         entries.skip(known).collect()
     }
 
+    /// The last entry.
+    fn last(&self) -> (u64, u64) {
+        let events = self.events.lock().unwrap();
+        let last = events.iter().rev().find_map(|event| match event {
+            ConsensusEvent::Committed { index, term, .. }
+            | ConsensusEvent::Replaced { index, term } => Some((index.0, *term)),
+            _ => None,
+        });
+        last.unwrap()
+    }
+
+    /// The entry that the content ends with which it was given.
+    pub fn replaced(&self) -> Option<u64> {
+        let events = self.events.lock().unwrap();
+        events.iter().rev().find_map(|event| match event {
+            ConsensusEvent::Replaced { index, .. } => Some(index.0),
+            _ => None,
+        })
+    }
+
+    /// Whether entries came without a gap, but for what content stands for.
+    pub fn assert_no_gap(&self) {
+        let mut next = None;
+        for event in &*self.events.lock().unwrap() {
+            match event {
+                ConsensusEvent::Committed { index, .. } => {
+                    assert!(next.is_none_or(|next| next == index.0), "{next:?}, {index}");
+                    next = Some(index.0 + 1);
+                }
+                ConsensusEvent::Replaced { index, .. } => next = Some(index.0 + 1),
+                _ => {}
+            }
+        }
+    }
+
     pub fn has(&self, proposal: &Bytes) -> bool {
         self.count(
             |event| matches!(event, ConsensusEvent::Committed { entry, .. } if entry == proposal),
@@ -96,6 +131,13 @@ impl Sink {
 }
 
 pub struct Net {
+    /// What each member's replica was told, for content.
+    sinks: Mutex<BTreeMap<u64, Arc<Sink>>>,
+    /// So many times, fetching content fails.
+    pub fetches_failing: AtomicU64,
+    /// Fetching content waits while this is set, and counts.
+    pub fetches_wait: AtomicBool,
+    pub fetches_begun: AtomicU64,
     handles: Mutex<BTreeMap<u64, RaftHandle>>,
     cut_off: Mutex<BTreeSet<u64>>,
     /// Of a hundred messages.
@@ -173,6 +215,63 @@ impl RaftPeers for Way {
         }
         .boxed()
     }
+
+    fn offer(&self, _group: u32) -> BoxFuture<'static, Result<Offer, String>> {
+        let sinks = self.net.sinks.lock().unwrap();
+        let (index, term) = sinks[&self.own].last();
+        let ticket = Bytes::from(index.to_le_bytes().to_vec());
+        let (index, kept) = (Index(index), Box::new(()));
+        async move {
+            Ok(Offer {
+                index,
+                term,
+                ticket,
+                kept,
+            })
+        }
+        .boxed()
+    }
+
+    fn fetch(
+        &self,
+        _group: u32,
+        _from: u64,
+        ticket: Bytes,
+    ) -> BoxFuture<'static, Result<Box<dyn FetchedContent>, String>> {
+        let net = Arc::clone(&self.net);
+        async move {
+            net.fetches_begun.fetch_add(1, Ordering::Relaxed);
+            while net.fetches_wait.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            let fails = |left: u64| left.checked_sub(1);
+            let order = Ordering::Relaxed;
+            if net
+                .fetches_failing
+                .fetch_update(order, order, fails)
+                .is_ok()
+            {
+                return Err("on purpose".to_owned());
+            }
+            let index = u64::from_le_bytes(ticket[..].try_into().unwrap());
+            Ok(Box::new(UpTo(index)) as Box<dyn FetchedContent>)
+        }
+        .boxed()
+    }
+}
+
+/// Content that stands for all entries up to that one.
+struct UpTo(u64);
+
+impl FetchedContent for UpTo {
+    fn install(
+        self: Box<Self>,
+        index: Index,
+        _term: u64,
+    ) -> BoxFuture<'static, Result<(), String>> {
+        assert_eq!(index.0, self.0);
+        async { Ok(()) }.boxed()
+    }
 }
 
 /// Where a member's log is.
@@ -234,6 +333,10 @@ impl Cluster {
     /// Starts three members with these options.
     pub async fn on(disks: [Disk; 3], seed: u64, options: RaftOptions) -> Cluster {
         let net = Net {
+            sinks: Mutex::default(),
+            fetches_failing: AtomicU64::new(0),
+            fetches_wait: AtomicBool::new(false),
+            fetches_begun: AtomicU64::new(0),
             handles: Mutex::default(),
             cut_off: Mutex::default(),
             lost: AtomicU64::new(0),
@@ -267,6 +370,8 @@ impl Cluster {
         let net = Arc::clone(&self.net);
         let way = Arc::new(Way { net, own: node });
         member.sink = Arc::default();
+        let sink = Arc::clone(&member.sink);
+        self.net.sinks.lock().unwrap().insert(node, sink);
         let opened = RaftNode::open(options, log.group(GroupId(1)), member.sink.clone(), way);
         let raft = opened.await.unwrap();
         self.net.handles.lock().unwrap().insert(node, raft.handle());
@@ -281,6 +386,12 @@ impl Cluster {
             files.crash(&mut Random::new(seed));
         }
         drop(member.running.take());
+    }
+
+    /// Its disk is gone, and it is replaced.
+    pub fn lose(&mut self, node: u64) {
+        self.crash(node, 0);
+        self.members[node as usize].disk = Disk::Memory(MemFiles::new());
     }
 
     /// An orderly end.

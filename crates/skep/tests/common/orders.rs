@@ -131,6 +131,33 @@ impl Load {
     }
 }
 
+/// Creates that many instances with a variable of so many bytes each, which do not compress, and gives their keys.
+pub fn fill(place: &Place, instances: u64, bytes: u64) -> Vec<i64> {
+    runtime().block_on(async {
+        let mut client = client(place);
+        let mut keys = Vec::new();
+        for instance in 0..instances {
+            // SplitMix64, so that no letter follows from those before.
+            let letter = |at: u64| {
+                let mut z = (instance * bytes + at).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+                char::from(b'@' + ((z >> 32) % 27) as u8)
+            };
+            let text: String = (0..bytes).map(letter).collect();
+            let request = CreateProcessInstanceRequest {
+                bpmn_process_id: "order".to_owned(),
+                version: -1,
+                variables: format!("{{\"text\": \"{text}\"}}"),
+                ..CreateProcessInstanceRequest::default()
+            };
+            let created = client.create_process_instance(request).await.unwrap();
+            keys.push(created.into_inner().process_instance_key);
+        }
+        keys
+    })
+}
+
 /// Completes all jobs of the first task, and gives how many; each acknowledged instance must have exactly one, and none two.
 pub fn each_once(acknowledged: &[i64], place: &Place) -> usize {
     let jobs = runtime().block_on(async { drain(client(place)).await });

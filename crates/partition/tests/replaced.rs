@@ -1,0 +1,148 @@
+//! A replica that is given another one's content.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use prost::Message as _;
+use skep_partition::{ConsensusEvent, Event, FrozenContent};
+use skep_protocol::{CheckpointId, CheckpointIntent, Command, Index, Key, values};
+use skep_state::{KeyRange, Read, StateError, Store, Visit};
+use support::Place;
+
+fn checkpoint(id: i64) -> Command {
+    let value = values::Checkpoint {
+        checkpoint_id: id,
+        ..Default::default()
+    };
+    Command::new(Key::NONE, CheckpointIntent::Create, value)
+}
+
+fn frozen(place: &Place) -> Vec<CheckpointId> {
+    let frozen = place.replica.inspect().frozen.iter();
+    frozen.map(|backup| backup.checkpoint_id).collect()
+}
+
+fn freeze(place: &mut Place) -> Result<FrozenContent, StateError> {
+    let frozen = Arc::new(Mutex::new(None));
+    let told = Arc::clone(&frozen);
+    place.handle(Event::Freeze(Box::new(move |frozen| {
+        *told.lock().unwrap() = Some(frozen);
+    })));
+    let frozen = frozen.lock().unwrap().take();
+    frozen.expect("an answer")
+}
+
+/// Asks the replica to write nothing back, and says whether it has told that nothing is on its way.
+fn hold_back(place: &mut Place, attempt: u64) -> Arc<AtomicBool> {
+    let held = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&held);
+    let held_back = Box::new(move || told.store(true, Ordering::Relaxed));
+    place.handle(Event::HoldBack {
+        attempt,
+        held: held_back,
+    });
+    held
+}
+
+fn pairs(content: &dyn Read) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut pairs = Vec::new();
+    let all = KeyRange {
+        from: &[],
+        to: None,
+    };
+    let visit = &mut |key: &[u8], value: &[u8]| {
+        pairs.push((key.to_vec(), value.to_vec()));
+        Visit::Next
+    };
+    content.scan(all, visit).unwrap();
+    pairs
+}
+
+/// What a transfer does to the store.
+fn replace(store: &dyn Store, frozen: &FrozenContent) {
+    let new = pairs(&frozen.view);
+    let old = pairs(store);
+    let gone = old
+        .iter()
+        .filter(|(key, _)| new.iter().all(|(kept, _)| kept != key));
+    let mut writes: Vec<(&[u8], Option<&[u8]>)> =
+        gone.map(|(key, _)| (key.as_slice(), None)).collect();
+    let kept = new
+        .iter()
+        .map(|(key, value)| (key.as_slice(), Some(value.as_slice())));
+    writes.extend(kept);
+    writes.sort();
+    let meta = frozen.log_id.encode_to_vec().into();
+    store.write(&mut writes.into_iter(), &meta).unwrap();
+}
+
+#[test]
+fn it_begins_anew_where_the_content_ends_and_leads_with_all_of_it() {
+    let mut leader = Place::new(&[]);
+    leader.lead();
+    leader.deploy_task();
+    let before = leader.log.len();
+    let mut follower = Place::new(&leader.log);
+    // What only the follower has, and what it has not written yet.
+    assert!(hold_back(&mut follower, 7).load(Ordering::Relaxed));
+    let created = [leader.create(), leader.create()];
+    leader.ask(checkpoint(1)).unwrap();
+    let frozen = freeze(&mut leader).unwrap();
+    leader.create();
+
+    replace(&*follower.store, &frozen);
+    follower.log = leader.log[..frozen.log_id.index as usize].to_vec();
+    assert!(follower.log.len() > before + created.len());
+    let (index, term) = (Index(frozen.log_id.index), frozen.log_id.term);
+    follower.handle(Event::Consensus(ConsensusEvent::Replaced { index, term }));
+    // The next attempt's end is not this one's.
+    follower.handle(Event::WriteBackAgain { attempt: 7 });
+    follower.commit_all(leader.log[frozen.log_id.index as usize..].to_vec());
+    assert_eq!(
+        pairs(&follower.replica.inspect().state),
+        pairs(&leader.replica.inspect().state)
+    );
+    follower.lead();
+    assert_eq!(follower.activate().len(), 3);
+}
+
+#[test]
+fn until_then_it_writes_nothing_back_takes_no_view_and_offers_nothing() {
+    let mut leader = Place::new(&[]);
+    leader.lead();
+    leader.deploy_task();
+    let mut follower = Place::new(&leader.log);
+    let first = hold_back(&mut follower, 1);
+    let second = hold_back(&mut follower, 2);
+    assert!(first.load(Ordering::Relaxed) && second.load(Ordering::Relaxed));
+    let known = leader.log.len();
+    leader.ask(checkpoint(1)).unwrap();
+    follower.commit_all(leader.log[known..].to_vec());
+    assert_eq!(frozen(&follower), []);
+    assert!(freeze(&mut follower).is_err());
+    follower.handle(Event::WriteBackAgain { attempt: 1 });
+    follower.replica.write_back();
+    assert_eq!(follower.flushes(), 0);
+    follower.handle(Event::WriteBackAgain { attempt: 2 });
+    follower.replica.write_back();
+    assert_eq!(follower.flushes(), 1);
+    // What is on its way to the store has to arrive first.
+    let third = hold_back(&mut follower, 3);
+    assert!(!third.load(Ordering::Relaxed));
+    follower.flush_all();
+    assert!(third.load(Ordering::Relaxed));
+
+    let known = leader.log.len();
+    leader.ask(checkpoint(2)).unwrap();
+    follower.handle(Event::WriteBackAgain { attempt: 3 });
+    follower.commit_all(leader.log[known..].to_vec());
+    assert_eq!(frozen(&follower), [CheckpointId(2)]);
+    assert!(
+        !hold_back(&mut leader, 1).load(Ordering::Relaxed),
+        "a leader's content stays"
+    );
+}

@@ -1,0 +1,189 @@
+//! How a member begins, and when it may vote.
+//!
+//! A member that has lost its disk has forgotten its votes and the entries that it told a leader it had. If it voted, two leaders
+//! could be elected in one term, or one that lacks what was committed with this member's help. So a member that begins without data is a
+//! **newcomer**: it follows, and its log counts as any other's, but it neither votes nor stands for election until
+//!
+//! - a leader's entries show that it has every entry committed in that leader's term: that leader was elected without it, so it has
+//!   all that was ever committed, and what the newcomer told it before has been forgotten with the first entries that did not fit; or
+//! - most members, this one among them, know of no leader that the group ever had: then nothing was ever committed, and the group
+//!   begins. (Most of them without their data would be taken for that. Then more is lost than a group can bear in any case.)
+//!
+//! Votes that it has forgotten count no more by then: a candidate gives up its election after its own timeout, and the newcomer waits for longer
+//! before it votes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+use skep_protocol::Index;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::log_store::LogStore;
+use crate::node::RaftOptions;
+use crate::peers::RaftPeers;
+use crate::rpc::{self, Append};
+use crate::types::log_id;
+
+/// Between two questions to the other members.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+/// How long a member may take to answer one.
+const ASK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Begins the log if it is needed, and says whether this is the first start of a group that need not ask whether it is.
+pub(crate) async fn form(store: &LogStore, options: &RaftOptions) -> Result<bool, String> {
+    let text = |error: std::io::Error| error.to_string();
+    let members: BTreeSet<u64> = options.members.iter().copied().collect();
+    let alone = members.len() == 1;
+    let next = options.applied.map_or(0, |(index, _)| index.0 + 1);
+    if store.is_empty().map_err(text)? {
+        return match options.applied {
+            None => begin(store, &members, alone).await,
+            Some((Index(index), 0)) => {
+                let formed = store.form_after(&members, log_id(index, 0)).await;
+                formed.map(|()| true).map_err(text)
+            }
+            Some((Index(index), _)) if alone => Err(format!(
+                "the log is gone, and the partition's state is that of its entry {index}; restore the partition from a backup"
+            )),
+            Some((Index(index), term)) => {
+                store.set_newcomer(true).await.map_err(text)?;
+                let formed = store.form_after(&members, log_id(index, term)).await;
+                formed.map(|()| false).map_err(text)
+            }
+        };
+    }
+    if store.first_index().map_err(text)? > next && !alone {
+        tracing::warn!(
+            "the log begins after what the partition's state has; both are begun anew from the other members"
+        );
+        store.begin_anew().await.map_err(text)?;
+        return begin(store, &members, false).await;
+    }
+    Ok(false)
+}
+
+async fn begin(store: &LogStore, members: &BTreeSet<u64>, is_first: bool) -> Result<bool, String> {
+    let begun = async {
+        store.set_newcomer(!is_first).await?;
+        store.form(members).await
+    };
+    let begun: Result<(), std::io::Error> = begun.await;
+    begun.map(|()| is_first).map_err(|error| error.to_string())
+}
+
+/// Whether a member may vote, for whoever asks it to.
+pub(crate) struct Suffrage {
+    store: LogStore,
+    withheld: AtomicBool,
+    /// It does not vote before.
+    not_before: Instant,
+    changed: Notify,
+}
+
+impl Suffrage {
+    pub fn new(store: LogStore, longest_election: Duration) -> Arc<Suffrage> {
+        Arc::new(Suffrage {
+            withheld: AtomicBool::new(store.is_newcomer()),
+            store,
+            not_before: Instant::now() + longest_election,
+            changed: Notify::new(),
+        })
+    }
+
+    pub fn is_withheld(&self) -> bool {
+        self.withheld.load(Ordering::Acquire)
+    }
+
+    /// A leader's entries have been taken in. Gives whether the member may vote from now on, which has to be granted then.
+    pub fn is_earned_by(&self, append: &ProofOf) -> bool {
+        self.is_withheld() && append.has_all_committed && Instant::now() >= self.not_before
+    }
+
+    /// From now on the member votes, also after a restart.
+    pub async fn grant(&self) {
+        match self.store.set_newcomer(false).await {
+            Ok(()) => {
+                self.withheld.store(false, Ordering::Release);
+                self.changed.notify_one();
+            }
+            // The next entries try again.
+            Err(error) => {
+                tracing::warn!(%error, "it could not be written down that the member votes")
+            }
+        }
+    }
+
+    pub fn has_history_with(&self, node: u64) -> Result<bool, std::io::Error> {
+        Ok(!self.is_withheld() && self.store.has_history_with(node)?)
+    }
+
+    /// Waits until the member may vote; asks the others whether the group has begun at all.
+    pub async fn earn(
+        &self,
+        group: u32,
+        own: u64,
+        members: &[u64],
+        peers: &dyn RaftPeers,
+    ) -> Earned {
+        while self.is_withheld() {
+            if !is_begun(group, own, members, peers).await {
+                self.grant().await;
+                if !self.is_withheld() {
+                    return Earned::AsTheFirst;
+                }
+            }
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(ASK_EVERY) => {}
+            }
+        }
+        Earned::ByFollowing
+    }
+}
+
+/// How a member has come to vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Earned {
+    /// The group had not begun.
+    AsTheFirst,
+    /// It has all that was committed.
+    ByFollowing,
+}
+
+/// What a leader's entries show of the member that has taken them in.
+pub(crate) struct ProofOf {
+    has_all_committed: bool,
+}
+
+impl ProofOf {
+    /// Before openraft takes it away.
+    pub fn of(append: &Append) -> ProofOf {
+        let last = append.entries.last().map(|entry| entry.log_id);
+        let last = last.or(append.prev_log_id);
+        let term = append.vote.leader_id.term;
+        let has = append
+            .leader_commit
+            .filter(|commit| **commit.committed_leader_id() == term)
+            .is_some_and(|commit| last.is_some_and(|last| commit.index <= last.index));
+        ProofOf {
+            has_all_committed: has,
+        }
+    }
+}
+
+/// Whether the group has had a leader: unless most members, this one included, say that they know of none.
+async fn is_begun(group: u32, own: u64, members: &[u64], peers: &dyn RaftPeers) -> bool {
+    let others = members.iter().filter(|member| **member != own);
+    let asked = others.map(|member| {
+        let question = rpc::encode_history_question();
+        peers.call(group, *member, question, ASK_PATIENCE)
+    });
+    let answers = join_all(asked).await;
+    let heard = answers.into_iter().flatten().map(rpc::decode_history);
+    let known: Vec<bool> = heard.map_while(Result::ok).collect();
+    known.contains(&true) || (known.len() + 1) * 2 <= members.len()
+}

@@ -1,0 +1,155 @@
+//! Members that lack more of the log than there is, or have lost it: given content, and voting only when that is sound.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use skep_log::testkit::MemFiles;
+use skep_partition::consensus::Consensus;
+use skep_raft::RaftOptions;
+use support::{Cluster, Disk, proposal, runtime, until};
+
+/// Long enough that a busy machine seldom makes a member stand for election for nothing.
+const QUIET: Duration = Duration::from_secs(5);
+const QUICK: Duration = Duration::from_millis(400);
+
+async fn start(seed: u64, election_timeout: Duration) -> Cluster {
+    let options = RaftOptions {
+        heartbeat: election_timeout / 10,
+        election_timeout,
+        kept_entries_max: 10,
+        ..RaftOptions::new(0, vec![0, 1, 2])
+    };
+    let disks = std::array::from_fn(|_| Disk::Memory(MemFiles::new()));
+    Cluster::on(disks, seed, options).await
+}
+
+/// Writes more than is kept for others, and lets those who run forget it.
+async fn outgrow(cluster: &mut Cluster, away: u64) {
+    let leader = cluster.leader().await;
+    (1..11_000).for_each(|number| cluster.raft(leader).propose(proposal(number)));
+    cluster.all_have(1..11_000).await;
+    for node in (0..3).filter(|node| *node != away) {
+        let last = cluster.last_index(node);
+        until("the log is compacted", || {
+            cluster.raft(node).state_durable(last);
+            cluster.raft(node).metrics().purged.is_some()
+        })
+        .await;
+    }
+}
+
+#[test]
+fn a_member_that_lacks_too_much_is_given_content_and_follows_on_though_that_fails_at_first() {
+    runtime().block_on(async {
+        let mut cluster = start(1, QUIET).await;
+        cluster.write(0).await;
+        cluster.all_have([0]).await;
+        cluster.stop(2).await;
+        outgrow(&mut cluster, 2).await;
+        cluster.net.fetches_failing.store(1, Ordering::Relaxed);
+        cluster.open(2).await;
+        let sink = cluster.sink(2);
+        until("content", || sink.replaced().is_some()).await;
+        assert_eq!(cluster.net.fetches_begun.load(Ordering::Relaxed), 2);
+        for number in 20_000..20_010 {
+            cluster.write(number).await;
+        }
+        cluster.all_have(20_000..20_010).await;
+        sink.assert_no_gap();
+        assert_eq!(
+            cluster.raft(2).metrics().purged.unwrap().0,
+            sink.replaced().unwrap()
+        );
+        cluster.stop_all().await;
+    });
+}
+
+#[test]
+fn when_the_leader_dies_meanwhile_the_next_one_gives_its_content() {
+    runtime().block_on(async {
+        let mut cluster = start(2, QUICK).await;
+        cluster.write(0).await;
+        cluster.all_have([0]).await;
+        cluster.stop(2).await;
+        outgrow(&mut cluster, 2).await;
+        cluster.net.fetches_wait.store(true, Ordering::Relaxed);
+        cluster.open(2).await;
+        let begun = || cluster.net.fetches_begun.load(Ordering::Relaxed);
+        until("a transfer", || begun() > 0).await;
+        let leader = cluster.leader().await;
+        cluster.crash(leader, 3);
+        cluster.net.fetches_wait.store(false, Ordering::Relaxed);
+        cluster.write(20_000).await;
+        let sink = cluster.sink(2);
+        until("content", || sink.replaced().is_some()).await;
+        cluster.all_have([20_000]).await;
+        sink.assert_no_gap();
+        assert_ne!(cluster.leader().await, leader);
+        cluster.stop_all().await;
+    });
+}
+
+/// A request for a vote of member 1 in a high term.
+fn ask_for_vote() -> Vec<u8> {
+    [
+        &b"\x01\x03\0\x09\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0"[..],
+        b"\x01\xff\xff\xff\0\0\0\0\0\x08\0\0\0\0\0\0\0\0",
+    ]
+    .concat()
+}
+
+#[test]
+fn who_has_lost_its_disk_does_not_vote_until_a_leader_has_brought_it_up() {
+    for outgrown in [false, true] {
+        runtime().block_on(async {
+            let mut cluster = start(3, QUICK).await;
+            cluster.write(0).await;
+            cluster.all_have([0]).await;
+            if outgrown {
+                outgrow(&mut cluster, 3).await;
+            }
+            cluster.net.cut_off(2);
+            cluster.lose(2);
+            cluster.open(2).await;
+            let handle = cluster.handle(2);
+            assert!(handle.is_newcomer());
+            let refused = handle.answer(1, ask_for_vote().into()).await.unwrap_err();
+            assert!(refused.to_string().contains("does not vote"), "{refused}");
+            cluster.net.heal();
+            until("that it votes", || !handle.is_newcomer()).await;
+            let refused = handle.answer(1, ask_for_vote().into()).await;
+            assert!(refused.is_ok(), "{refused:?}");
+            cluster.write(20_000).await;
+            cluster.all_have([20_000]).await;
+            assert_eq!(cluster.sink(2).replaced().is_some(), outgrown);
+            // That is remembered, unless the content is lost again: this replica keeps none.
+            cluster.stop(2).await;
+            cluster.open(2).await;
+            assert_eq!(cluster.handle(2).is_newcomer(), outgrown);
+            if !outgrown {
+                let leader = cluster.leader().await;
+                cluster.crash(leader, 4);
+                cluster.write(20_001).await;
+            }
+            cluster.stop_all().await;
+        });
+    }
+}
+
+#[test]
+fn a_new_group_begins_when_most_of_its_members_are_there() {
+    runtime().block_on(async {
+        let mut cluster = start(4, QUICK).await;
+        cluster.crash(0, 1);
+        cluster.write(0).await;
+        cluster.open(0).await;
+        cluster.write(1).await;
+        cluster.all_have([0, 1]).await;
+        cluster.assert_agreement();
+        cluster.stop_all().await;
+    });
+}

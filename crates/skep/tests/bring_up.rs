@@ -1,0 +1,189 @@
+//! Replicas that lack more of the log than is kept, or have lost their data: brought up by their leader's content.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod common;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::cluster::{Cluster, Topology, begin};
+use common::orders::{Load, each_once, fill};
+use common::{Place, Running, repository};
+
+/// Only what hangs needs as long.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Bytes of an instance's variable: not far below a chunk's.
+const LARGE: u64 = 800_000;
+
+const BROUGHT_UP: &str = "brought up by the leader's content";
+
+/// Three brokers that keep little log for others.
+fn cluster(partitions: u32) -> Cluster {
+    let mut cluster = Cluster::new(3, partitions, 3);
+    for place in &mut cluster.places {
+        let key = "ZEEBE_BROKER_EXPERIMENTAL_RAFT_PREFERSNAPSHOTREPLICATIONTHRESHOLD";
+        place.set(key, "5");
+    }
+    cluster
+}
+
+fn deploy(place: &Place) {
+    let order = repository().join("examples/order.bpmn");
+    place.skep(&["deploy", order.to_str().unwrap()]);
+}
+
+fn whole(partitions: usize) -> impl Fn(&Topology) -> bool {
+    move |seen| {
+        seen.count("LEADER, HEALTHY") == partitions
+            && seen.count("FOLLOWER, HEALTHY") == 2 * partitions
+    }
+}
+
+/// The value of a field in a line of the log.
+fn field(line: &str, name: &str) -> u64 {
+    let (_, rest) = line.split_once(&format!(" {name}=")).unwrap();
+    rest.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// Waits until so many files are in a directory, which may not exist yet.
+fn await_files(directory: &Path, count: usize) {
+    let end = Instant::now() + PATIENCE;
+    let there = || std::fs::read_dir(directory).map_or(0, Iterator::count);
+    while there() < count {
+        assert!(Instant::now() < end, "{} files", there());
+        std::thread::yield_now();
+    }
+}
+
+/// Kills the brokers that lead partition 1 until the wanted one does.
+fn make_lead(cluster: &Cluster, brokers: &mut [Option<Running>], wanted: usize) {
+    loop {
+        let seen = cluster.await_topology(wanted, |seen| seen.leader(1).is_some());
+        let leader = seen.leader(1).unwrap();
+        if leader == wanted {
+            return;
+        }
+        brokers[leader].take().unwrap().kill();
+        let moved = |seen: &Topology| seen.leader(1).is_some_and(|now| now != leader);
+        cluster.await_topology(wanted, moved);
+        brokers[leader] = Some(cluster.places[leader].start());
+        cluster.await_topology(wanted, whole(1));
+    }
+}
+
+#[test]
+fn a_broker_that_has_lost_its_data_is_brought_up_though_it_is_killed_meanwhile_and_leads_later() {
+    let cluster = cluster(1);
+    let places: Vec<&Place> = cluster.places.iter().collect();
+    let mut brokers: Vec<_> = cluster.start().into_iter().map(Some).collect();
+    deploy(places[1]);
+    cluster.await_topology(1, whole(1));
+    brokers[0].take().unwrap().kill();
+    places[0].lose_data();
+    let others_lead = |seen: &Topology| seen.leader(1).is_some_and(|node| node != 0);
+    cluster.await_topology(1, others_lead);
+    let mut keys = fill(places[1], 120, LARGE);
+    let load = Load::begin(&places[1..], 2);
+    load.await_more(100);
+
+    let killed = begin(places[0]);
+    await_files(&places[0].data().join("partitions/1.chunks"), 10);
+    killed.kill();
+    let mut broker = begin(places[0]);
+    let fetched = broker.await_line("has fetched the leader's content");
+    let (chunks, sent) = (field(&fetched, "chunks"), field(&fetched, "chunks_fetched"));
+    assert!(chunks > 60, "{fetched}");
+    assert!(
+        sent <= chunks - 8,
+        "what had come is not sent again: {fetched}"
+    );
+    broker.line(BROUGHT_UP);
+    broker.line("votes from now on");
+    brokers[0] = Some(broker);
+    cluster.await_topology(1, whole(1));
+    assert!(!places[0].data().join("partitions/1.chunks").exists());
+    load.await_more(100);
+    keys.extend(load.end());
+
+    make_lead(&cluster, &mut brokers, 0);
+    places[0].skep(&["backup", "take", "1", "--wait"]);
+    each_once(&keys, places[0]);
+    for broker in brokers.into_iter().flatten() {
+        assert_eq!(broker.stop(), Some(0));
+    }
+}
+
+#[test]
+fn a_broker_that_was_away_too_long_is_sent_what_it_lacks_and_no_more() {
+    let cluster = cluster(1);
+    let places: Vec<&Place> = cluster.places.iter().collect();
+    let mut brokers: Vec<_> = cluster.start().into_iter().map(Some).collect();
+    deploy(places[0]);
+    cluster.await_topology(1, whole(1));
+    let mut keys = fill(places[1], 60, LARGE);
+    brokers[2].take().unwrap().kill();
+    keys.extend(fill(places[1], 90, LARGE));
+    let mut broker = begin(places[2]);
+    let fetched = broker.await_line("has fetched the leader's content");
+    let (chunks, sent) = (field(&fetched, "chunks"), field(&fetched, "chunks_fetched"));
+    assert!(sent + 20 < chunks, "what it had is not sent: {fetched}");
+    broker.line(BROUGHT_UP);
+    brokers[2] = Some(broker);
+    cluster.await_topology(1, whole(1));
+    make_lead(&cluster, &mut brokers, 2);
+    each_once(&keys, places[2]);
+}
+
+#[test]
+fn in_a_restored_cluster_an_empty_broker_that_is_told_of_the_restore_is_brought_up() {
+    let cluster = cluster(1);
+    let places: Vec<&Place> = cluster.places.iter().collect();
+    let brokers = cluster.start();
+    deploy(places[0]);
+    places[0].skep(&["start", "order", "--count", "20"]);
+    places[1].skep(&["backup", "take", "1", "--wait"]);
+    drop(brokers);
+    for place in &places {
+        place.lose_data();
+        place.skep(&["restore", "--backupId=1"]);
+    }
+    let mut brokers: Vec<_> = cluster.start().into_iter().map(Some).collect();
+    places[0].skep(&["start", "order", "--count", "10"]);
+    brokers[0].take().unwrap().kill();
+    places[0].lose_data();
+    std::fs::create_dir(places[0].data()).unwrap();
+    let marker = "restore-marker.json";
+    std::fs::copy(places[1].data().join(marker), places[0].data().join(marker)).unwrap();
+    let mut broker = begin(places[0]);
+    broker.line("votes from now on");
+    brokers[0] = Some(broker);
+    cluster.await_topology(1, whole(1));
+    make_lead(&cluster, &mut brokers, 0);
+    let worked = places[0].skep(&["work", "payment", "--idle", "1s"]);
+    assert!(worked.contains("Completed 30 jobs"), "{worked}");
+}
+
+#[test]
+fn a_partition_whose_directory_is_lost_is_brought_up_and_the_others_are_left_alone() {
+    let cluster = cluster(2);
+    let places: Vec<&Place> = cluster.places.iter().collect();
+    let mut brokers: Vec<_> = cluster.start().into_iter().map(Some).collect();
+    deploy(places[0]);
+    cluster.await_topology(1, whole(2));
+    // Some of it is of each partition.
+    let mut keys = fill(places[1], 240, LARGE);
+    brokers[2].take().unwrap().kill();
+    std::fs::remove_dir_all(places[2].data().join("partitions/1")).unwrap();
+    keys.extend(fill(places[1], 4, 100));
+    let mut broker = begin(places[2]);
+    let said = broker.await_line(BROUGHT_UP);
+    assert_eq!(field(&said, "group"), 1, "{said}");
+    broker.line("votes from now on");
+    brokers[2] = Some(broker);
+    cluster.await_topology(1, whole(2));
+    brokers[1].take().unwrap().kill();
+    let led = |seen: &Topology| (1..=2).all(|one| seen.leader(one).is_some_and(|node| node != 1));
+    cluster.await_topology(2, led);
+    each_once(&keys, places[2]);
+}
