@@ -71,7 +71,6 @@ impl Front {
     }
 
     /// Entries before this index are durable.
-    #[cfg(feature = "testkit")]
     pub fn durable_next(&self) -> u64 {
         let waits = |(ticket, _): &&(u64, Bytes)| *ticket > self.durable_ticket;
         self.next - self.cache.iter().rev().take_while(waits).count() as u64

@@ -137,8 +137,7 @@ impl GroupLog {
         self.inner.shared.wake_writer();
     }
 
-    /// Entries before this index are durable, for a simulator.
-    #[cfg(feature = "testkit")]
+    /// Entries before this index are durable.
     pub fn durable_next(&self) -> Result<u64, LogError> {
         self.with_front(Front::durable_next)
     }

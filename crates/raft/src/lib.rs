@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! - Every entry after the applied index given at open is handed over exactly once, in order.
-//! - An entry is handed over only when it is committed, thus durable.
+//! - An entry is handed over only when it is committed, thus durable at a majority, and durable here: the store is never ahead of the
+//!   log.
 //! - The log is compacted only up to what the replica has reported as durable and every reader has released; for members that
 //!   lack entries it is kept up to a bound.
 //! - A proposal is committed, refused, or its leadership is lost, and the replica is told which of the three.

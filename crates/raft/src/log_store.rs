@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use futures::Stream;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::{EntryPayload, OptionalSend};
 use skep_log::GroupLog;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::codec::{self, Meta};
 use crate::types::{Entry, LogId, Membership, StoredMembership, TypeConfig, Vote, log_id};
@@ -28,6 +29,22 @@ const READ_BYTES: usize = 1 << 20;
 pub(crate) struct LogStore {
     log: GroupLog,
     meta: Arc<Mutex<Meta>>,
+    flushed: Arc<Flushed>,
+}
+
+/// Wakes whoever waits until entries are durable here. There is one at most.
+#[derive(Default)]
+struct Flushed {
+    changed: Notify,
+    /// Nothing becomes durable any more, or nobody wants to know.
+    over: AtomicBool,
+}
+
+impl Flushed {
+    fn end(&self) {
+        self.over.store(true, Ordering::Release);
+        self.changed.notify_one();
+    }
 }
 
 fn io_error(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
@@ -47,7 +64,31 @@ impl LogStore {
         Ok(Self {
             log,
             meta: Arc::new(Mutex::new(meta)),
+            flushed: Arc::default(),
         })
+    }
+
+    /// Waits until an entry is durable here. False if consensus ends before that.
+    ///
+    /// # Errors
+    /// If the log is damaged.
+    pub async fn durable(&self, index: u64) -> Result<bool, io::Error> {
+        #[cfg(feature = "testkit")]
+        if crate::testkit::faults().append_unsynced {
+            return Ok(true);
+        }
+        while self.log.durable_next().map_err(io_error)? <= index {
+            if self.flushed.over.load(Ordering::Acquire) {
+                return Ok(false);
+            }
+            self.flushed.changed.notified().await;
+        }
+        Ok(true)
+    }
+
+    /// Consensus ends: nobody waits any more.
+    pub fn close(&self) {
+        self.flushed.end();
     }
 
     fn meta(&self) -> MutexGuard<'_, Meta> {
@@ -354,7 +395,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             self.log.append(frames, Box::new(|_| {}));
             return Ok(());
         }
+        let flushed = Arc::clone(&self.flushed);
         let done = move |result: Result<(), skep_log::LogError>| {
+            match &result {
+                Ok(()) => flushed.changed.notify_one(),
+                Err(_) => flushed.end(),
+            }
             callback.io_completed(result.map_err(io_error));
         };
         self.log.append(frames, Box::new(done));

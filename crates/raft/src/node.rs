@@ -317,6 +317,7 @@ impl RaftNode {
     pub async fn shutdown(mut self) -> Result<(), RaftError> {
         self.backlog.close();
         self.handle.incoming.give_up();
+        self.store.close();
         if let Some(waiting) = self.waiting.take() {
             waiting.abort();
         }
@@ -341,6 +342,7 @@ impl Drop for RaftNode {
     fn drop(&mut self) {
         self.backlog.close();
         self.handle.incoming.give_up();
+        self.store.close();
         if let Some(waiting) = self.waiting.take() {
             waiting.abort();
         }

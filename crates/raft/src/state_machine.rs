@@ -58,6 +58,8 @@ pub(crate) struct StateMachine {
     kept: Arc<Kept>,
     backlog: Arc<Backlog>,
     members: BTreeSet<u64>,
+    /// Consensus ends: nothing more is handed over.
+    ended: bool,
 }
 
 /// What a state machine is made with.
@@ -92,6 +94,7 @@ impl StateMachine {
             kept,
             backlog,
             members,
+            ended: false,
         }
     }
 }
@@ -111,6 +114,12 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         while let Some(next) = entries.next().await {
             let (entry, responder) = next?;
             let id = entry.log_id;
+            // Others may have made it durable before this member has. The store must not get ahead of the log: after a crash there
+            // would be a hole in it, for other members and for exporters.
+            self.ended = self.ended || !self.log.durable(id.index).await?;
+            if self.ended {
+                continue;
+            }
             let expected = self.applied.map_or(0, |applied| applied.index + 1);
             assert_eq!(id.index, expected, "entries are handed over without a gap");
             let bytes = match entry.payload {

@@ -211,6 +211,16 @@ impl World {
         }
     }
 
+    /// What the members of a partition know, where they differ from what is agreed; one line each.
+    pub fn describe_members(&self, partition: usize) -> Vec<String> {
+        let Some(cluster) = &self.cluster else {
+            return Vec::new();
+        };
+        let places = (0..self.nodes.len()).map(|node| Place { partition, node });
+        let line = |place| format!("\n  {place:?}: {}", cluster.describe(place));
+        places.map(line).collect()
+    }
+
     /// Some time after all faults were lifted, all partitions have leaders.
     pub fn check_leaders(&self) -> Check {
         let lacks = (0..self.partitions.len()).find(|partition| self.leader(*partition).is_none());

@@ -243,6 +243,7 @@ fn not_at_rest(world: &World) -> Check<Violation> {
                 .collect::<Vec<_>>(),
         ));
         detail.extend(liveness::an_incident(state)?);
+        detail.extend(world.describe_members(number));
     }
     Ok(Violation::new("liveness", detail.join("; ")))
 }

@@ -6,7 +6,7 @@ use skep_sim::{Plant, Settings, run};
 const SEEDS_MAX: u64 = 60;
 
 /// The same with the real consensus, which takes in little that has to be fenced.
-const CLUSTER_SEEDS_MAX: u64 = 100;
+const CLUSTER_SEEDS_MAX: u64 = 300;
 
 /// The invariant by which a planted bug is found first.
 fn found_by(plant: Plant) -> &'static str {

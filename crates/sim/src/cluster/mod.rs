@@ -164,6 +164,7 @@ impl Cluster {
                 ..RaftOptions::new(node as u64, members.collect())
             };
             let group = group_id(partition);
+            store_behind_log(place, applied, &log.group(group))?;
             let opening = open(
                 Start { place, life, group },
                 options,
@@ -229,6 +230,15 @@ impl Cluster {
         self.nodes[place.node].disk.group(group_id(place.partition))
     }
 
+    /// What a member knows of its group, in words.
+    pub fn describe(&self, place: Place) -> String {
+        let members = &self.nodes[place.node].members;
+        let member = members.get(&place.partition);
+        member.map_or("down".to_owned(), |member| {
+            format!("{:?}", member.metrics())
+        })
+    }
+
     /// Has the leadership of a partition moved by the node that has it.
     pub fn move_leadership(&self, place: Place, how: Move) {
         let Some(member) = self.nodes[place.node].members.get(&place.partition) else {
@@ -267,6 +277,21 @@ impl Cluster {
             node.disk.calm();
         }
     }
+}
+
+/// What a replica's store holds is in the log, or was once: the log has no hole.
+fn store_behind_log(place: Place, applied: &LocalPosition, log: &GroupLog) -> Check {
+    let next = log.next_index().unwrap_or(0);
+    if *applied == LocalPosition::default() || applied.index < next {
+        return Ok(());
+    }
+    Err(Violation::new(
+        "store behind log",
+        format!(
+            "{place:?} starts with entry {} in its store, but its log ends before entry {next}",
+            applied.index
+        ),
+    ))
 }
 
 fn group_id(partition: usize) -> GroupId {
