@@ -7,7 +7,9 @@ use std::time::Duration;
 use skep_backup::Processors;
 use skep_blob::BlobRef;
 use skep_config::BrokerConfig;
+use skep_gateway::CallStats;
 use skep_log::{LogOptions, LogStatus, LogStore, RealFiles};
+use skep_management::{Api, Loggers};
 use skep_partition::Event;
 use skep_partition::thread::ReplicaThread;
 use skep_store::{StoreOptions, WriteBack};
@@ -25,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::partition::Partitions;
 use crate::replicas::{Shared, start_replicas};
 use crate::router::Router;
-use crate::servers::{serve_clients, serve_management, until};
+use crate::servers::{exposure, serve_clients, serve_management, until};
 use crate::transfer::Transfers;
 use crate::{BrokerError, cluster, disk, open_configured_store};
 
@@ -54,12 +56,18 @@ pub struct Broker {
     write_back: Arc<WriteBack>,
     exporters: Arc<Exporters>,
     log: LogStore,
+    misplaced: watch::Sender<Option<String>>,
+    /// What other nodes ask of it as well.
+    _management: Arc<Api>,
     _data: DataDir,
 }
 
 impl Broker {
     /// Starts a broker on the current tokio runtime.
-    pub async fn start(config: BrokerConfig) -> Result<Broker, BrokerError> {
+    pub async fn start(
+        config: BrokerConfig,
+        loggers: Arc<dyn Loggers>,
+    ) -> Result<Broker, BrokerError> {
         let blob_store = open_configured_store(&config).await?;
         let data = DataDir::open(&config.data.directory)?;
         let exporters = Arc::new(Exporters::open(&config, &data)?);
@@ -87,36 +95,28 @@ impl Broker {
         };
         let replicas = start_replicas(&shared, receivers).await;
         let local = Arc::clone(&router.local);
-        let partitions = Arc::clone(&local.partitions);
-        let disk_watch = start_disk_watch(&config, &data, &log, &partitions)?;
+        let disk_watch = start_disk_watch(&config, &data, &log, &local.partitions)?;
         let (stop, stopped) = watch::channel(false);
-        let node = Arc::new(ManagedNode {
-            partitions,
-            router: Arc::clone(&router),
-            store: blob_store.clone(),
-            backups_enabled: config.backup.enabled,
-            metrics,
-            exporters: Arc::clone(&exporters),
-            log: log.clone(),
-            node_id: config.node_id,
-            cluster: config.cluster.clone(),
-        });
+        let calls = Arc::clone(&metrics.calls);
+        let node = managed(&shared, blob_store.clone(), metrics);
+        let management = Arc::new(management_api(&config, node, loggers));
+        let misplaced = watch::Sender::new(None);
         let mut servers = Vec::new();
-        if let (Some(bound), Some(internal)) = (internal, &config.cluster.internal) {
-            let incarnation = data.incarnation();
-            let stopped = stopped.clone();
+        if let Some(port) = internal {
+            let (place, stopped) = ((data.incarnation(), misplaced.clone()), stopped.clone());
             let told = cluster::join(
                 &config,
-                internal,
-                incarnation,
-                bound,
+                port,
+                place,
                 &router,
                 &exporters,
+                &management,
                 stopped,
             )?;
             servers.push(told);
         }
-        let listening = serve(&config, node, router, &stopped, &mut servers).await?;
+        let api = Api::clone(&management);
+        let listening = serve(&config, (api, calls), router, &stopped, &mut servers).await?;
         if let Some(store) = blob_store {
             let collected = collect_now_and_then(store, config.node_id, stopped);
             servers.push(tokio::spawn(collected));
@@ -131,6 +131,8 @@ impl Broker {
             write_back,
             exporters,
             log,
+            misplaced,
+            _management: management,
             _data: data,
         })
     }
@@ -143,6 +145,13 @@ impl Broker {
     /// Waits until every partition leads or has failed: from then on clients are served.
     pub async fn settled(&self) {
         self.local.partitions.settled().await;
+    }
+
+    /// Waits until it turns out that this broker must not go on with the data that it has, and gives the reason.
+    pub async fn misplaced(&self) -> String {
+        let mut misplaced = self.misplaced.subscribe();
+        let told = misplaced.wait_for(Option::is_some).await;
+        told.ok().and_then(|told| told.clone()).unwrap_or_default()
     }
 
     /// Stops in order: clients first, then the leaderships go to other brokers, then partitions with everything written back, then the log.
@@ -179,24 +188,48 @@ impl Broker {
     }
 }
 
+/// How long a request of a client or of an operator may take.
+fn request_timeout(config: &BrokerConfig) -> Duration {
+    let clients = config.gateway.as_ref();
+    clients.map_or(Duration::from_secs(15), |clients| clients.request_timeout)
+}
+
+fn managed(shared: &Shared<'_>, store: Option<BlobRef>, metrics: Arc<Metrics>) -> Arc<ManagedNode> {
+    let (config, router) = (shared.config, &shared.router);
+    Arc::new(ManagedNode {
+        partitions: Arc::clone(&router.local.partitions),
+        router: Arc::clone(router),
+        store,
+        backups_enabled: config.backup.enabled,
+        metrics,
+        exporters: Arc::clone(&shared.exporters),
+        log: shared.log.clone(),
+        node_id: config.node_id,
+        cluster: config.cluster.clone(),
+    })
+}
+
+fn management_api(config: &BrokerConfig, node: Arc<ManagedNode>, loggers: Arc<dyn Loggers>) -> Api {
+    let exposure = exposure(&config.management);
+    Api::of_broker(node, loggers, &exposure, request_timeout(config))
+}
+
 /// Serves operators and clients.
 async fn serve(
     config: &BrokerConfig,
-    node: Arc<ManagedNode>,
+    (api, calls): (Api, Arc<CallStats>),
     router: Arc<Router>,
     stopped: &watch::Receiver<bool>,
     servers: &mut Vec<JoinHandle<()>>,
 ) -> Result<Listening, BrokerError> {
-    let clients = config.gateway.as_ref();
-    let timeout = clients.map_or(Duration::from_secs(15), |clients| clients.request_timeout);
-    let management = serve_management(&config.management, timeout, node, stopped, servers).await?;
+    let management = serve_management(&config.management, api, stopped, servers).await?;
     let mut listening = Listening {
         gateway: None,
         rest: None,
         management,
     };
-    if let Some(clients) = clients {
-        let (gateway, rest) = serve_clients(clients, router, stopped, servers).await?;
+    if let Some(clients) = &config.gateway {
+        let (gateway, rest) = serve_clients(clients, router, calls, stopped, servers).await?;
         (listening.gateway, listening.rest) = (Some(gateway), rest);
     }
     Ok(listening)

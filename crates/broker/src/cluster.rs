@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use skep_config::{BrokerConfig, ClusterConfig, InternalConfig};
+use skep_management::Api;
 use skep_partition::{Receiver, inbox};
 use skep_protocol::{NodeId, PartitionId};
 use skep_transport::{Identity, Shape, Transport};
@@ -63,29 +64,44 @@ pub fn make_router(config: &BrokerConfig) -> (Arc<Router>, Vec<Receiver>) {
     (Arc::new(router), receivers)
 }
 
+/// The internal port, taken.
+pub struct InternalPort<'a> {
+    config: &'a InternalConfig,
+    listener: TcpListener,
+    bound: SocketAddr,
+}
+
 /// Takes the internal port, if this broker is one of several.
 pub async fn listen_to_nodes(
     config: &BrokerConfig,
-) -> Result<Option<(TcpListener, SocketAddr)>, BrokerError> {
+) -> Result<Option<InternalPort<'_>>, BrokerError> {
     let Some(internal) = &config.cluster.internal else {
         return Ok(None);
     };
     let variable = "ZEEBE_BROKER_NETWORK_INTERNALAPI_PORT";
-    listen(internal.address, "other nodes", variable)
-        .await
-        .map(Some)
+    let (listener, bound) = listen(internal.address, "other nodes", variable).await?;
+    Ok(Some(InternalPort {
+        config: internal,
+        listener,
+        bound,
+    }))
 }
 
 /// Begins to talk to the other nodes.
 pub fn join(
     config: &BrokerConfig,
-    internal: &InternalConfig,
-    incarnation: [u8; 16],
-    (listener, bound): (TcpListener, SocketAddr),
+    port: InternalPort<'_>,
+    (incarnation, misplaced): ([u8; 16], watch::Sender<Option<String>>),
     router: &Router,
     exporters: &Arc<Exporters>,
+    management: &Arc<Api>,
     stopped: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, BrokerError> {
+    let InternalPort {
+        config: internal,
+        listener,
+        bound,
+    } = port;
     let port = internal.advertised_port.unwrap_or_else(|| bound.port());
     let address = match internal.advertised_host.contains(':') {
         true => format!("[{}]:{port}", internal.advertised_host),
@@ -105,6 +121,9 @@ pub fn join(
         view: Arc::clone(&router.view),
         local: Arc::clone(&router.local),
         exporters: Some(Arc::clone(exporters)),
+        management: Arc::downgrade(management),
+        own: identity.clone(),
+        misplaced,
     };
     let contacts = &internal.contacts;
     let security = node_security(internal.tls.as_ref())?;

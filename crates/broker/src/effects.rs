@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use skep_partition::consensus::ConsensusEvent;
-use skep_partition::{Bookkeeping, Effects, Event, FrozenBackup, LocalPosition, Refusal, Role};
+use skep_partition::{
+    Bookkeeping, Effects, Event, FrozenBackup, LocalPosition, Refusal, Role, Tally,
+};
 use skep_protocol::{CheckpointId, Envelope, Epoch, PartitionId, RequestId, Response};
 use skep_state::{FlushTicket, StateError};
 use skep_store::{Compact, WriteBack};
@@ -100,6 +102,12 @@ impl Effects for NodeEffects {
             backups.forget();
         }
         self.exporters.begin_after(self.partition, applied, log_id);
+    }
+
+    fn applied(&mut self, tally: &Tally) {
+        if let Some(partition) = self.router.local.partitions.get(self.partition) {
+            partition.counters.applied(tally);
+        }
     }
 
     fn role_changed(&mut self, role: Role, epoch: Epoch) {

@@ -1,21 +1,23 @@
 //! A gateway that keeps no partitions: it finds the brokers, and serves clients as theirs do.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use skep_config::GatewayConfig;
-use skep_management::Health;
-use skep_protocol::{NodeId, PartitionId};
+use skep_management::{Api, Loggers};
+use skep_protocol::NodeId;
 use skep_transport::{GATEWAY_MIN, Identity, Shape, Transport};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use crate::clock::process_nonce;
+use crate::front::{Front, health};
+use crate::gateway_metrics::GatewayMetrics;
 use crate::local::LocalPartitions;
 use crate::nodes::{NodeHandler, Nodes};
 use crate::partition::Partitions;
 use crate::router::Router;
-use crate::servers::{node_security, serve_clients, serve_health};
+use crate::servers::{exposure, node_security, serve_clients, serve_management};
 use crate::view::ClusterView;
 use crate::{BrokerError, Listening};
 
@@ -29,15 +31,25 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts a gateway on the current tokio runtime.
-    pub async fn start(config: GatewayConfig) -> Result<Gateway, BrokerError> {
+    pub async fn start(
+        config: GatewayConfig,
+        loggers: Arc<dyn Loggers>,
+    ) -> Result<Gateway, BrokerError> {
         let router = Arc::new(make_router());
         let (stop, stopped) = watch::channel(false);
         let mut servers = Vec::new();
-        let view = Arc::clone(&router.view);
-        let now = move || health(&view);
-        let management = serve_health(&config.management, now, &stopped, &mut servers).await?;
+        let patience = config.clients.request_timeout;
+        let metrics = GatewayMetrics::new();
+        let calls = Arc::clone(&metrics.calls);
+        let front = Arc::new(Front {
+            router: Arc::clone(&router),
+            metrics,
+            patience,
+        });
+        let api = Api::of_gateway(front, loggers, &exposure(&config.management), patience);
+        let management = serve_management(&config.management, api, &stopped, &mut servers).await?;
         let brokers = Arc::clone(&router);
-        let clients = serve_clients(&config.clients, brokers, &stopped, &mut servers);
+        let clients = serve_clients(&config.clients, brokers, calls, &stopped, &mut servers);
         let (served, rest) = clients.await?;
         join(&config, &router)?;
         let listening = Listening {
@@ -76,17 +88,6 @@ impl Gateway {
     }
 }
 
-/// It has started when it has found a broker, and is ready when some partition has a leader.
-fn health(view: &ClusterView) -> Health {
-    let topology = view.topology();
-    let mut partitions = (1..=topology.partition_count()).map(PartitionId);
-    Health {
-        started: topology.partition_count() > 0,
-        ready: partitions.any(|partition| topology.has_leader(partition)),
-        alive: true,
-    }
-}
-
 /// The way to the brokers. There are no partitions here.
 fn make_router() -> Router {
     let own = NodeId(GATEWAY_MIN.0 | process_nonce() as u32);
@@ -115,6 +116,9 @@ fn join(config: &GatewayConfig, router: &Router) -> Result<(), BrokerError> {
         view: Arc::clone(&router.view),
         local: Arc::clone(&router.local),
         exporters: None,
+        management: Weak::new(),
+        own: identity.clone(),
+        misplaced: watch::Sender::new(None),
     };
     let security = node_security(config.tls.as_ref())?;
     let contacts = &config.contacts;

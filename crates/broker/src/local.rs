@@ -15,6 +15,7 @@ use skep_state::StateError;
 use tracing::info;
 
 use crate::backup_parts;
+use crate::counters::count;
 use crate::partition::{Partition, Partitions};
 use crate::requests::Requests;
 
@@ -55,10 +56,12 @@ impl LocalPartitions {
             return Err(BrokerError::PartitionLeaderMismatch { partition });
         };
         let mut waiting = self.requests.begin(partition);
-        target
-            .inbox
-            .submit(command, Some(waiting.id))
-            .map_err(|refusal| refused(partition, &refusal))?;
+        count(&target.counters.received);
+        let submitted = target.inbox.submit(command, Some(waiting.id));
+        if let Err(Refusal::Busy | Refusal::DiskFull) = &submitted {
+            count(&target.counters.dropped);
+        }
+        submitted.map_err(|refusal| refused(partition, &refusal))?;
         match (&mut waiting.answer).await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(refusal)) => Err(refused(partition, &refusal)),
@@ -114,6 +117,10 @@ impl LocalPartitions {
                 Some(target) => backup_parts::answer(target, checkpoint, step).await,
                 None => not_leader(partition),
             },
+            NodeRequest::Manage(_) => {
+                let reason = "that is asked of a node, not of its partitions".to_owned();
+                NodeAnswer::Refusal(NodeRefusal::Failed, reason)
+            }
         }
     }
 }

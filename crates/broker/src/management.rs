@@ -271,6 +271,10 @@ impl Node for ManagedNode {
         }
     }
 
+    fn problems(&self) -> Vec<String> {
+        self.router.view.problems()
+    }
+
     fn partitions(&self) -> BoxFuture<'_, Vec<(u32, PartitionReport)>> {
         Box::pin(async move {
             join_all(self.partitions.iter().map(|partition| async move {
@@ -326,8 +330,9 @@ impl Node for ManagedNode {
     }
 
     fn metrics(&self) -> String {
+        let (topology, log) = (self.router.view.topology(), self.log.stats());
         self.metrics
-            .render(&self.partitions, &self.log.stats(), &self.exporters)
+            .render(&self.partitions, &topology, &log, &self.exporters)
     }
 }
 

@@ -11,11 +11,14 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use skep_gateway::{CallStats, Topology};
 use skep_log::LogStats;
 
 use crate::exporter_metrics::ExporterMetrics;
 use crate::exporters::Exporters;
+use crate::gateway_metrics::{TopologyMetrics, register_calls};
 use crate::partition::Partitions;
+use crate::partition_metrics::PartitionMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Operation {
@@ -149,6 +152,10 @@ pub struct Metrics {
     waiting: Family<PartitionLabel, Gauge>,
     log: LogMetrics,
     exporters: ExporterMetrics,
+    partitions: PartitionMetrics,
+    topology: TopologyMetrics,
+    /// Calls of the gateway.
+    pub calls: Arc<CallStats>,
 }
 
 /// What the node's log has done since it was opened.
@@ -250,6 +257,9 @@ impl Metrics {
         let transfers = TransferMetrics::register(&mut registry);
         let log = LogMetrics::register(&mut registry);
         let exporters = ExporterMetrics::register(&mut registry);
+        let partitions = PartitionMetrics::register(&mut registry);
+        let topology = TopologyMetrics::register(&mut registry);
+        let calls = register_calls(&mut registry);
         Arc::new(Metrics {
             registry: Mutex::new(registry),
             backups,
@@ -260,11 +270,24 @@ impl Metrics {
             waiting,
             log,
             exporters,
+            partitions,
+            topology,
+            calls,
         })
     }
 
     /// The text that Prometheus scrapes.
-    pub fn render(&self, partitions: &Partitions, log: &LogStats, exporters: &Exporters) -> String {
+    pub fn render(
+        &self,
+        partitions: &Partitions,
+        topology: &Topology,
+        log: &LogStats,
+        exporters: &Exporters,
+    ) -> String {
+        // Held meanwhile: some of it is cleared and set again.
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.partitions.set(partitions);
+        self.topology.set(topology);
         self.log.set(log);
         self.exporters.set(exporters);
         for partition in partitions.iter() {
@@ -285,7 +308,6 @@ impl Metrics {
                 .set(partition.inbox.waiting() as i64);
         }
         let mut text = String::new();
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         encode(&mut text, &registry).expect("a String takes any text");
         text
     }

@@ -6,16 +6,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use skep_gateway::JobsAvailable;
+use skep_management::{Answered, Api, Asked};
 use skep_partition::Event;
-use skep_protocol::node_message::{self, NodeMessage, NodeRequest, NodeStatus};
-use skep_protocol::{Envelope, NodeId, PartitionId};
+use skep_protocol::node_message::{
+    self, ManagementRequest, NodeAnswer, NodeMessage, NodeRequest, NodeStatus,
+};
+use skep_protocol::{Envelope, Index, NodeId, PartitionId};
 use skep_raft::{FetchedContent, Offer, PeerError, RaftPeers};
-use skep_transport::{Channel, Handler, Identity, RequestError, SendError, Transport};
+use skep_transport::{Channel, GATEWAY_MIN, Handler, Identity, RequestError, SendError, Transport};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, warn};
 
 use crate::exporters::Exporters;
 use crate::local::LocalPartitions;
+use crate::partition::Partition;
 use crate::transfer::Transfers;
 use crate::view::ClusterView;
 
@@ -82,6 +86,14 @@ impl Nodes {
             Some(transport) => transport.request(node, REQUESTS, request, patience).await,
             None => Err(SendError::NotConnected(node).into()),
         }
+    }
+
+    /// The brokers that are connected.
+    pub fn brokers(&self) -> Vec<NodeId> {
+        let connected = self.transport.get().map(Transport::connected);
+        let mut brokers = connected.unwrap_or_default();
+        brokers.retain(|node| *node < GATEWAY_MIN);
+        brokers
     }
 
     /// Sends an envelope to the node that leads its target. One that does not arrive is sent again by its partition.
@@ -213,6 +225,12 @@ pub struct NodeHandler {
     pub local: Arc<LocalPartitions>,
     /// This node's exporters, if it is a broker.
     pub exporters: Option<Arc<Exporters>>,
+    /// This node's management API, if it is a broker; it owns the way to the other nodes.
+    pub management: Weak<Api>,
+    /// As other nodes are told.
+    pub own: Identity,
+    /// Told why, if this broker must not go on.
+    pub misplaced: watch::Sender<Option<String>>,
 }
 
 impl NodeHandler {
@@ -246,6 +264,33 @@ impl NodeHandler {
                 job_type: Some(job_type),
             }),
         }
+    }
+
+    /// Whether no partition has ever had a leader: its log holds nothing but who the members are, which is its first entry.
+    fn has_no_history(&self) -> bool {
+        let mut all = self.local.partitions.iter();
+        let is_unused = |one: &Partition| {
+            let log = one.raft.get().map(|raft| raft.metrics().last_index);
+            log.is_some_and(|last| last.is_none_or(|last| last == Index(0)))
+        };
+        all.len() > 0 && all.all(is_unused)
+    }
+
+    /// Answers what a gateway was asked.
+    fn manage(&self, request: ManagementRequest) -> BoxFuture<'static, Result<Bytes, String>> {
+        let Some(api) = self.management.upgrade() else {
+            return async move { Err("the node is no broker, or stops".to_owned()) }.boxed();
+        };
+        let asked = Asked {
+            method: request.method,
+            target: request.target,
+            body: request.body,
+        };
+        async move {
+            let Answered { status, body } = api.answer(asked).await;
+            Ok(NodeAnswer::Managed(status, body).encode().into())
+        }
+        .boxed()
     }
 
     fn answer_raft(
@@ -285,6 +330,19 @@ impl Handler for NodeHandler {
         self.view.disconnected(peer);
     }
 
+    fn refused(&self, peer: &Identity, reason: &str) {
+        self.view.refused(peer.node, reason);
+        let own = &self.own;
+        let is_of_this_cluster = peer.cluster == own.cluster && peer.shape == own.shape;
+        let restored = |one: &Identity| one.incarnation != [0; 16];
+        if is_of_this_cluster && restored(peer) && !restored(own) && self.has_no_history() {
+            let text = format!(
+                "this broker has no data and was not restored, and {reason}. Those without data would begin an empty cluster beside the restored one"
+            );
+            self.misplaced.send_replace(Some(text));
+        }
+    }
+
     fn message(&self, from: NodeId, _channel: Channel, payload: Bytes) {
         match NodeMessage::decode(&payload) {
             Ok(message) => self.take(from, message),
@@ -312,6 +370,9 @@ impl Handler for NodeHandler {
             Ok(request) => request,
             Err(error) => return async move { Err(error.to_string()) }.boxed(),
         };
+        if let NodeRequest::Manage(request) = request {
+            return self.manage(request);
+        }
         let local = Arc::clone(&self.local);
         async move { Ok(local.answer(request).await.encode().into()) }.boxed()
     }

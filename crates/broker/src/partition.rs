@@ -10,6 +10,7 @@ use skep_raft::RaftHandle;
 use tokio::sync::oneshot;
 
 use crate::backup_parts::BackupParts;
+use crate::counters::Counters;
 use crate::view::ClusterView;
 
 /// One partition's replica on this node.
@@ -28,6 +29,8 @@ pub struct Partition {
     pub checkpoint_id: AtomicI64,
     /// Its position.
     pub checkpoint_position: AtomicI64,
+    /// What has happened since this node started, for metrics.
+    pub counters: Counters,
 }
 
 impl Partition {
@@ -42,6 +45,7 @@ impl Partition {
             failure: Mutex::new(None),
             checkpoint_id: AtomicI64::new(-1),
             checkpoint_position: AtomicI64::new(-1),
+            counters: Counters::default(),
         }
     }
 

@@ -2,12 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use skep_auth::{AuthError, Authenticator, KeySource, OidcOptions, User};
 use skep_config::{AuthenticationConfig, GatewayListenConfig, ManagementConfig, TlsConfig};
-use skep_gateway::{GatewayConfig, LongPollingConfig};
-use skep_management::{Exposure, Health};
+use skep_gateway::{CallStats, GatewayConfig, LongPollingConfig};
+use skep_management::{Api, Exposure};
 use skep_tls::{Acceptor, Identity, Listener, Protocol};
 use skep_transport::Security;
 use tokio::net::TcpListener;
@@ -16,8 +15,14 @@ use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use crate::BrokerError;
-use crate::management::ManagedNode;
 use crate::router::Router;
+
+/// What is spoken with clients of the gateway, and how many may be connected: each costs some ten KiB and a file handle.
+const GATEWAY: (Protocol, usize) = (Protocol::Http2, 10_000);
+/// The same of the REST API.
+const REST: (Protocol, usize) = (Protocol::Http1, 1_000);
+/// The same of the management API.
+const MANAGEMENT: (Protocol, usize) = (Protocol::Http1, 1_000);
 
 /// Takes a port.
 pub async fn listen(
@@ -41,11 +46,11 @@ fn secured(
     listener: TcpListener,
     what: &'static str,
     tls: Option<&TlsConfig>,
-    protocol: Protocol,
+    (protocol, connections_max): (Protocol, usize),
 ) -> Result<Listener, BrokerError> {
     let failed = |source| BrokerError::Tls { what, source };
     let acceptor = tls.map(|tls| Acceptor::open(&identity(tls), protocol).map_err(failed));
-    Listener::new(listener, acceptor.transpose()?)
+    Listener::new(listener, acceptor.transpose()?, connections_max)
         .map_err(BrokerError::system(format!("listen for the {what}")))
 }
 
@@ -108,40 +113,14 @@ async fn listen_to_operators(
 ) -> Result<(Listener, SocketAddr), BrokerError> {
     let (what, variable) = ("management API", "MANAGEMENT_SERVER_PORT");
     let (listener, bound) = listen(config.address, what, variable).await?;
-    let listener = secured(listener, what, config.tls.as_ref(), Protocol::Http1)?;
+    let listener = secured(listener, what, config.tls.as_ref(), MANAGEMENT)?;
     Ok((listener, bound))
 }
 
-/// Serves the health alone, for a node without partitions.
-pub async fn serve_health(
-    config: &ManagementConfig,
-    health: impl Fn() -> Health + Send + Sync + 'static,
-    stopped: &watch::Receiver<bool>,
-    servers: &mut Vec<JoinHandle<()>>,
-) -> Result<SocketAddr, BrokerError> {
-    let (listener, bound) = listen_to_operators(config).await?;
-    let exposed = config.exposes("health");
-    let stopped = until(stopped.clone());
-    servers.push(tokio::spawn(async move {
-        let served = skep_management::serve_health(listener, Arc::new(health), exposed, stopped);
-        if let Err(error) = served.await {
-            error!(%error, "the management API ended");
-        }
-    }));
-    Ok(bound)
-}
-
-/// Serves the management API of a broker.
-pub async fn serve_management(
-    config: &ManagementConfig,
-    timeout: Duration,
-    node: Arc<ManagedNode>,
-    stopped: &watch::Receiver<bool>,
-    servers: &mut Vec<JoinHandle<()>>,
-) -> Result<SocketAddr, BrokerError> {
-    let (listener, bound) = listen_to_operators(config).await?;
+/// What the management API is to serve.
+pub fn exposure(config: &ManagementConfig) -> Exposure {
     let exposes = |endpoint| config.exposes(endpoint);
-    let exposure = Exposure {
+    Exposure {
         backups: config.backups_enabled && exposes("backups"),
         health: exposes("health"),
         prometheus: exposes("prometheus"),
@@ -149,11 +128,21 @@ pub async fn serve_management(
         exporting: exposes("exporting"),
         rebalance: exposes("rebalance"),
         cluster: exposes("cluster"),
-    };
+        loggers: exposes("loggers"),
+    }
+}
+
+/// Serves the management API.
+pub async fn serve_management(
+    config: &ManagementConfig,
+    api: Api,
+    stopped: &watch::Receiver<bool>,
+    servers: &mut Vec<JoinHandle<()>>,
+) -> Result<SocketAddr, BrokerError> {
+    let (listener, bound) = listen_to_operators(config).await?;
     let stopped = until(stopped.clone());
     servers.push(tokio::spawn(async move {
-        if let Err(error) = skep_management::serve(listener, node, exposure, timeout, stopped).await
-        {
+        if let Err(error) = skep_management::serve(listener, api, stopped).await {
             error!(%error, "the management API ended");
         }
     }));
@@ -164,11 +153,12 @@ pub async fn serve_management(
 pub async fn serve_clients(
     gateway: &GatewayListenConfig,
     brokers: Arc<Router>,
+    calls: Arc<CallStats>,
     stopped: &watch::Receiver<bool>,
     servers: &mut Vec<JoinHandle<()>>,
 ) -> Result<(SocketAddr, Option<SocketAddr>), BrokerError> {
     let authenticator = authenticator(gateway.authentication.as_ref()).await?;
-    let served_as = gateway_config(gateway, authenticator);
+    let served_as = gateway_config(gateway, authenticator, calls);
     let rest = serve_rest(
         gateway,
         served_as.clone(),
@@ -194,7 +184,7 @@ async fn serve_gateway(
         "ZEEBE_BROKER_GATEWAY_NETWORK_PORT",
     )
     .await?;
-    let listener = secured(listener, "gateway", config.tls.as_ref(), Protocol::Http2)?;
+    let listener = secured(listener, "gateway", config.tls.as_ref(), GATEWAY)?;
     let stopped = until(stopped.clone());
     servers.push(tokio::spawn(async move {
         if let Err(error) = skep_gateway::serve(listener, gateway, brokers, stopped).await {
@@ -207,6 +197,7 @@ async fn serve_gateway(
 fn gateway_config(
     config: &GatewayListenConfig,
     authenticator: Option<Arc<Authenticator>>,
+    calls: Arc<CallStats>,
 ) -> GatewayConfig {
     let polling = config.long_polling;
     GatewayConfig {
@@ -219,6 +210,7 @@ fn gateway_config(
             min_empty_responses: polling.min_empty_responses,
         },
         authenticator,
+        calls,
     }
 }
 
@@ -241,7 +233,7 @@ async fn serve_rest(
         }
         Err(error) => return Err(error),
     };
-    let listener = secured(listener, "REST API", rest.tls.as_ref(), Protocol::Http1)?;
+    let listener = secured(listener, "REST API", rest.tls.as_ref(), REST)?;
     let stopped = until(stopped.clone());
     servers.push(tokio::spawn(async move {
         let served = skep_gateway::serve_rest(listener, gateway, brokers, stopped);

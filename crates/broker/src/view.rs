@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use skep_gateway::{BrokerInfo, Health, JobsAvailable, Leader, PartitionInfo, Role, Topology};
 use skep_protocol::node_message::{NodeStatus, ReplicaRole, ReplicaStatus};
@@ -17,6 +18,9 @@ const ANNOUNCEMENTS: usize = 1024;
 /// Zeebe's default port between gateways and brokers: Topology must show one. Nothing listens there.
 const COMMAND_PORT: u16 = 26_501;
 
+/// How long a node that was refused counts as being there; it comes again every second.
+const STRANGER_MEMORY: Duration = Duration::from_secs(10);
+
 /// The cluster as this node knows it.
 pub struct ClusterView {
     own: NodeId,
@@ -25,6 +29,8 @@ pub struct ClusterView {
     /// Told at every change.
     pub changed: Notify,
     announcements: broadcast::Sender<JobsAvailable>,
+    /// Nodes that were refused: why, and when for the last time.
+    strangers: Mutex<BTreeMap<NodeId, (String, Instant)>>,
 }
 
 struct Known {
@@ -83,6 +89,7 @@ impl ClusterView {
             topology: RwLock::default(),
             changed: Notify::new(),
             announcements: broadcast::Sender::new(ANNOUNCEMENTS),
+            strangers: Mutex::default(),
         };
         view.change(|_| {});
         view
@@ -156,6 +163,28 @@ impl ClusterView {
             };
             known.peers.insert(node, peer);
         });
+        self.strangers().remove(&node);
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, BTreeMap<NodeId, (String, Instant)>> {
+        // Every change leaves it whole.
+        self.strangers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A node was refused.
+    pub fn refused(&self, node: NodeId, reason: &str) {
+        let now = (reason.to_owned(), Instant::now());
+        self.strangers().insert(node, now);
+    }
+
+    /// Why nodes were refused lately: they, or this one, do not belong here.
+    pub fn problems(&self) -> Vec<String> {
+        let mut strangers = self.strangers();
+        strangers.retain(|_, (_, last)| last.elapsed() < STRANGER_MEMORY);
+        let reasons = strangers.values().map(|(reason, _)| reason.clone());
+        reasons.collect()
     }
 
     /// A node is not connected any more: what it said may not hold.

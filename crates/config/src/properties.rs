@@ -442,7 +442,7 @@ pub const PROPERTIES: &[Property] = &[
     key(
         "management.endpoints.web.exposure.include",
         "*",
-        "Endpoints that are served, separated by commas: backups, health, prometheus, partitions, exporting, rebalance, cluster; * for all.",
+        "Endpoints that are served, separated by commas: backups, health, prometheus, partitions, exporting, rebalance, cluster, loggers; * for all.",
     ),
     key(
         "management.server.port",

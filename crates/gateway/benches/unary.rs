@@ -108,7 +108,7 @@ fn main() {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             let never = std::future::pending();
             serve(
-                skep_tls::Listener::Plain(listener),
+                skep_tls::Listener::new(listener, None, 1000).unwrap(),
                 GatewayConfig::default(),
                 Arc::new(brokers()),
                 never,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use skep_auth::Authenticator;
 
+use crate::call_stats::CallStats;
+
 /// Configuration of the gateway.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
@@ -16,6 +18,8 @@ pub struct GatewayConfig {
     pub long_polling: LongPollingConfig,
     /// Who is let in; everybody where there is none.
     pub authenticator: Option<Arc<Authenticator>>,
+    /// Where calls are counted.
+    pub calls: Arc<CallStats>,
 }
 
 /// Configuration of the waiting for jobs.
@@ -38,6 +42,7 @@ impl Default for GatewayConfig {
             max_message_size: 4 << 20,
             long_polling: LongPollingConfig::default(),
             authenticator: None,
+            calls: Arc::default(),
         }
     }
 }

@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 
 use futures::Stream;
 use futures::stream::unfold;
-use skep_tls::{Connection, Listener};
+use skep_tls::{Accepted, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::Connected;
 
 /// A client's connection.
-pub(crate) struct Incoming(Connection);
+pub(crate) struct Incoming(Accepted);
 
 /// All connections that come in.
 pub(crate) fn connections(listener: Listener) -> impl Stream<Item = Result<Incoming, Infallible>> {

@@ -12,6 +12,7 @@
 //! **Absent on purpose**: engine, state, Raft, files, configuration reading, the network to the brokers.
 
 mod brokers;
+mod call_stats;
 mod config;
 mod documents;
 mod health;
@@ -30,6 +31,7 @@ mod status;
 pub use brokers::{
     BrokerError, BrokerInfo, Brokers, Health, JobsAvailable, Leader, PartitionInfo, Role, Topology,
 };
+pub use call_stats::{CallStats, CallsSeen};
 pub use config::{GatewayConfig, LongPollingConfig};
 pub use documents::{DocumentError, document};
 pub use rest::serve_rest;

@@ -2,11 +2,11 @@
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::FutureExt;
-use futures::future::{Either, Map};
+use futures::future::Either;
 use skep_auth::Authenticator;
 use skep_tls::Listener;
 use thiserror::Error;
@@ -25,6 +25,7 @@ use tonic::{Code, Status};
 use tracing::{info, warn};
 
 use crate::brokers::{Brokers, JobsAvailable};
+use crate::call_stats::{Begun, CallStats};
 use crate::config::GatewayConfig;
 use crate::health::HealthCalls;
 use crate::incoming;
@@ -133,8 +134,27 @@ async fn follow(gateway: Arc<Gateway>, mut announcements: Receiver<JobsAvailable
 }
 
 type Call = BoxFuture<Response<Body>, Infallible>;
-type Corrected =
-    Map<Call, fn(Result<Response<Body>, Infallible>) -> Result<Response<Body>, Infallible>>;
+type Answered = Result<Response<Body>, Infallible>;
+
+/// A call under way, which is counted when it is answered.
+struct Counted {
+    call: Call,
+    /// `None` for what is not counted.
+    counted: Option<(Begun, Arc<CallStats>)>,
+}
+
+impl Future for Counted {
+    type Output = Answered;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
+        let answered = futures::ready!(self.call.as_mut().poll(context));
+        let (code, answered) = too_large_is_resource_exhausted(answered);
+        if let Some((begun, calls)) = self.counted.take() {
+            calls.end(begun, code);
+        }
+        Poll::Ready(answered)
+    }
+}
 
 /// The services that there are. Any authority and any user agent may call them.
 #[derive(Clone)]
@@ -142,6 +162,7 @@ struct Services {
     gateway: GatewayServer<Calls>,
     health: HealthServer<HealthCalls>,
     authenticator: Option<Arc<Authenticator>>,
+    calls: Arc<CallStats>,
 }
 
 impl Services {
@@ -149,6 +170,7 @@ impl Services {
         let bytes_max = gateway.config.max_message_size;
         Services {
             authenticator: gateway.config.authenticator.clone(),
+            calls: Arc::clone(&gateway.config.calls),
             gateway: GatewayServer::new(Calls(gateway))
                 .max_decoding_message_size(bytes_max)
                 .accept_compressed(CompressionEncoding::Gzip),
@@ -173,25 +195,31 @@ impl Services {
 impl Service<Request<Body>> for Services {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<Corrected, Ready<Result<Response<Body>, Infallible>>>;
+    type Future = Either<Counted, Ready<Answered>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let mut counted = None;
         let call = match service_of(request.uri().path()) {
-            GatewayServer::<Calls>::NAME => match self.denied(&request) {
-                Some(status) => return Either::Right(ready(Ok(status.into_http()))),
-                None => self.gateway.call(request),
-            },
+            GatewayServer::<Calls>::NAME => {
+                let begun = CallStats::begin(request.uri().path());
+                if let Some(status) = self.denied(&request) {
+                    self.calls.end(begun, status.code());
+                    return Either::Right(ready(Ok(status.into_http())));
+                }
+                counted = Some((begun, Arc::clone(&self.calls)));
+                self.gateway.call(request)
+            }
             HealthServer::<HealthCalls>::NAME => self.health.call(request),
             _ => {
                 let status = Status::unimplemented("The gateway has no such service");
                 return Either::Right(ready(Ok(status.into_http())));
             }
         };
-        Either::Left(call.map(too_large_is_resource_exhausted))
+        Either::Left(Counted { call, counted })
     }
 }
 
@@ -204,14 +232,16 @@ fn service_of(path: &str) -> &str {
 
 /// The transport answers OUT_OF_RANGE to a request beyond the message size, other gRPC servers RESOURCE_EXHAUSTED, which
 /// clients know. No call of ours answers OUT_OF_RANGE itself.
-fn too_large_is_resource_exhausted(
-    response: Result<Response<Body>, Infallible>,
-) -> Result<Response<Body>, Infallible> {
+fn too_large_is_resource_exhausted(response: Answered) -> (Code, Answered) {
     let Ok(mut response) = response;
-    if let Some(code) = response.headers_mut().get_mut(Status::GRPC_STATUS)
-        && Code::from_bytes(code.as_bytes()) == Code::OutOfRange
-    {
-        *code = HeaderValue::from(Code::ResourceExhausted as i32);
+    // What ends well, or begins to answer, says so later or not at all.
+    let mut code = Code::Ok;
+    if let Some(header) = response.headers_mut().get_mut(Status::GRPC_STATUS) {
+        code = Code::from_bytes(header.as_bytes());
+        if code == Code::OutOfRange {
+            code = Code::ResourceExhausted;
+            *header = HeaderValue::from(code as i32);
+        }
     }
-    Ok(response)
+    (code, Ok(response))
 }

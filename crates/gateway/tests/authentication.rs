@@ -60,7 +60,10 @@ async fn requests_of_strangers_are_unauthorized_and_challenged() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let brokers = Fake::new(1, |_, _| panic!("nobody was let in"));
-    let (listener, never) = (Listener::Plain(listener), std::future::pending());
+    let (listener, never) = (
+        Listener::new(listener, None, 1000).unwrap(),
+        std::future::pending(),
+    );
     tokio::spawn(serve_rest(listener, config(), brokers, never));
     let asked = async |path: &str, header: Option<String>| {
         let mut stream = TcpStream::connect(address).await.unwrap();

@@ -44,7 +44,7 @@ impl Rest {
         };
         let never = std::future::pending();
         tokio::spawn(serve_rest(
-            Listener::Plain(listener),
+            Listener::new(listener, None, 1000).unwrap(),
             config,
             brokers.clone(),
             never,

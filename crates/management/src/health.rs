@@ -22,27 +22,38 @@ fn up(health: &Health, probe: &str) -> Option<bool> {
     })
 }
 
-fn report(up: bool) -> Response {
+fn report(up: bool, problems: &[String]) -> Response {
     let (status, word) = if up {
         (StatusCode::OK, "UP")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "DOWN")
     };
-    json_response(status, &json!({"status": word}))
+    let body = match problems.is_empty() {
+        true => json!({"status": word}),
+        false => json!({"status": word, "details": {"problems": problems}}),
+    };
+    json_response(status, &body)
 }
 
-/// How a node is at present.
-pub type HealthNow = Arc<dyn Fn() -> Health + Send + Sync>;
+/// How a node is at present, and what somebody should look at.
+pub type HealthNow = Arc<dyn Fn() -> (Health, Vec<String>) + Send + Sync>;
 
 /// `GET /actuator/health` and `/actuator/health/{probe}`; `GET /health`, `/ready` and `/startup`, as 8.1: 204 or 503, no body.
-pub fn routes<S: Clone + Send + Sync + 'static>(now: &HealthNow) -> Router<S> {
+pub fn routes(now: &HealthNow) -> Router {
     let mut router = Router::new();
     let health = Arc::clone(now);
-    let status = move || async move { report(up(&health(), "health").unwrap_or(false)) };
+    let status = move || async move {
+        let (health, problems) = health();
+        report(up(&health, "health").unwrap_or(false), &problems)
+    };
     router = router.route("/actuator/health", get(status));
     let health = Arc::clone(now);
     let probe = move |Path(probe): Path<String>| async move {
-        up(&health(), &probe).map_or_else(|| StatusCode::NOT_FOUND.into_response(), report)
+        let (health, problems) = health();
+        match up(&health, &probe) {
+            Some(up) => report(up, &problems),
+            None => StatusCode::NOT_FOUND.into_response(),
+        }
     };
     router = router.route("/actuator/health/{probe}", get(probe));
     for (path, probe) in [
@@ -52,7 +63,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(now: &HealthNow) -> Router<S> {
     ] {
         let health = Arc::clone(now);
         let plain = move || async move {
-            match up(&health(), probe) {
+            match up(&health().0, probe) {
                 Some(true) => StatusCode::NO_CONTENT,
                 _ => StatusCode::SERVICE_UNAVAILABLE,
             }
@@ -74,11 +85,19 @@ pub async fn partitions(State(shared): State<Arc<Shared>>) -> Response {
     json_response(StatusCode::OK, &partitions.into())
 }
 
-/// `GET /actuator/prometheus`.
-pub async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        shared.node.metrics(),
-    )
-        .into_response()
+/// What the metrics are at present, in Prometheus' text form.
+pub type MetricsNow = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// `GET /actuator/prometheus` and `GET /metrics`.
+pub fn metrics(now: &MetricsNow) -> Router {
+    let mut router = Router::new();
+    for path in ["/actuator/prometheus", "/metrics"] {
+        let now = Arc::clone(now);
+        let text = move || async move {
+            let form = "text/plain; version=0.0.4";
+            ([(header::CONTENT_TYPE, form)], now()).into_response()
+        };
+        router = router.route(path, get(text));
+    }
+    router
 }

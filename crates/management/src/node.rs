@@ -38,6 +38,9 @@ pub trait Node: Send + Sync + 'static {
     /// How the node is.
     fn health(&self) -> Health;
 
+    /// What somebody should look at, in words: nodes that were refused because they, or this one, do not belong here.
+    fn problems(&self) -> Vec<String>;
+
     /// How its replicas are.
     fn partitions(&self) -> BoxFuture<'_, Vec<(u32, PartitionReport)>>;
 

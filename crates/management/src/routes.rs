@@ -12,12 +12,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use skep_tls::Listener;
+use tokio::sync::Semaphore;
 
-use crate::health::{self, HealthNow};
-use crate::{Node, backups, cluster, exporting};
+use crate::health::{self, HealthNow, MetricsNow};
+use crate::relay::{self, Answered, Asked, GatewayNode};
+use crate::{Loggers, Node, backups, cluster, exporting, loggers};
 
 /// A backup request is a number: anything larger is a mistake or worse.
-const BODY_BYTES_MAX: usize = 16 << 10;
+pub(crate) const BODY_BYTES_MAX: usize = 16 << 10;
+
+/// Requests about partitions and backups that are answered at a time; more are refused. Nobody needs as many.
+const REQUESTS_MAX: usize = 64;
 
 /// Spring's own media type, which 8.1 answers with unless plain JSON is asked for. Both are JSON.
 const JSON: &str = "application/json";
@@ -39,6 +44,8 @@ pub struct Exposure {
     pub rebalance: bool,
     /// Which brokers keep what.
     pub cluster: bool,
+    /// What is logged.
+    pub loggers: bool,
 }
 
 /// What all handlers share.
@@ -56,30 +63,58 @@ impl Shared {
     }
 }
 
+/// The management API of a node. Clones are the same.
+#[derive(Clone)]
+pub struct Api(Router);
+
+impl Api {
+    /// Of a broker.
+    pub fn of_broker(
+        node: Arc<dyn Node>,
+        loggers: Arc<dyn Loggers>,
+        exposure: &Exposure,
+        request_timeout: Duration,
+    ) -> Api {
+        let shared = Arc::new(Shared {
+            node: Arc::clone(&node),
+            request_timeout,
+        });
+        let of_replicas = limited(of_replicas(exposure)).with_state(shared);
+        let about = Arc::clone(&node);
+        let health = Arc::new(move || (node.health(), node.problems()));
+        let metrics = Arc::new(move || about.metrics());
+        let router = of_process(exposure, health, metrics, loggers).merge(of_replicas);
+        Api(bounded(router, request_timeout))
+    }
+
+    /// Of a gateway, which has a broker answer what is about partitions and backups.
+    pub fn of_gateway(
+        node: Arc<dyn GatewayNode>,
+        loggers: Arc<dyn Loggers>,
+        exposure: &Exposure,
+        request_timeout: Duration,
+    ) -> Api {
+        let relayed = limited(relay::routes(exposure)).with_state(Arc::clone(&node));
+        let about = Arc::clone(&node);
+        let health = Arc::new(move || (node.health(), node.problems()));
+        let metrics = Arc::new(move || about.metrics());
+        let router = of_process(exposure, health, metrics, loggers).merge(relayed);
+        Api(bounded(router, request_timeout))
+    }
+
+    /// Answers what another node was asked.
+    pub async fn answer(&self, asked: Asked) -> Answered {
+        relay::answer(self.0.clone(), asked).await
+    }
+}
+
 /// Serves until `shutdown` ends.
 pub async fn serve(
     listener: Listener,
-    node: Arc<dyn Node>,
-    exposure: Exposure,
-    request_timeout: Duration,
+    api: Api,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let router = router(node, &exposure, request_timeout);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown)
-        .await
-}
-
-/// Serves the health of a node that has nothing else to manage, if it is exposed, until `shutdown` ends.
-pub async fn serve_health(
-    listener: Listener,
-    now: HealthNow,
-    exposed: bool,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let health = exposed.then(|| health::routes(&now));
-    let router: Router = health.unwrap_or_default().fallback(nothing);
-    axum::serve(listener, router)
+    axum::serve(listener, api.0)
         .with_graceful_shutdown(shutdown)
         .await
 }
@@ -91,15 +126,28 @@ async fn nothing() -> Response {
     )
 }
 
-pub(crate) fn router(
-    node: Arc<dyn Node>,
+/// What every node has.
+fn of_process(
     exposure: &Exposure,
-    request_timeout: Duration,
+    health: HealthNow,
+    metrics: MetricsNow,
+    loggers: Arc<dyn Loggers>,
 ) -> Router {
-    let shared = Arc::new(Shared {
-        node,
-        request_timeout,
-    });
+    let mut router = Router::new();
+    if exposure.health {
+        router = router.merge(health::routes(&health));
+    }
+    if exposure.prometheus {
+        router = router.merge(health::metrics(&metrics));
+    }
+    if exposure.loggers {
+        router = router.merge(loggers::routes(loggers));
+    }
+    router
+}
+
+/// What a broker has.
+fn of_replicas(exposure: &Exposure) -> Router<Arc<Shared>> {
     let mut router = Router::new();
     if exposure.backups {
         router = router
@@ -122,16 +170,6 @@ pub(crate) fn router(
                 get(backups::show_newer).delete(backups::delete),
             );
     }
-    if exposure.health {
-        let node = Arc::clone(&shared.node);
-        let now: HealthNow = Arc::new(move || node.health());
-        router = router.merge(health::routes(&now));
-    }
-    if exposure.prometheus {
-        router = router
-            .route("/actuator/prometheus", get(health::metrics))
-            .route("/metrics", get(health::metrics));
-    }
     if exposure.partitions {
         router = router.route("/actuator/partitions", get(health::partitions));
     }
@@ -145,22 +183,37 @@ pub(crate) fn router(
         router = router.route("/actuator/exporting/{operation}", post(exporting::change));
     }
     router
+}
+
+/// Answers no more at a time than it has places.
+async fn in_turn(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let Ok(_place) = places.try_acquire() else {
+        let text = format!("More than {REQUESTS_MAX} requests are being answered; try again");
+        return json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({"message": text}));
+    };
+    next.run(request).await
+}
+
+/// Bounds what asks partitions or the backup store. Probes are answered whatever else is asked.
+fn limited<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    let places = Arc::new(Semaphore::new(REQUESTS_MAX));
+    router.layer(middleware::from_fn_with_state(places, in_turn))
+}
+
+fn bounded(router: Router, request_timeout: Duration) -> Router {
+    router
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(&shared),
-            within_time,
-        ))
-        .with_state(shared)
+        .layer(middleware::from_fn_with_state(request_timeout, within_time))
 }
 
 /// No request is answered later than the timeout.
-async fn within_time(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(shared.request_timeout, next.run(request)).await {
+async fn within_time(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => json_response(
             StatusCode::GATEWAY_TIMEOUT,
-            &json!({"message": format!("Request from gateway to broker timed out. No answer within {:?}; look at /actuator/partitions and at the backup store", shared.request_timeout)}),
+            &json!({"message": format!("Request from gateway to broker timed out. No answer within {:?}; look at /actuator/partitions and at the backup store", timeout)}),
         ),
     }
 }

@@ -3,7 +3,7 @@
 use skep_protocol::{Envelope, Epoch, PartitionId, RequestId, Response};
 use skep_state::FlushTicket;
 
-use crate::{Bookkeeping, FrozenBackup, LocalPosition};
+use crate::{Bookkeeping, FrozenBackup, LocalPosition, Tally};
 
 /// What a replica is at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,9 @@ pub trait Effects: Send {
     fn content_replaced(&mut self, applied: &Bookkeeping, log_id: LocalPosition) {
         let _ = (applied, log_id);
     }
+
+    /// A batch of this leadership is applied; of those that others have evaluated nothing is told.
+    fn applied(&mut self, _tally: &Tally) {}
 
     /// The role has changed.
     fn role_changed(&mut self, role: Role, epoch: Epoch);

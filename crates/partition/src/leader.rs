@@ -10,7 +10,7 @@ use tracing::{error, info};
 
 use crate::limits::{ANNOUNCED_TYPES_MAX, DUE_POLL_MS};
 use crate::replica::Replica;
-use crate::{Consensus, Effects, Refusal, ReplicaError, Role};
+use crate::{Consensus, Effects, Refusal, ReplicaError, Role, Tally};
 use skep_engine::Send;
 use skep_engine::tables::jobs;
 
@@ -117,6 +117,8 @@ pub(crate) struct InFlight {
     pub acknowledgements: Vec<(PartitionId, u64)>,
     pub jobs_available: Vec<String>,
     pub checkpoint: CheckpointId,
+    /// What its records say.
+    pub tally: Tally,
 }
 
 impl<C: Consensus, E: Effects> Replica<C, E> {

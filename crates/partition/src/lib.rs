@@ -28,6 +28,7 @@ mod process;
 mod replace;
 mod replica;
 mod resend;
+mod tally;
 pub mod thread;
 
 pub use backups::FrozenBackup;
@@ -40,3 +41,4 @@ pub use inbox::{Event, Inbox, Receiver, inbox};
 pub use note::{FileNote, Note};
 pub use replace::FrozenContent;
 pub use replica::{Inspection, Replica, ReplicaConfig};
+pub use tally::{ELEMENT_TYPES, ElementAction, Happened, Tally};

@@ -17,7 +17,7 @@ use crate::limits::{
     BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCHES_IN_FLIGHT_MAX, UNFLUSHED_BYTES_MAX,
 };
 use crate::replica::Replica;
-use crate::{Consensus, Effects, ReplicaError};
+use crate::{Consensus, Effects, ReplicaError, Tally};
 
 /// A batch being built.
 struct Building {
@@ -136,6 +136,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
                 acknowledgements: Vec::new(),
                 jobs_available: Vec::new(),
                 checkpoint: CheckpointId::NONE,
+                tally: Tally::default(),
             },
             #[cfg(feature = "testkit")]
             inputs: Vec::new(),
@@ -260,6 +261,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             .collect();
         building.effects.last_position =
             Position(building.first_position.0 + building.records.len() as i64 - 1);
+        building.effects.tally = Tally::of(&building.records, building.commands);
         let leading = self.leading();
         let header = BatchHeader {
             epoch: leading.epoch,

@@ -109,6 +109,8 @@ pub enum NodeRequest {
         /// What to do.
         step: BackupStep,
     },
+    /// Answer a request of the management API that a node without partitions was asked.
+    Manage(ManagementRequest),
 }
 
 /// What a replica does for a backup.
@@ -121,6 +123,17 @@ pub enum BackupStep {
     Store = 1,
     /// It writes the manifest of what it has stored.
     Publish = 2,
+}
+
+/// A request of the management API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagementRequest {
+    /// HTTP's method.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// Its body.
+    pub body: Vec<u8>,
 }
 
 /// What is answered.
@@ -140,6 +153,8 @@ pub enum NodeAnswer {
     Working,
     /// The root hash of a replica's frozen content.
     RootHash([u8; 32]),
+    /// What the management API answers: HTTP's status, and a body of JSON.
+    Managed(u16, Vec<u8>),
     /// There is no answer.
     Refusal(NodeRefusal, String),
 }
@@ -382,6 +397,13 @@ impl NodeRequest {
             NodeRequest::KnownBackups(partition) => (2, partition),
             NodeRequest::Rebalance(partition) => (3, partition),
             NodeRequest::Backup { partition, .. } => (4, partition),
+            NodeRequest::Manage(request) => {
+                let mut out = begin(5);
+                put_text(&mut out, &request.method);
+                put_text(&mut out, &request.target);
+                put_bytes(&mut out, &request.body);
+                return out;
+            }
         };
         let mut out = begin(kind);
         put_varint(&mut out, u64::from(partition.0));
@@ -398,21 +420,24 @@ impl NodeRequest {
     /// Reads a request back.
     pub fn decode(bytes: &[u8]) -> Result<NodeRequest, DecodeError> {
         let reader = &mut Reader::new(bytes);
-        let kind = head(reader)?;
-        let partition = partition(reader)?;
-        let request = match kind {
+        let request = match head(reader)? {
             0 => NodeRequest::Execute {
-                partition,
+                partition: partition(reader)?,
                 command: command(reader)?,
             },
-            1 => NodeRequest::LatestCheckpoint(partition),
-            2 => NodeRequest::KnownBackups(partition),
-            3 => NodeRequest::Rebalance(partition),
+            1 => NodeRequest::LatestCheckpoint(partition(reader)?),
+            2 => NodeRequest::KnownBackups(partition(reader)?),
+            3 => NodeRequest::Rebalance(partition(reader)?),
             4 => NodeRequest::Backup {
-                partition,
+                partition: partition(reader)?,
                 checkpoint: CheckpointId(reader.i64("checkpoint id")?),
                 step: BackupStep::decode(reader.u8("backup step")?)?,
             },
+            5 => NodeRequest::Manage(ManagementRequest {
+                method: text(reader, "method")?,
+                target: text(reader, "target")?,
+                body: reader.bytes("body")?.to_vec(),
+            }),
             kind => return Err(unknown("node request kind", kind)),
         };
         all_read(reader, request)
@@ -464,6 +489,12 @@ impl NodeAnswer {
                 put_bytes(&mut out, root);
                 out
             }
+            NodeAnswer::Managed(status, body) => {
+                let mut out = begin(8);
+                put_varint(&mut out, u64::from(*status));
+                put_bytes(&mut out, body);
+                out
+            }
         }
     }
 
@@ -492,6 +523,11 @@ impl NodeAnswer {
                     .try_into()
                     .map_err(|_| DecodeError::invalid("root hash", "it has not 32 bytes"))?,
             ),
+            8 => {
+                let status = u16::try_from(reader.varint("status")?)
+                    .map_err(|_| DecodeError::invalid("status", "it exceeds 16 bits"))?;
+                NodeAnswer::Managed(status, reader.bytes("body")?.to_vec())
+            }
             kind => return Err(unknown("node answer kind", kind)),
         };
         all_read(reader, answer)

@@ -25,25 +25,31 @@ pub async fn run(arguments: ConfigArguments) -> Result<(), Failure> {
         return restore::run(arguments).await;
     }
     let configuration = configuration::of_broker(arguments.config.as_deref())?;
-    let format = logging::begin();
+    let (format, levels) = logging::begin();
     for warning in &configuration.warnings {
         warn!("{warning}");
     }
     let mut interrupts = Interrupts::listen()?;
     let config = configuration.read;
     let broker = tokio::select! {
-        broker = Broker::start(config.clone()) => broker?,
+        broker = Broker::start(config.clone(), levels) => broker?,
         signal = interrupts.next() => {
             info!(signal, "stopped while starting");
             return Ok(());
         }
     };
+    let run = async {
+        broker.settled().await;
+        announce(&config, broker.listening(), format);
+        std::future::pending::<()>().await;
+    };
     let signal = tokio::select! {
-        () = broker.settled() => {
-            announce(&config, broker.listening(), format);
-            interrupts.next().await
-        }
+        () = run => unreachable!("a broker runs until it is told to stop"),
         signal = interrupts.next() => signal,
+        reason = broker.misplaced() => {
+            broker.stop().await;
+            return Err(Failure::new(Code::Start, reason));
+        }
     };
     info!(signal, "stopping; a second signal stops at once");
     tokio::select! {

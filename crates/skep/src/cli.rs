@@ -114,6 +114,8 @@ pub struct BackupSource {
         env = "SKEP_MANAGEMENT"
     )]
     pub management: String,
+    #[command(flatten)]
+    pub tls: TlsArguments,
     /// Ask the backup store of the configuration instead; works without a broker
     #[arg(long, global = true)]
     pub store: bool,
@@ -185,7 +187,7 @@ pub enum BackupCommand {
 /// Whom to ask about processes.
 #[derive(Debug, Args)]
 pub struct GatewayArguments {
-    /// Address of the gateway
+    /// Address of the gateway; with https:// before it TLS is spoken
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -193,6 +195,92 @@ pub struct GatewayArguments {
         env = "ZEEBE_ADDRESS"
     )]
     pub gateway: String,
+    /// Whether to do without TLS, where the address does not say [default: unless --tls-ca is given]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        env = "ZEEBE_INSECURE_CONNECTION"
+    )]
+    pub insecure: Option<bool>,
+    #[command(flatten)]
+    pub tls: TlsArguments,
+    #[command(flatten)]
+    pub credentials: CredentialArguments,
+}
+
+/// Whom to trust, and what to show to whoever asks for a certificate.
+#[derive(Debug, Default, Args)]
+pub struct TlsArguments {
+    /// PEM file of authorities to trust [default: the system's]
+    #[arg(
+        long = "tls-ca",
+        global = true,
+        value_name = "FILE",
+        env = "ZEEBE_CA_CERTIFICATE_PATH"
+    )]
+    pub authorities: Option<PathBuf>,
+    /// PEM file of a certificate to show
+    #[arg(
+        long = "tls-certificate",
+        global = true,
+        value_name = "FILE",
+        env = "SKEP_TLS_CERTIFICATE"
+    )]
+    pub certificate: Option<PathBuf>,
+    /// PEM file of its key
+    #[arg(
+        long = "tls-key",
+        global = true,
+        value_name = "FILE",
+        env = "SKEP_TLS_KEY"
+    )]
+    pub key: Option<PathBuf>,
+}
+
+/// Who calls. Secrets are better given by the environment, which other users do not see.
+#[derive(Debug, Default, Args)]
+pub struct CredentialArguments {
+    /// User, where the gateway wants user and password
+    #[arg(long, value_name = "NAME", env = "CAMUNDA_BASIC_AUTH_USERNAME")]
+    pub username: Option<String>,
+    /// The user's password
+    #[arg(
+        long,
+        value_name = "PASSWORD",
+        env = "CAMUNDA_BASIC_AUTH_PASSWORD",
+        hide_env_values = true
+    )]
+    pub password: Option<String>,
+    /// Token, where the gateway wants one
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "CAMUNDA_OAUTH_TOKEN",
+        hide_env_values = true
+    )]
+    pub token: Option<String>,
+    /// Client id, to get a token from an identity provider
+    #[arg(long, value_name = "ID", env = "ZEEBE_CLIENT_ID")]
+    pub client_id: Option<String>,
+    /// The client's secret
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "ZEEBE_CLIENT_SECRET",
+        hide_env_values = true
+    )]
+    pub client_secret: Option<String>,
+    /// Where the identity provider gives tokens
+    #[arg(long, value_name = "URL", env = "ZEEBE_AUTHORIZATION_SERVER_URL")]
+    pub authorization_server: Option<String>,
+    /// Audience that the token is to name
+    #[arg(long, value_name = "NAME", env = "ZEEBE_TOKEN_AUDIENCE")]
+    pub audience: Option<String>,
+    /// Scope that the token is to have
+    #[arg(long, value_name = "NAME", env = "ZEEBE_TOKEN_SCOPE")]
+    pub scope: Option<String>,
 }
 
 /// `skep deploy`.

@@ -8,9 +8,13 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 use skep_gateway::proto;
 use skep_gateway::proto::gateway_client::GatewayClient;
+use skep_tls::Protocol;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::cli::{DeployArguments, GatewayArguments, StartArguments, WorkArguments};
+use crate::credentials::{self, Authorize};
+use crate::dialler::Dialler;
 use crate::failure::{Code, Failure};
 use crate::http::causes;
 
@@ -29,19 +33,39 @@ const DISTRIBUTION_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often to ask for a process that is not there yet.
 const DISTRIBUTION_INTERVAL: Duration = Duration::from_millis(20);
 
-type Gateway = GatewayClient<Channel>;
+type Gateway = GatewayClient<InterceptedService<Channel, Authorize>>;
 
-async fn connect(arguments: &GatewayArguments) -> Result<Gateway, Failure> {
+/// The address without its scheme, and whether TLS is spoken there: as the scheme says, or as options do.
+fn address_of(arguments: &GatewayArguments) -> (&str, bool) {
     // People type addresses as those of the management API.
     let given = arguments.gateway.trim_end_matches('/');
-    let address = given.strip_prefix("http://").unwrap_or(given);
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| {
+    if let Some(address) = given.strip_prefix("https://") {
+        return (address, true);
+    }
+    if let Some(address) = given.strip_prefix("http://") {
+        return (address, false);
+    }
+    // A broker on the same machine has no certificate, most likely.
+    let insecure = arguments
+        .insecure
+        .unwrap_or(arguments.tls.authorities.is_none());
+    (given, !insecure)
+}
+
+async fn connect(arguments: &GatewayArguments) -> Result<Gateway, Failure> {
+    let (address, tls) = address_of(arguments);
+    let scheme = if tls { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{address}")).map_err(|_| {
         Failure::new(
             Code::Usage,
             format!("'{address}' is no address of a gateway. Expected one such as 127.0.0.1:26500"),
         )
     })?;
-    let channel = endpoint.timeout(CALL_TIMEOUT).connect().await.map_err(|error| {
+    let dialler = Dialler::new(tls, &arguments.tls, Protocol::Http2)?;
+    let header = credentials::authorization(&arguments.credentials, &arguments.tls).await?;
+    let authorize = Authorize::new(header.as_deref())?;
+    let endpoint = endpoint.timeout(CALL_TIMEOUT);
+    let channel = endpoint.connect_with_connector(dialler).await.map_err(|error| {
         Failure::new(
             Code::Unreachable,
             format!(
@@ -50,10 +74,18 @@ async fn connect(arguments: &GatewayArguments) -> Result<Gateway, Failure> {
             ),
         )
     })?;
-    Ok(GatewayClient::new(channel))
+    Ok(GatewayClient::with_interceptor(channel, authorize))
 }
 
 fn refused(status: tonic::Status) -> Failure {
+    // What speaks TLS is no HTTP/2 to whoever does not.
+    if status.message().contains("h2 protocol error") {
+        let text = format!(
+            "the gateway cannot be talked to ({}). If it speaks TLS, give its address with https:// before it, or --tls-ca",
+            status.message()
+        );
+        return Failure::new(Code::Unreachable, text);
+    }
     let code = match status.code() {
         tonic::Code::NotFound => Code::NotFound,
         tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => {

@@ -12,12 +12,12 @@ use crate::logging;
 /// Runs a gateway until a signal stops it.
 pub async fn run(arguments: ConfigArguments) -> Result<(), Failure> {
     let configuration = configuration::of_gateway(arguments.config.as_deref())?;
-    logging::begin();
+    let (_, levels) = logging::begin();
     for warning in &configuration.warnings {
         warn!("{warning}");
     }
     let mut interrupts = Interrupts::listen()?;
-    let gateway = Gateway::start(configuration.read).await?;
+    let gateway = Gateway::start(configuration.read, levels).await?;
     let signal = tokio::select! {
         () = gateway.settled() => {
             let listening = gateway.listening();

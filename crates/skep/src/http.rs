@@ -1,4 +1,4 @@
-//! Calls to the management API.
+//! Calls over HTTP: to the management API, and to an identity provider.
 
 use std::time::Duration;
 
@@ -6,9 +6,11 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use skep_tls::Protocol;
 
+use crate::cli::TlsArguments;
+use crate::dialler::Dialler;
 use crate::failure::{Code, Failure};
 
 /// A broker answers within its own request timeout; this is for one that does not.
@@ -18,31 +20,13 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// A broker's management API.
-pub struct Management {
-    address: String,
-    client: Client<HttpConnector, Full<Bytes>>,
-}
+pub struct Management(Caller);
 
 impl Management {
     /// The API at an address such as `http://127.0.0.1:9600`.
-    pub fn new(address: &str) -> Result<Management, Failure> {
-        let address = if address.contains("://") {
-            address.strip_suffix('/').unwrap_or(address).to_owned()
-        } else {
-            format!("http://{address}")
-        };
-        match address.parse::<Uri>() {
-            Ok(uri) if uri.scheme_str() == Some("http") && uri.host().is_some() => Ok(Management {
-                address,
-                client: Client::builder(TokioExecutor::new()).build_http(),
-            }),
-            _ => Err(Failure::new(
-                Code::Usage,
-                format!(
-                    "'{address}' is no address of a management API. Expected one such as http://127.0.0.1:9600"
-                ),
-            )),
-        }
+    pub fn new(address: &str, tls: &TlsArguments) -> Result<Management, Failure> {
+        let hint = "--management, or read the backup store directly with --store";
+        Caller::new(address, "management API", hint, tls).map(Management)
     }
 
     /// Sends a request and gives the answer's status and body.
@@ -51,6 +35,58 @@ impl Management {
         method: Method,
         path: &str,
         body: Option<String>,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let body = body.map(|body| ("application/json", body));
+        self.0.call(method, path, body).await
+    }
+}
+
+/// Somebody who is called over HTTP.
+pub struct Caller {
+    address: String,
+    /// Who it is, and what to give its address with.
+    what: (&'static str, &'static str),
+    client: Client<Dialler, Full<Bytes>>,
+}
+
+impl Caller {
+    /// The one at an address, which is given with an option of that name.
+    pub fn new(
+        address: &str,
+        what: &'static str,
+        option: &'static str,
+        tls: &TlsArguments,
+    ) -> Result<Caller, Failure> {
+        let address = match address.contains("://") {
+            true => address.strip_suffix('/').unwrap_or(address).to_owned(),
+            false => format!("http://{address}"),
+        };
+        let uri = address.parse::<Uri>().ok();
+        let scheme = uri.as_ref().filter(|uri| uri.host().is_some());
+        let secured = match scheme.and_then(Uri::scheme_str) {
+            Some("http") => false,
+            Some("https") => true,
+            _ => {
+                let text = format!(
+                    "'{address}' is no address of the {what}. Expected one such as http://127.0.0.1:9600"
+                );
+                return Err(Failure::new(Code::Usage, text));
+            }
+        };
+        let dialler = Dialler::new(secured, tls, Protocol::Http1)?;
+        Ok(Caller {
+            address,
+            what: (what, option),
+            client: Client::builder(TokioExecutor::new()).build(dialler),
+        })
+    }
+
+    /// Sends a request, whose body is of that type, and gives the answer's status and body.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, String)>,
     ) -> Result<(StatusCode, Bytes), Failure> {
         match tokio::time::timeout(TIMEOUT, self.exchange(method, path, body)).await {
             Ok(Ok(answer)) => Ok(answer),
@@ -63,17 +99,18 @@ impl Management {
         &self,
         method: Method,
         path: &str,
-        body: Option<String>,
+        body: Option<(&'static str, String)>,
     ) -> Result<(StatusCode, Bytes), String> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.address))
             .header(header::ACCEPT, "application/json");
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
+        if let Some((kind, _)) = &body {
+            request = request.header(header::CONTENT_TYPE, *kind);
         }
+        let body = body.map(|(_, body)| body).unwrap_or_default();
         let request = request
-            .body(Full::from(body.unwrap_or_default()))
+            .body(Full::from(body))
             .map_err(|error| error.to_string())?;
         let answer = self
             .client
@@ -87,11 +124,11 @@ impl Management {
     }
 
     fn unreachable(&self, reason: &str) -> Failure {
+        let (what, option) = self.what;
         Failure::new(
             Code::Unreachable,
             format!(
-                "the management API at {} cannot be reached: {reason}. Is the broker running? Give its address with \
-                 --management, or read the backup store directly with --store",
+                "the {what} at {} cannot be reached: {reason}. Is it running? Give its address with {option}",
                 self.address
             ),
         )
@@ -124,15 +161,17 @@ mod tests {
             "http://127.0.0.1:9600",
             "http://127.0.0.1:9600/",
         ] {
-            let management = Management::new(address).unwrap();
-            assert_eq!(management.address, "http://127.0.0.1:9600", "{address}");
+            let tls = TlsArguments::default();
+            let management = Management::new(address, &tls).unwrap();
+            assert_eq!(management.0.address, "http://127.0.0.1:9600", "{address}");
         }
     }
 
     #[test]
     fn what_is_no_http_address_is_refused() {
-        for address in ["https://127.0.0.1:9600", "ftp://x", "", "http://", "a b"] {
-            assert!(Management::new(address).is_err(), "{address}");
+        let tls = TlsArguments::default();
+        for address in ["ftp://x", "", "http://", "a b"] {
+            assert!(Management::new(address, &tls).is_err(), "{address}");
         }
     }
 }

@@ -5,8 +5,11 @@
 
 use std::env;
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
+
+use crate::log_levels::LogLevels;
 
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +20,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Begins logging to standard output, as a broker does.
-pub fn begin() -> LogFormat {
+/// Begins logging to standard output, as a broker does. Gives also what changes the levels while it runs.
+pub fn begin() -> (LogFormat, Arc<LogLevels>) {
     let format = format_of(
         env::var("ZEEBE_LOG_APPENDER").ok().as_deref(),
         env::var("SKEP_LOG_FORMAT").ok().as_deref(),
@@ -28,14 +31,25 @@ pub fn begin() -> LogFormat {
         env::var("ZEEBE_LOG_LEVEL").ok().as_deref(),
     );
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(directives))
+        .with_env_filter(EnvFilter::new(&directives))
         // It would be printed to the standard error output, with a panic if that cannot be written either: on a full disk, say.
         .log_internal_errors(false);
-    match format {
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-        LogFormat::Text => builder.with_ansi(std::io::stdout().is_terminal()).init(),
-    }
-    format
+    let levels = match format {
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            LogLevels::new(directives, move |filter| handle.reload(filter))
+        }
+        LogFormat::Text => {
+            let builder = builder.with_ansi(std::io::stdout().is_terminal());
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            LogLevels::new(directives, move |filter| handle.reload(filter))
+        }
+    };
+    (format, Arc::new(levels))
 }
 
 fn format_of(appender: Option<&str>, format: Option<&str>) -> LogFormat {

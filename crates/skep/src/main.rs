@@ -13,10 +13,13 @@ mod broker;
 mod cli;
 mod client;
 mod configuration;
+mod credentials;
+mod dialler;
 mod failure;
 mod gateway;
 mod http;
 mod interrupt;
+mod log_levels;
 mod logging;
 mod restore;
 

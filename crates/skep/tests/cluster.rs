@@ -81,9 +81,44 @@ fn a_gateway_of_its_own_serves_brokers_that_have_none() {
         front.skep(&["start", "order", "--count", "20"]);
         let worked = front.skep(&["work", "payment", "--idle", "1s"]);
         assert!(worked.contains("Completed 20 jobs"), "{worked}");
-        assert_eq!(gateway.stop(), Some(0));
+        manage_through(&front, broker);
+        let loggers = "/actuator/loggers/io.camunda.zeebe";
+        let debug = r#"{"configuredLevel": "DEBUG"}"#;
+        assert_eq!(front.ask("POST", loggers, debug).0, 204);
+        let said = gateway.await_line("what is logged has changed");
+        assert!(said.contains("skep=debug"), "{said}");
         drop(brokers);
+        gateway.await_line("disconnected");
+        let (status, said) = front.get("/actuator/backups");
+        assert_eq!(status, 502, "{said}");
+        assert!(said.contains("No broker is connected"), "{said}");
+        assert_eq!(gateway.stop(), Some(0));
     }
+}
+
+/// What a gateway of its own has of the management API, as one of its brokers has it.
+fn manage_through(front: &Place, broker: &Place) {
+    front.skep(&["backup", "take", "1", "--wait"]);
+    let shown = front.get("/actuator/backupRuntime/1");
+    assert!(shown.1.contains("COMPLETED"), "{shown:?}");
+    assert_eq!(shown, broker.get("/actuator/backupRuntime/1"));
+    assert_eq!(
+        front
+            .ask("POST", "/actuator/backups", r#"{"backupId": 1}"#)
+            .0,
+        409
+    );
+    assert_eq!(front.ask("DELETE", "/actuator/backups/1", "").0, 204);
+    assert_eq!(front.get("/actuator/backupRuntime/1").0, 404);
+    let cluster = front.get("/actuator/cluster");
+    assert_eq!(cluster.0, 200);
+    assert_eq!(cluster, broker.get("/actuator/cluster"));
+    assert_eq!(front.ask("POST", "/actuator/rebalance", "").0, 204);
+    assert_eq!(front.get("/actuator/partitions").0, 404, "it keeps none");
+    let (status, metrics) = front.get("/actuator/prometheus");
+    assert_eq!(status, 200);
+    let leads = r#"zeebe_gateway_topology_partition_roles{partition="1",broker="0"} 3"#;
+    assert!(metrics.contains(leads), "{metrics}");
 }
 
 #[test]

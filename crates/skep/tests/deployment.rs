@@ -109,8 +109,11 @@ fn yaml_and_json_can_be_read() {
 fn probes_and_metrics_are_served() {
     let place = Place::new(1);
     let broker = place.start();
-    // Those of backups are there once there was one.
+    // Those of backups, of elements and of calls are there once there was one.
     place.skep(&["backup", "take", "1", "--wait"]);
+    let order = repository().join("examples/order.bpmn");
+    place.skep(&["deploy", order.to_str().unwrap()]);
+    place.skep(&["start", "order"]);
     let (_, metrics) = place.get("/actuator/prometheus");
     let (mut probes, mut names) = (0, 0);
     for (path, text) in deployment() {
@@ -127,11 +130,12 @@ fn probes_and_metrics_are_served() {
         }
         if path.ends_with("skep.json") {
             let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            for name in words.filter(|word| word.starts_with("skep_") || word.starts_with("zeebe_"))
-            {
+            let begins = ["skep_", "zeebe_", "atomix_", "grpc_"];
+            for name in words.filter(|word| begins.iter().any(|begin| word.starts_with(begin))) {
                 // Those of exporters are there only with exporters.
                 let exporters = name.starts_with("zeebe_exporter_");
-                let family = format!("# TYPE {} ", name.trim_end_matches("_total"));
+                let name = name.trim_end_matches("_total").trim_end_matches("_bucket");
+                let family = format!("# TYPE {name} ");
                 assert!(
                     exporters || metrics.contains(&family),
                     "{name} is no metric"

@@ -190,35 +190,6 @@ fn uploaders(place: &Place, backup: u32) -> Vec<(u32, usize)> {
 }
 
 #[test]
-fn a_broker_without_the_restored_data_cannot_join_those_that_were_restored() {
-    let cluster = Cluster::new(3, 1, 3);
-    let places: Vec<&Place> = cluster.places.iter().collect();
-    let brokers = cluster.start();
-    places[0].skep(&["backup", "take", "1", "--wait"]);
-    drop(brokers);
-    for place in &places {
-        place.lose_data();
-    }
-    for place in &places[..2] {
-        place.skep(&["restore", "--backupId=1"]);
-    }
-    let mut brokers: Vec<_> = places[..2]
-        .iter()
-        .map(|place| common::cluster::begin(place))
-        .collect();
-    for broker in &mut brokers {
-        broker.line("the broker is running");
-    }
-    let mut empty = common::cluster::begin(places[2]);
-    let said = empty.await_line("no connection to the node there");
-    assert!(
-        said.contains("restore the same backup on every node"),
-        "{said}"
-    );
-    assert_eq!(cluster.topology(0).count("Broker "), 2);
-}
-
-#[test]
 fn with_too_few_brokers_nothing_hangs_and_the_reason_is_told() {
     let cluster = Cluster::new(3, 1, 3);
     let mut brokers = cluster.start();

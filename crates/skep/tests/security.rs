@@ -5,6 +5,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
+use common::certificates::{Authority, secure};
 use common::{Place, free_port, repository, request, text_of};
 
 /// A new certificate for 127.0.0.1 that nobody but its holder trusts, and its key, as files.
@@ -98,5 +99,57 @@ fn clients_that_do_not_say_who_they_are_are_not_let_in() {
     assert_eq!(request(rest, "GET", "/v2/topology", "").0, 401);
     // Operators have a port of their own.
     assert_eq!(place.get("/ready").0, 204);
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
+fn the_command_line_works_with_a_broker_that_is_secured_in_every_way() {
+    let keys = tempfile::tempdir().unwrap();
+    let authority = Authority::new("ours");
+    let trusted = authority.file(keys.path(), "authority");
+    let files = authority.sign(keys.path(), "server");
+    let own = authority.sign(keys.path(), "operator");
+    let mut place = Place::new(1);
+    secure(&mut place, "ZEEBE_BROKER_GATEWAY", &files, None);
+    let [certificate, key, trusted] =
+        [&files.certificate, &files.key, &trusted].map(|path| path.to_str().unwrap().to_owned());
+    for (name, value) in [
+        ("ZEEBE_BROKER_GATEWAY_SECURITY_AUTHENTICATION_MODE", "BASIC"),
+        (
+            "ZEEBE_BROKER_GATEWAY_SECURITY_AUTHENTICATION_BASIC_USERS",
+            "demo:sesame",
+        ),
+        ("MANAGEMENT_SERVER_SSL_CERTIFICATE", &certificate),
+        ("MANAGEMENT_SERVER_SSL_CERTIFICATEPRIVATEKEY", &key),
+        ("MANAGEMENT_SERVER_SSL_TRUSTCERTIFICATE", &trusted),
+    ] {
+        place.set(name, value);
+    }
+    let broker = place.start();
+    let (code, text) = place.fails(&["status"]);
+    assert_eq!(code, 4, "{text}");
+    let (code, text) = place.fails(&["status", "--insecure=false"]);
+    assert!(code == 2 || text.contains("UnknownIssuer"), "{text}");
+    place.set("ZEEBE_CA_CERTIFICATE_PATH", &trusted);
+    let (code, text) = place.fails(&["status"]);
+    assert_eq!(code, 6, "it does not say who it is: {text}");
+    let (code, text) = place.fails(&["status", "--username", "demo", "--password", "open"]);
+    assert_eq!(code, 6, "{text}");
+    place.set("CAMUNDA_BASIC_AUTH_USERNAME", "demo");
+    place.set("CAMUNDA_BASIC_AUTH_PASSWORD", "sesame");
+    let order = repository().join("examples/order.bpmn");
+    place.skep(&["deploy", order.to_str().unwrap()]);
+    place.skep(&["start", "order", "--count", "3"]);
+    let worked = place.skep(&["work", "payment", "--max", "3"]);
+    assert!(worked.contains("Completed 3 jobs"), "{worked}");
+
+    let management = place.variable("SKEP_MANAGEMENT").replace("http:", "https:");
+    place.set("SKEP_MANAGEMENT", &management);
+    let (code, text) = place.fails(&["backup", "take", "1"]);
+    assert_eq!(code, 4, "it shows no certificate: {text}");
+    place.set("SKEP_TLS_CERTIFICATE", own.certificate.to_str().unwrap());
+    place.set("SKEP_TLS_KEY", own.key.to_str().unwrap());
+    let taken = place.skep(&["backup", "take", "1", "--wait"]);
+    assert!(!taken.contains("sesame"), "{taken}");
     assert_eq!(broker.stop(), Some(0));
 }

@@ -23,6 +23,15 @@ pub struct Identity {
     pub client_authorities: Option<PathBuf>,
 }
 
+/// The files of a client.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClientIdentity {
+    /// Certificates of authorities that are trusted, as PEM; the system's if there is none.
+    pub authorities: Option<PathBuf>,
+    /// Certificate and key to show to whoever asks for one.
+    pub own: Option<(PathBuf, PathBuf)>,
+}
+
 /// What is spoken over the connection, as it is told during the handshake (ALPN, RFC 7301).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -57,6 +66,9 @@ pub enum TlsError {
         /// What is wrong.
         reason: String,
     },
+    /// Nobody is trusted.
+    #[error("this system has no certificates of authorities; name a file of those to trust")]
+    NoAuthorities,
     /// Certificate and key cannot be used.
     #[error("the certificate in {} and the key in {} cannot be used: {reason}", certificate.display(), key.display())]
     Unusable {
@@ -77,8 +89,9 @@ impl Acceptor {
     /// Reads the files; blocking.
     pub fn open(identity: &Identity, protocol: Protocol) -> Result<Acceptor, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let (chain, key) = own(identity)?;
-        let unusable = |error| unusable(identity, &error);
+        let (certificate, key) = (&*identity.certificate_chain, &*identity.private_key);
+        let (chain, secret) = own(certificate, key)?;
+        let unusable = |error| unusable(certificate, key, &error);
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(unusable)?;
@@ -86,7 +99,7 @@ impl Acceptor {
             Some(path) => builder.with_client_cert_verifier(verifier(path, provider)?),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
+        let mut config = builder.with_single_cert(chain, secret).map_err(unusable)?;
         config.alpn_protocols = vec![protocol.name().to_vec()];
         Ok(Acceptor(TlsAcceptor::from(Arc::new(config))))
     }
@@ -100,16 +113,41 @@ impl Connector {
     /// Reads the files; blocking. Trusted are the authorities for clients or, if there are none, what the certificate's own file
     /// holds; the certificate is shown to whoever asks for one.
     pub fn open(identity: &Identity, protocol: Protocol) -> Result<Connector, TlsError> {
-        let (chain, key) = own(identity)?;
-        let unusable = |error| unusable(identity, &error);
         let trusted = identity.client_authorities.as_ref();
         let trusted = authorities(trusted.unwrap_or(&identity.certificate_chain))?;
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let files = (&*identity.certificate_chain, &*identity.private_key);
+        Connector::trusting(trusted, Some(files), protocol)
+    }
+
+    /// Reads the files of a client; blocking.
+    pub fn of_client(client: &ClientIdentity, protocol: Protocol) -> Result<Connector, TlsError> {
+        let trusted = match &client.authorities {
+            Some(path) => authorities(path)?,
+            None => systems_authorities()?,
+        };
+        let files = client.own.as_ref();
+        let files = files.map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+        Connector::trusting(trusted, files, protocol)
+    }
+
+    fn trusting(
+        trusted: RootCertStore,
+        files: Option<(&Path, &Path)>,
+        protocol: Protocol,
+    ) -> Result<Connector, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(unusable)?
-            .with_root_certificates(trusted)
-            .with_client_auth_cert(chain, key)
-            .map_err(unusable)?;
+            .expect("the provider has ciphers for the default versions")
+            .with_root_certificates(trusted);
+        let mut config = match files {
+            Some((certificate, key)) => {
+                let (chain, secret) = own(certificate, key)?;
+                let config = builder.with_client_auth_cert(chain, secret);
+                config.map_err(|error| unusable(certificate, key, &error))?
+            }
+            None => builder.with_no_client_auth(),
+        };
         config.alpn_protocols = vec![protocol.name().to_vec()];
         Ok(Connector(TlsConnector::from(Arc::new(config))))
     }
@@ -117,18 +155,28 @@ impl Connector {
 
 type Own = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn own(identity: &Identity) -> Result<Own, TlsError> {
-    let chain = certificates("a certificate", &identity.certificate_chain)?;
-    let key = PrivateKeyDer::from_pem_file(&identity.private_key)
-        .map_err(unreadable("a private key", &identity.private_key))?;
-    Ok((chain, key))
+fn own(certificate: &Path, key: &Path) -> Result<Own, TlsError> {
+    let chain = certificates("a certificate", certificate)?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(unreadable("a private key", key))?;
+    Ok((chain, secret))
 }
 
-fn unusable(identity: &Identity, error: &rustls::Error) -> TlsError {
+fn unusable(certificate: &Path, key: &Path, error: &rustls::Error) -> TlsError {
     TlsError::Unusable {
-        certificate: identity.certificate_chain.clone(),
-        key: identity.private_key.clone(),
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
         reason: error.to_string(),
+    }
+}
+
+fn systems_authorities() -> Result<RootCertStore, TlsError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut authorities = RootCertStore::empty();
+    authorities.add_parsable_certificates(found.certs);
+    match authorities.is_empty() {
+        // Errors about single files do not matter as long as something usable is found.
+        false => Ok(authorities),
+        true => Err(TlsError::NoAuthorities),
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! Invariants:
 //! - A client that does not finish its handshake holds up no other one, and for no longer than [`HANDSHAKE_WITHIN`].
+//! - No more connections than were allowed are given out at a time.
 //! - With an authority for clients, only a connection whose certificate it has signed is ever given out.
 //! - Keys are never shown: errors name files.
 //!
@@ -16,5 +17,5 @@ mod listener;
 
 pub use connection::Connection;
 pub use handshake::{ALERT, CLIENT_HELLO, explain, no_tls, part};
-pub use identity::{Acceptor, Connector, Identity, Protocol, TlsError};
-pub use listener::{HANDSHAKE_WITHIN, Listener};
+pub use identity::{Acceptor, ClientIdentity, Connector, Identity, Protocol, TlsError};
+pub use listener::{Accepted, HANDSHAKE_WITHIN, Listener};

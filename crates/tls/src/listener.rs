@@ -1,12 +1,15 @@
 //! Accepting connections.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
@@ -21,16 +24,27 @@ const HANDSHAKES_MAX: usize = 256;
 /// Accepting has failed, most likely for want of file handles: some may be free again after this.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Where connections come in, with or without TLS.
-pub enum Listener {
-    /// Without TLS.
+/// Where connections come in, with or without TLS; no more at a time than it was given places.
+pub struct Listener {
+    incoming: Incoming,
+    places: Arc<Semaphore>,
+    /// It was said that all places are taken.
+    told: bool,
+}
+
+enum Incoming {
     Plain(TcpListener),
-    /// With it.
     Tls(Handshakes),
 }
 
+/// A connection that was accepted, and its place.
+pub struct Accepted {
+    connection: Connection,
+    _place: OwnedSemaphorePermit,
+}
+
 /// Accepts connections and does their handshakes in the background, as long as this exists.
-pub struct Handshakes {
+struct Handshakes {
     address: SocketAddr,
     done: mpsc::Receiver<(Connection, SocketAddr)>,
     accepting: JoinHandle<()>,
@@ -43,50 +57,84 @@ impl Drop for Handshakes {
 }
 
 impl Listener {
-    /// Over a bound listener. With TLS it accepts on the current tokio runtime from now on.
-    pub fn new(listener: TcpListener, tls: Option<Acceptor>) -> io::Result<Listener> {
-        let Some(acceptor) = tls else {
-            return Ok(Listener::Plain(listener));
+    /// Over a bound listener. With TLS it accepts on the current tokio runtime from now on. Whoever comes while all places are taken
+    /// waits until one is free.
+    pub fn new(
+        listener: TcpListener,
+        tls: Option<Acceptor>,
+        connections_max: usize,
+    ) -> io::Result<Listener> {
+        let incoming = match tls {
+            None => Incoming::Plain(listener),
+            Some(acceptor) => {
+                let address = listener.local_addr()?;
+                let (ready, done) = mpsc::channel(HANDSHAKES_MAX);
+                let accepting = tokio::spawn(accept_all(listener, acceptor, ready));
+                Incoming::Tls(Handshakes {
+                    address,
+                    done,
+                    accepting,
+                })
+            }
         };
-        let address = listener.local_addr()?;
-        let (ready, done) = mpsc::channel(HANDSHAKES_MAX);
-        let accepting = tokio::spawn(accept_all(listener, acceptor, ready));
-        Ok(Listener::Tls(Handshakes {
-            address,
-            done,
-            accepting,
-        }))
+        Ok(Listener {
+            incoming,
+            places: Arc::new(Semaphore::new(connections_max)),
+            told: false,
+        })
     }
 
     /// The next connection that is ready, and where it comes from. Failures of single connections are not told.
-    pub async fn accept(&mut self) -> (Connection, SocketAddr) {
-        match self {
-            Listener::Plain(listener) => {
+    pub async fn accept(&mut self) -> (Accepted, SocketAddr) {
+        let place = self.place().await;
+        let (connection, from) = match &mut self.incoming {
+            Incoming::Plain(listener) => {
                 let (stream, from) = accept_one(listener).await;
                 (Connection::Plain(stream), from)
             }
-            Listener::Tls(handshakes) => match handshakes.done.recv().await {
+            Incoming::Tls(handshakes) => match handshakes.done.recv().await {
                 Some(ready) => ready,
                 // The runtime stops: nothing comes any more.
                 None => std::future::pending().await,
             },
+        };
+        let accepted = Accepted {
+            connection,
+            _place: place,
+        };
+        (accepted, from)
+    }
+
+    async fn place(&mut self) -> OwnedSemaphorePermit {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return place;
         }
+        if !self.told {
+            self.told = true;
+            let address = self.local_addr().ok();
+            warn!(
+                ?address,
+                "as many connections as may be are open; others wait until one ends"
+            );
+        }
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        place.expect("the semaphore is never closed")
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        match self {
-            Listener::Plain(listener) => listener.local_addr(),
-            Listener::Tls(handshakes) => Ok(handshakes.address),
+        match &self.incoming {
+            Incoming::Plain(listener) => listener.local_addr(),
+            Incoming::Tls(handshakes) => Ok(handshakes.address),
         }
     }
 }
 
 impl axum::serve::Listener for Listener {
-    type Io = Connection;
+    type Io = Accepted;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (Accepted, SocketAddr) {
         Listener::accept(self).await
     }
 
@@ -141,5 +189,45 @@ async fn accept_all(
                 Err(_) => debug!(%from, "a TLS handshake took too long"),
             }
         });
+    }
+}
+
+impl AsyncRead for Accepted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Accepted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.connection).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.connection).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.connection.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_shutdown(context)
     }
 }

@@ -53,7 +53,7 @@ fn identity(directory: &Path, by: &Authority, clients: Option<&Authority>) -> Id
 async fn listening(tls: Option<Acceptor>) -> (Listener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    (Listener::new(listener, tls).unwrap(), address)
+    (Listener::new(listener, tls, 100).unwrap(), address)
 }
 
 /// Answers every connection with what it sends, in capitals.
@@ -255,4 +255,20 @@ async fn of_nodes_that_do_not_accept_each_other_both_are_told_why() {
     let [why, told] = handshake(&server, &stranger, "localhost").await;
     assert!(why.unwrap().contains("UnknownIssuer"));
     assert!(told.unwrap().contains("does not accept the certificate"));
+}
+
+#[tokio::test]
+async fn whoever_comes_while_all_places_are_taken_waits_until_one_is_free() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut listener = Listener::new(listener, None, 1).unwrap();
+    let _first = TcpStream::connect(address).await.unwrap();
+    let (first, _) = listener.accept().await;
+    let mut second = TcpStream::connect(address).await.unwrap();
+    let early = tokio::time::timeout(std::time::Duration::from_millis(100), listener.accept());
+    assert!(early.await.is_err(), "there is one place");
+    drop(first);
+    let (mut accepted, _) = listener.accept().await;
+    accepted.write_all(b"hello").await.unwrap();
+    second.read_exact(&mut [0; 5]).await.unwrap();
 }

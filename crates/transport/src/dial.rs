@@ -45,13 +45,14 @@ pub(crate) async fn keep_connected(shared: Arc<Shared>, address: String) {
                 node = Some(connection.peer.node);
                 converse(&shared, stream, Arc::new(connection)).await;
             }
-            Err(Refusal::Mismatch(Mismatch::Itself)) => return,
+            Err(Refusal::Mismatch(Mismatch::Itself, _)) => return,
             Err(Refusal::Connected(peer)) => {
                 (pause, complaint) = (REDIAL_MIN, None);
                 node = Some(peer.node);
             }
             Err(refusal) => {
                 complain(&address, &refusal, &mut complaint);
+                shared.tell_refused(&refusal);
                 pause = (pause * 2).min(REDIAL_MAX);
             }
         }

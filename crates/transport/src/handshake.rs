@@ -20,13 +20,16 @@ pub(crate) enum Refusal {
     Tls(String),
     #[error("{0}")]
     Hello(#[from] HelloError),
+    /// With the node that does not belong here.
     #[error("{0}")]
-    Mismatch(#[from] Mismatch),
+    Mismatch(Mismatch, Identity),
     #[error("its handshake took too long")]
     Slow,
     /// Not a failure: the other connection is used.
     #[error("there is a connection already")]
     Connected(Identity),
+    #[error("{TOO_MANY}")]
+    TooMany,
     #[error("it refuses: {0}")]
     Refused(String),
 }
@@ -41,6 +44,7 @@ impl From<io::Error> for Refusal {
     }
 }
 
+const TOO_MANY: &str = "too many nodes are connected already";
 const WELCOME: u8 = 0;
 const CONNECTED: u8 = 1;
 const REFUSED: u8 = 2;
@@ -52,7 +56,9 @@ pub(crate) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Identity, Refusal> {
     put(stream, &own.encode()).await?;
     let peer = Identity::decode(get(stream).await?)?;
-    own.check(&peer)?;
+    if let Err(mismatch) = own.check(&peer) {
+        return Err(Refusal::Mismatch(mismatch, peer));
+    }
     let verdict = get(stream).await?;
     match verdict.first() {
         Some(&WELCOME) => Ok(peer),
@@ -77,7 +83,11 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         let reason = peer.check(own).err().unwrap_or(mismatch.clone());
         // It may have seen for itself, and have gone.
         let _ = put(stream, &verdict(REFUSED, &reason.to_string())).await;
-        return Err(mismatch.into());
+        return Err(Refusal::Mismatch(mismatch, peer));
+    }
+    if peers.is_full_for(peer.node) {
+        put(stream, &verdict(REFUSED, TOO_MANY)).await?;
+        return Err(Refusal::TooMany);
     }
     let dialled_by = peer.node;
     let connection = Connection::new(peer, dialled_by);

@@ -31,6 +31,9 @@ pub const HELLO_TEXT_BYTES_MAX: usize = 255;
 /// Connections whose handshake is not over.
 pub const HANDSHAKES_MAX: usize = 64;
 
+/// Nodes that are connected: the brokers of the largest cluster, and gateways, of which there may be any number.
+pub const PEERS_MAX: usize = 64 + 256;
+
 /// Different reasons for refusing connections that are logged; whoever is refused comes again and again.
 pub const REFUSALS_SAID_MAX: usize = 100;
 

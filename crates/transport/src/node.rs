@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::dial::{Addresses, keep_connected, within};
 use crate::frame::Channel;
 use crate::handshake::{self, Refusal};
-use crate::hello::{HelloError, Identity};
+use crate::hello::{HelloError, Identity, Mismatch};
 use crate::limits::{HANDSHAKE_PATIENCE, HANDSHAKES_MAX, REDIAL_MIN, REFUSALS_SAID_MAX};
 use crate::peers::Peers;
 use crate::security::{self, Security};
@@ -31,6 +31,10 @@ pub trait Handler: Send + Sync + 'static {
 
     /// It is not any more, or another connection follows; what it was sent may or may not have arrived.
     fn disconnected(&self, peer: NodeId);
+
+    /// A node of another cluster, of another restore or configured otherwise was refused; as long as it is there, it comes again
+    /// every second or so.
+    fn refused(&self, _peer: &Identity, _reason: &str) {}
 
     /// A message that wants no answer.
     fn message(&self, from: NodeId, channel: Channel, payload: Bytes);
@@ -53,6 +57,16 @@ pub(crate) struct Shared {
     pub peers: Peers,
     pub addresses: Addresses,
     handler: Arc<dyn Handler>,
+}
+
+impl Shared {
+    pub fn tell_refused(&self, refusal: &Refusal) {
+        match refusal {
+            Refusal::Mismatch(Mismatch::Itself, _) => {}
+            Refusal::Mismatch(mismatch, peer) => self.handler.refused(peer, &mismatch.to_string()),
+            _ => {}
+        }
+    }
 }
 
 /// The connections of a node. Ends with its last reference.
@@ -171,6 +185,9 @@ async fn listen(shared: Arc<Shared>, listener: TcpListener) {
         conversations.spawn(async move {
             let accepted = accept(&shared, stream).await;
             drop(turn);
+            if let Err(refusal) = &accepted {
+                shared.tell_refused(refusal);
+            }
             match accepted {
                 Ok((stream, connection)) => converse(&shared, stream, connection.into()).await,
                 Err(Refusal::Connected(_)) => {}

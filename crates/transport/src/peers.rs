@@ -7,6 +7,7 @@ use skep_protocol::NodeId;
 use tokio::sync::Notify;
 
 use crate::connection::Connection;
+use crate::limits::PEERS_MAX;
 use crate::node::Handler;
 
 pub(crate) struct Peers {
@@ -61,6 +62,12 @@ impl Peers {
         }
     }
 
+    /// Whether there is no place for a node that is not connected yet.
+    pub fn is_full_for(&self, node: NodeId) -> bool {
+        let connected = self.connected();
+        connected.len() >= PEERS_MAX && !connected.contains_key(&node)
+    }
+
     /// Whether a new connection would be preferred to the one that there is, if there is one.
     ///
     /// Both sides must come to the same: of two that were dialled from both sides at once, the lower node's stays. One that the
@@ -107,5 +114,55 @@ impl Peers {
             self.handler.disconnected(node);
             self.ended.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures::future::{BoxFuture, FutureExt};
+
+    use super::*;
+    use crate::frame::Channel;
+    use crate::hello::{GATEWAY_MIN, Identity, Shape};
+
+    struct Nothing;
+
+    impl Handler for Nothing {
+        fn connected(&self, _peer: &Identity) {}
+
+        fn disconnected(&self, _peer: NodeId) {}
+
+        fn message(&self, _from: NodeId, _channel: Channel, _payload: Bytes) {}
+
+        fn request(
+            &self,
+            _from: NodeId,
+            _channel: Channel,
+            payload: Bytes,
+        ) -> BoxFuture<'static, Result<Bytes, String>> {
+            async move { Ok(payload) }.boxed()
+        }
+    }
+
+    #[test]
+    fn when_as_many_nodes_are_connected_as_may_be_those_alone_may_connect_again() {
+        let peers = Peers::new(NodeId(0), Arc::new(Nothing));
+        let node = |number: usize| NodeId(GATEWAY_MIN.0 + number as u32);
+        for number in 0..PEERS_MAX {
+            let peer = Identity {
+                node: node(number),
+                life: 1,
+                cluster: String::new(),
+                incarnation: [0; 16],
+                shape: Shape::default(),
+                address: String::new(),
+            };
+            assert!(!peers.is_full_for(peer.node));
+            let connection = Connection::new(peer.clone(), peer.node);
+            assert!(peers.begin(&Arc::new(connection)));
+        }
+        assert!(peers.is_full_for(node(PEERS_MAX)));
+        assert!(!peers.is_full_for(node(0)));
     }
 }

@@ -147,7 +147,12 @@ pub async fn start_with(brokers: Arc<Fake>, config: GatewayConfig) -> Served {
             std::future::pending().await
         }
     };
-    let ended = tokio::spawn(serve(Listener::Plain(listener), config, brokers, shutdown));
+    let ended = tokio::spawn(serve(
+        Listener::new(listener, None, 1000).unwrap(),
+        config,
+        brokers,
+        shutdown,
+    ));
     let channel = Endpoint::from_shared(address.clone())
         .unwrap()
         .connect()

@@ -9,8 +9,8 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    CheckpointAnswer, ClusterBroker, ClusterPartition, ExportingChange, Health, KnownBackup,
-    PartitionReport, RequestError,
+    CheckpointAnswer, ClusterBroker, ClusterPartition, ExportingChange, Health, KnownBackup, Level,
+    LoggerLevels, PartitionReport, RequestError,
 };
 
 /// A node of two partitions that does as it is told.
@@ -111,6 +111,9 @@ impl Node for Fake {
             alive: true,
         }
     }
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
+    }
     fn partitions(&self) -> BoxFuture<'_, Vec<(u32, PartitionReport)>> {
         ready(vec![])
     }
@@ -143,8 +146,31 @@ impl Node for Fake {
     }
 }
 
-async fn call(fake: &Arc<Fake>, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let exposure = Exposure {
+/// One logger, which keeps what it is given for as long as its request takes.
+#[derive(Default)]
+struct FakeLoggers(Mutex<Option<Level>>);
+
+impl Loggers for FakeLoggers {
+    fn all(&self) -> BTreeMap<String, LoggerLevels> {
+        let levels = self.levels("ROOT").unwrap();
+        BTreeMap::from([("ROOT".to_owned(), levels)])
+    }
+    fn levels(&self, name: &str) -> Option<LoggerLevels> {
+        let configured_level = *self.0.lock().unwrap();
+        let levels = LoggerLevels {
+            configured_level,
+            effective_level: configured_level.unwrap_or(Level::Info),
+        };
+        (name == "ROOT").then_some(levels)
+    }
+    fn set(&self, name: &str, level: Option<Level>) -> bool {
+        *self.0.lock().unwrap() = level;
+        name == "ROOT"
+    }
+}
+
+fn everything() -> Exposure {
+    Exposure {
         backups: true,
         health: true,
         prometheus: true,
@@ -152,14 +178,24 @@ async fn call(fake: &Arc<Fake>, method: &str, path: &str, body: &str) -> (u16, V
         exporting: true,
         rebalance: true,
         cluster: true,
-    };
-    let router = router(fake.clone(), &exposure, Duration::from_millis(50));
+        loggers: true,
+    }
+}
+
+async fn call(fake: &Arc<Fake>, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let loggers = Arc::<FakeLoggers>::default();
+    let api = Api::of_broker(
+        fake.clone(),
+        loggers,
+        &everything(),
+        Duration::from_millis(50),
+    );
     let request = Request::builder()
         .method(method)
         .uri(path)
         .body(Body::from(body.to_owned()))
         .unwrap();
-    let response = router.oneshot(request).await.unwrap();
+    let response = api.0.oneshot(request).await.unwrap();
     let status = response.status().as_u16();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     (
@@ -507,3 +543,5 @@ async fn the_members_of_the_cluster_are_listed_as_zeebe_lists_them() {
         (200, json!({"version": 1, "brokers": brokers}))
     );
 }
+
+mod process;

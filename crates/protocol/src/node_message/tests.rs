@@ -68,6 +68,11 @@ fn requests() -> Vec<NodeRequest> {
             checkpoint: CheckpointId(77),
             step: BackupStep::Publish,
         },
+        NodeRequest::Manage(ManagementRequest {
+            method: "POST".to_owned(),
+            target: "/actuator/backups".to_owned(),
+            body: b"{\"backupId\": 7}".to_vec(),
+        }),
     ]
 }
 
@@ -91,6 +96,7 @@ fn answers() -> Vec<NodeAnswer> {
         NodeAnswer::Done,
         NodeAnswer::Working,
         NodeAnswer::RootHash([9; 32]),
+        NodeAnswer::Managed(202, b"{}".to_vec()),
     ]
 }
 
@@ -163,7 +169,7 @@ fn the_bytes_are_those_of_version_1() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_a_decoder_panic(bytes: Vec<u8>, kind in 0u8..8) {
+    fn no_bytes_make_a_decoder_panic(bytes: Vec<u8>, kind in 0u8..9) {
         for bytes in [bytes.clone(), [&[VERSION, kind], &bytes[..]].concat()] {
             let _ = NodeMessage::decode(&bytes);
             let _ = NodeRequest::decode(&bytes);
@@ -173,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_makes_a_decoder_panic(sample in 0usize..17, at: prop::sample::Index, to: u8) {
+    fn no_damage_makes_a_decoder_panic(sample in 0usize..22, at: prop::sample::Index, to: u8) {
         let mut bytes = samples()[sample].clone();
         let at = at.index(bytes.len());
         bytes[at] = to;

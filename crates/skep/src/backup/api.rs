@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use skep_backup::BackupId;
 
 use crate::backup::report::Report;
+use crate::cli::TlsArguments;
 use crate::failure::{Code, Failure};
 use crate::http::Management;
 
@@ -16,8 +17,8 @@ const BACKUPS: &str = "/actuator/backups";
 pub struct Api(Management);
 
 impl Api {
-    pub fn new(address: &str) -> Result<Api, Failure> {
-        Management::new(address).map(Api)
+    pub fn new(address: &str, tls: &TlsArguments) -> Result<Api, Failure> {
+        Management::new(address, tls).map(Api)
     }
 
     pub async fn take(&self, id: BackupId) -> Result<(), Failure> {

@@ -27,7 +27,7 @@ impl Backend {
         if source.store {
             Store::open(source.config.as_deref()).map(Backend::Store)
         } else {
-            Api::new(&source.management).map(|api| Backend::Api(Box::new(api)))
+            Api::new(&source.management, &source.tls).map(|api| Backend::Api(Box::new(api)))
         }
     }
 

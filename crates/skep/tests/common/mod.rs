@@ -179,7 +179,12 @@ impl Place {
 
     /// What the management API answers to a GET: status and body.
     pub fn get(&self, path: &str) -> (u16, String) {
-        request(self.management_port, "GET", path, "")
+        self.ask("GET", path, "")
+    }
+
+    /// What the management API answers: status and body.
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        request(self.management_port, method, path, body)
     }
 
     /// The same, of a broker that may not be there.
@@ -287,6 +292,11 @@ impl Running {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
         assert_eq!(status.signal(), Some(9), "it had ended before: {status}");
+    }
+
+    /// Waits until it ends by itself, and gives the exit code.
+    pub fn ended(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// Stops it in order, by SIGTERM, and gives the exit code.

@@ -1,0 +1,281 @@
+//! Metrics of partitions, with Zeebe's names and labels where the meaning is the same. Set from the counters whenever they are
+//! asked for.
+
+use std::sync::atomic::Ordering;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use skep_partition::limits::INBOX_COMMANDS_MAX;
+use skep_partition::{ELEMENT_TYPES, ElementAction, Happened};
+use skep_protocol::values::BpmnElementType;
+
+use crate::counters::Counters;
+use crate::partition::{Partition, Partitions};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPartition {
+    partition: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Action {
+    action: &'static str,
+    partition: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypedAction {
+    r#type: &'static str,
+    action: &'static str,
+    partition: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Creation {
+    creation_mode: &'static str,
+    partition: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CheckpointResult {
+    result: &'static str,
+    partition: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[allow(non_snake_case, reason = "as Zeebe spells it")]
+struct InGroup {
+    partitionGroupName: &'static str,
+    partition: u32,
+}
+
+/// Zeebe's numbers of the roles of a replica.
+const INACTIVE: i64 = 0;
+const FOLLOWER: i64 = 1;
+const LEADER: i64 = 3;
+
+/// Metrics of all partitions of a node.
+pub(crate) struct PartitionMetrics {
+    records: Family<Action, Counter>,
+    elements: Family<TypedAction, Counter>,
+    executed: Family<TypedAction, Counter>,
+    creations: Family<Creation, Counter>,
+    jobs: Family<Action, Counter>,
+    incidents: Family<Action, Counter>,
+    decisions: Family<Action, Counter>,
+    checkpoints: Family<CheckpointResult, Counter>,
+    received: Family<OfPartition, Counter>,
+    dropped: Family<OfPartition, Counter>,
+    limit: Family<OfPartition, Gauge>,
+    health: Family<OfPartition, Gauge>,
+    role: Family<InGroup, Gauge>,
+}
+
+fn register<M: Clone + Default + prometheus_client::registry::Metric>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+impl PartitionMetrics {
+    /// Registers all of them.
+    pub fn register(registry: &mut Registry) -> PartitionMetrics {
+        let r = registry;
+        PartitionMetrics {
+            records: register(
+                r,
+                "zeebe_stream_processor_records",
+                "Commands processed and records written by the leader of the partition",
+            ),
+            elements: register(
+                r,
+                "zeebe_element_instance_events",
+                "What has happened to instances of elements",
+            ),
+            executed: register(
+                r,
+                "zeebe_executed_instances",
+                "Process instances that no other has called",
+            ),
+            creations: register(
+                r,
+                "zeebe_process_instance_creations",
+                "Process instances created by commands",
+            ),
+            jobs: register(r, "zeebe_job_events", "What has happened to jobs"),
+            incidents: register(r, "zeebe_incident_events", "What has happened to incidents"),
+            decisions: register(
+                r,
+                "zeebe_evaluated_dmn_elements",
+                "Decisions evaluated, required ones included",
+            ),
+            checkpoints: register(r, "zeebe_checkpoint_records", "Checkpoints by result"),
+            received: register(
+                r,
+                "zeebe_received_request_count",
+                "Commands of clients that came to the leader of the partition",
+            ),
+            dropped: register(
+                r,
+                "zeebe_dropped_request_count",
+                "Commands of clients refused because too many waited or the disk was full",
+            ),
+            limit: register(
+                r,
+                "zeebe_backpressure_requests_limit",
+                "Commands of clients that may wait",
+            ),
+            health: register(
+                r,
+                "zeebe_health",
+                "How the replica is: 1 healthy, 0 without a leader, -1 stopped for good",
+            ),
+            role: register(
+                r,
+                "atomix_role",
+                "What the replica is: 0 inactive, 1 follower, 3 leader",
+            ),
+        }
+    }
+
+    /// As things stand.
+    pub fn set(&self, partitions: &Partitions) {
+        for one in partitions.iter() {
+            let partition = one.id.0;
+            self.set_counters(partition, &one.counters);
+            self.set_state(one, partitions.is_settled(one));
+        }
+    }
+
+    fn set_state(&self, one: &Partition, settled: bool) {
+        let partition = one.id.0;
+        let label = OfPartition { partition };
+        let failed = one.failure().is_some();
+        let health = match (failed, settled) {
+            (true, _) => -1,
+            (false, settled) => i64::from(settled),
+        };
+        self.health.get_or_create(&label).set(health);
+        let role = match (failed, one.leads()) {
+            (true, _) => INACTIVE,
+            (false, true) => LEADER,
+            (false, false) => FOLLOWER,
+        };
+        let in_group = InGroup {
+            partitionGroupName: "raft-partition",
+            partition,
+        };
+        self.role.get_or_create(&in_group).set(role);
+        let limit = INBOX_COMMANDS_MAX as i64;
+        self.limit.get_or_create(&label).set(limit);
+    }
+
+    fn set_counters(&self, partition: u32, counters: &Counters) {
+        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let action = |action| Action { action, partition };
+        let set = |family: &Family<Action, Counter>, name, value| {
+            store(&family.get_or_create(&action(name)), value);
+        };
+        set(&self.records, "processed", load(&counters.commands));
+        set(&self.records, "written", load(&counters.records));
+        for (family, name, what) in [
+            (&self.jobs, "created", Happened::JobCreated),
+            (&self.jobs, "completed", Happened::JobCompleted),
+            (&self.jobs, "failed", Happened::JobFailed),
+            (&self.jobs, "timed out", Happened::JobTimedOut),
+            (&self.jobs, "canceled", Happened::JobCanceled),
+            (&self.jobs, "error thrown", Happened::JobErrorThrown),
+            (&self.incidents, "created", Happened::IncidentCreated),
+            (&self.incidents, "resolved", Happened::IncidentResolved),
+            (
+                &self.decisions,
+                "evaluated_successfully",
+                Happened::DecisionEvaluated,
+            ),
+            (
+                &self.decisions,
+                "evaluated_failed",
+                Happened::DecisionFailed,
+            ),
+        ] {
+            set(family, name, counters.happened(what));
+        }
+        let label = OfPartition { partition };
+        store(
+            &self.received.get_or_create(&label),
+            load(&counters.received),
+        );
+        store(&self.dropped.get_or_create(&label), load(&counters.dropped));
+        self.set_instances(partition, counters);
+        for (result, what) in [
+            ("created", Happened::CheckpointCreated),
+            ("ignored", Happened::CheckpointIgnored),
+        ] {
+            let label = CheckpointResult { result, partition };
+            let counter = self.checkpoints.get_or_create(&label);
+            store(&counter, counters.happened(what));
+        }
+    }
+
+    fn set_instances(&self, partition: u32, counters: &Counters) {
+        for (creation_mode, what) in [
+            ("creation_at_default_start_event", Happened::CreatedAtStart),
+            ("creation_at_given_element", Happened::CreatedAtElement),
+        ] {
+            let label = Creation {
+                creation_mode,
+                partition,
+            };
+            let counter = self.creations.get_or_create(&label);
+            store(&counter, counters.happened(what));
+        }
+        for (action, what) in [
+            ("activated", Happened::RootActivated),
+            ("completed", Happened::RootCompleted),
+            ("terminated", Happened::RootTerminated),
+        ] {
+            let label = TypedAction {
+                r#type: "ROOT_PROCESS_INSTANCE",
+                action,
+                partition,
+            };
+            let counter = self.executed.get_or_create(&label);
+            store(&counter, counters.happened(what));
+        }
+        for number in 0..ELEMENT_TYPES {
+            let element_type = BpmnElementType::try_from(number as i32).unwrap_or_default();
+            for action in ElementAction::ALL {
+                let value = counters.element(number, *action);
+                // Most types do not occur.
+                if value > 0 {
+                    let label = TypedAction {
+                        r#type: element_type.name(),
+                        action: name(*action),
+                        partition,
+                    };
+                    store(&self.elements.get_or_create(&label), value);
+                }
+            }
+        }
+    }
+}
+
+fn store(counter: &Counter, value: u64) {
+    counter.inner().store(value, Ordering::Relaxed);
+}
+
+fn name(action: ElementAction) -> &'static str {
+    match action {
+        ElementAction::Activated => "activated",
+        ElementAction::Completed => "completed",
+        ElementAction::Terminated => "terminated",
+        ElementAction::Taken => "taken",
+    }
+}

@@ -1,0 +1,192 @@
+//! What the records of a batch say has happened, in numbers: for metrics, without looking at the records again.
+//!
+//! **Invariant**: counting allocates nothing, and a batch is counted when it is applied at its leader, once.
+
+use skep_protocol::values::{BpmnElementType, DecisionEvaluation, ProcessInstance};
+use skep_protocol::{
+    CheckpointIntent, DecisionEvaluationIntent, IncidentIntent, Intent, JobIntent,
+    ProcessInstanceCreationIntent, ProcessInstanceIntent, Record, RecordType, RecordValue,
+};
+
+macro_rules! counted {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])* $variant),+ }
+
+        impl $name {
+            /// All, in order of their numbers.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+        }
+    };
+}
+
+counted! {
+    /// What happens to an element.
+    ElementAction {
+        /// It has begun.
+        Activated,
+        /// It has ended well.
+        Completed,
+        /// It was ended.
+        Terminated,
+        /// A sequence flow was taken.
+        Taken,
+    }
+}
+
+counted! {
+    /// What happens to other things, each an event.
+    Happened {
+        /// A process instance was created that nobody called.
+        RootActivated,
+        /// One has ended well.
+        RootCompleted,
+        /// One was ended.
+        RootTerminated,
+        /// A process instance was created at its start event.
+        CreatedAtStart,
+        /// A process instance was created at chosen elements.
+        CreatedAtElement,
+        /// A job was created.
+        JobCreated,
+        /// Its work is done.
+        JobCompleted,
+        /// Its work has failed.
+        JobFailed,
+        /// Its worker was too slow.
+        JobTimedOut,
+        /// It is not wanted any more.
+        JobCanceled,
+        /// Its worker has thrown an error.
+        JobErrorThrown,
+        /// Something is to be mended.
+        IncidentCreated,
+        /// It is mended.
+        IncidentResolved,
+        /// A decision has a result.
+        DecisionEvaluated,
+        /// A decision has failed.
+        DecisionFailed,
+        /// A checkpoint was created.
+        CheckpointCreated,
+        /// A checkpoint was there already, or a newer one.
+        CheckpointIgnored,
+    }
+}
+
+/// Types of elements that there are, the unspecified one included.
+pub const ELEMENT_TYPES: usize = BpmnElementType::SendTask as usize + 1;
+const ACTIONS: usize = ElementAction::ALL.len();
+
+/// The numbers of one batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Records.
+    pub records: u32,
+    /// Commands that were evaluated.
+    pub commands: u32,
+    /// By type of element and action.
+    pub elements: [[u32; ACTIONS]; ELEMENT_TYPES],
+    /// By what has happened.
+    pub happened: [u32; Happened::ALL.len()],
+}
+
+impl Tally {
+    /// Of a batch of that many commands.
+    pub(crate) fn of(records: &[Record], commands: usize) -> Tally {
+        let mut tally = Tally {
+            records: records.len() as u32,
+            commands: commands as u32,
+            ..Tally::default()
+        };
+        let events = records
+            .iter()
+            .filter(|record| record.record_type == RecordType::Event);
+        events.for_each(|record| tally.count(record));
+        tally
+    }
+
+    fn count(&mut self, event: &Record) {
+        match (event.intent, &event.value) {
+            (Intent::ProcessInstance(intent), RecordValue::ProcessInstance(element)) => {
+                self.count_element(intent, element);
+            }
+            (
+                Intent::ProcessInstanceCreation(ProcessInstanceCreationIntent::Created),
+                RecordValue::ProcessInstanceCreation(creation),
+            ) => self.happened(match creation.start_instructions.is_empty() {
+                true => Happened::CreatedAtStart,
+                false => Happened::CreatedAtElement,
+            }),
+            (Intent::DecisionEvaluation(intent), RecordValue::DecisionEvaluation(evaluation)) => {
+                self.count_decisions(intent, evaluation)
+            }
+            (intent, _) => {
+                if let Some(happened) = happened(intent) {
+                    self.happened(happened);
+                }
+            }
+        }
+    }
+
+    fn happened(&mut self, happened: Happened) {
+        self.happened[happened as usize] += 1;
+    }
+
+    fn count_element(&mut self, intent: ProcessInstanceIntent, element: &ProcessInstance) {
+        let (action, root) = match intent {
+            ProcessInstanceIntent::ElementActivated => {
+                (ElementAction::Activated, Some(Happened::RootActivated))
+            }
+            ProcessInstanceIntent::ElementCompleted => {
+                (ElementAction::Completed, Some(Happened::RootCompleted))
+            }
+            ProcessInstanceIntent::ElementTerminated => {
+                (ElementAction::Terminated, Some(Happened::RootTerminated))
+            }
+            ProcessInstanceIntent::SequenceFlowTaken => (ElementAction::Taken, None),
+            _ => return,
+        };
+        let element_type = element.element_type();
+        self.elements[element_type as usize][action as usize] += 1;
+        let is_root =
+            element_type == BpmnElementType::Process && element.parent_process_instance_key < 0;
+        if let Some(root) = root.filter(|_| is_root) {
+            self.happened(root);
+        }
+    }
+
+    /// A decision that was asked for, with those that it required.
+    fn count_decisions(
+        &mut self,
+        intent: DecisionEvaluationIntent,
+        evaluation: &DecisionEvaluation,
+    ) {
+        let decisions = evaluation.evaluated_decisions.len() as u32;
+        let (evaluated, failed) = match intent {
+            DecisionEvaluationIntent::Evaluated => (decisions, 0),
+            // The last one has failed, if it has come as far as that.
+            DecisionEvaluationIntent::Failed => (decisions.saturating_sub(1), 1),
+            DecisionEvaluationIntent::Evaluate => return,
+        };
+        self.happened[Happened::DecisionEvaluated as usize] += evaluated;
+        self.happened[Happened::DecisionFailed as usize] += failed;
+    }
+}
+
+const fn happened(intent: Intent) -> Option<Happened> {
+    Some(match intent {
+        Intent::Job(JobIntent::Created) => Happened::JobCreated,
+        Intent::Job(JobIntent::Completed) => Happened::JobCompleted,
+        Intent::Job(JobIntent::Failed) => Happened::JobFailed,
+        Intent::Job(JobIntent::TimedOut) => Happened::JobTimedOut,
+        Intent::Job(JobIntent::Canceled) => Happened::JobCanceled,
+        Intent::Job(JobIntent::ErrorThrown) => Happened::JobErrorThrown,
+        Intent::Incident(IncidentIntent::Created) => Happened::IncidentCreated,
+        Intent::Incident(IncidentIntent::Resolved) => Happened::IncidentResolved,
+        Intent::Checkpoint(CheckpointIntent::Created) => Happened::CheckpointCreated,
+        Intent::Checkpoint(CheckpointIntent::Ignored) => Happened::CheckpointIgnored,
+        _ => return None,
+    })
+}

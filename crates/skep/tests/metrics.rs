@@ -1,0 +1,117 @@
+//! Metrics with Zeebe's names, of a broker that has done a known amount of work.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::cluster::Cluster;
+use common::{Place, repository};
+
+/// Only what hangs needs as long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The sum of all samples that have this name and these labels.
+fn sum(metrics: &str, name: &str, labels: &[&str]) -> f64 {
+    let of_name = |line: &&str| {
+        line.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' '))
+    };
+    let matching = metrics
+        .lines()
+        .filter(of_name)
+        .filter(|line| labels.iter().all(|label| line.contains(label)));
+    let values = matching.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
+    values.sum()
+}
+
+/// What a broker shows; awaits what is counted only after the answer.
+fn scrape(place: &Place, holds: impl Fn(&str) -> bool) -> String {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let (status, metrics) = place.get("/actuator/prometheus");
+        assert_eq!(status, 200);
+        if holds(&metrics) {
+            return metrics;
+        }
+        assert!(Instant::now() < end, "{metrics}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn work_is_counted_by_what_has_happened_under_zeebes_names() {
+    let place = Place::new(2);
+    let broker = place.start();
+    let order = repository().join("examples/order.bpmn");
+    place.skep(&["deploy", order.to_str().unwrap()]);
+    place.skep(&["start", "order", "--count", "12"]);
+    for job_type in ["payment", "shipping"] {
+        place.skep(&["work", job_type, "--max", "12"]);
+    }
+    place.skep(&["backup", "take", "1", "--wait"]);
+    let executed = "zeebe_executed_instances_total";
+    let root = "type=\"ROOT_PROCESS_INSTANCE\"";
+    let metrics = scrape(&place, |seen| {
+        sum(seen, executed, &[root, "action=\"completed\""]) >= 12.0
+    });
+    let of = |name: &str, labels: &[&str]| sum(&metrics, name, labels);
+    assert_eq!(of(executed, &[root, "action=\"activated\""]), 12.0);
+    let start = "creation_mode=\"creation_at_default_start_event\"";
+    assert_eq!(of("zeebe_process_instance_creations_total", &[start]), 12.0);
+    let jobs = "zeebe_job_events_total";
+    assert_eq!(of(jobs, &["action=\"created\""]), 24.0);
+    assert_eq!(of(jobs, &["action=\"completed\""]), 24.0);
+    let elements = "zeebe_element_instance_events_total";
+    for element in ["START_EVENT", "SERVICE_TASK"] {
+        let element = format!("type=\"{element}\"");
+        let seen = of(elements, &[&element, "action=\"completed\""]);
+        assert!(seen >= 12.0, "{element}: {seen}\n{metrics}");
+    }
+    assert!(of(elements, &["action=\"taken\""]) >= 12.0);
+    let records = "zeebe_stream_processor_records_total";
+    let [written, processed] =
+        ["written", "processed"].map(|action| of(records, &[&format!("action=\"{action}\"")]));
+    assert!(
+        written > processed && processed > 24.0,
+        "{written} {processed}"
+    );
+    let created = "result=\"created\"";
+    assert_eq!(of("zeebe_checkpoint_records_total", &[created]), 2.0);
+    assert!(of("zeebe_received_request_count_total", &[]) >= 25.0);
+    assert_eq!(of("zeebe_dropped_request_count_total", &[]), 0.0);
+    for partition in ["partition=\"1\"", "partition=\"2\""] {
+        assert_eq!(of("zeebe_health", &[partition]), 1.0);
+        assert_eq!(of("atomix_role", &[partition]), 3.0);
+        let roles = "zeebe_gateway_topology_partition_roles";
+        assert_eq!(of(roles, &[partition, "broker=\"0\""]), 3.0);
+    }
+    let calls = "grpc_server_processing_duration_seconds_count";
+    let creations = ["method=\"CreateProcessInstance\"", "statusCode=\"OK\""];
+    assert_eq!(of(calls, &creations), 12.0);
+    let last = "grpc_server_processing_duration_seconds_bucket";
+    let [method, status] = creations;
+    assert_eq!(of(last, &[method, status, "le=\"+Inf\""]), 12.0);
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
+fn in_a_cluster_each_event_is_counted_once_where_it_was_evaluated() {
+    let cluster = Cluster::new(3, 3, 3);
+    let brokers = cluster.start();
+    cluster.await_topology(0, |seen| seen.count(", HEALTHY") == 9);
+    let order = repository().join("examples/order.bpmn");
+    cluster.places[0].skep(&["deploy", order.to_str().unwrap()]);
+    cluster.places[1].skep(&["start", "order", "--count", "30"]);
+    let activated = |place: &Place| {
+        let metrics = scrape(place, |_| true);
+        let of = |name: &str, labels: &[&str]| sum(&metrics, name, labels);
+        assert_eq!(of("atomix_role", &[]), 5.0, "one of three leads: {metrics}");
+        of("zeebe_executed_instances_total", &["action=\"activated\""])
+    };
+    let counted: Vec<f64> = cluster.places.iter().map(activated).collect();
+    assert_eq!(counted.iter().sum::<f64>(), 30.0, "{counted:?}");
+    assert!(counted.iter().all(|one| *one > 0.0), "{counted:?}");
+    drop(brokers);
+}
