@@ -61,6 +61,29 @@ pub struct Running {
 }
 
 impl BackupMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "zeebe_backup_operations",
+            "Backup operations by result",
+            self.total.clone(),
+        );
+        registry.register(
+            "zeebe_backup_operations_in_progress",
+            "Backup operations under way",
+            self.in_progress.clone(),
+        );
+        registry.register(
+            "zeebe_backup_operations_latency",
+            "Seconds that backup operations took",
+            self.latency.clone(),
+        );
+        registry.register(
+            "skep_backup_differing_replicas",
+            "Replicas whose content was not that of most others at a checkpoint, which must not happen",
+            self.differing.clone(),
+        );
+    }
+
     /// A replica's content is not that of most others.
     pub fn differs(&self, partition: u32) {
         self.differing.get_or_create(&Differing { partition }).inc();
@@ -209,26 +232,7 @@ impl Metrics {
             }),
             differing: Family::default(),
         };
-        registry.register(
-            "zeebe_backup_operations",
-            "Backup operations by result",
-            backups.total.clone(),
-        );
-        registry.register(
-            "zeebe_backup_operations_in_progress",
-            "Backup operations under way",
-            backups.in_progress.clone(),
-        );
-        registry.register(
-            "zeebe_backup_operations_latency",
-            "Seconds that backup operations took",
-            backups.latency.clone(),
-        );
-        registry.register(
-            "skep_backup_differing_replicas",
-            "Replicas whose content was not that of most others at a checkpoint, which must not happen",
-            backups.differing.clone(),
-        );
+        backups.register(&mut registry);
         let gauge = |registry: &mut Registry, name: &str, help: &str| {
             let family = Family::<PartitionLabel, Gauge>::default();
             registry.register(name, help, family.clone());

@@ -79,6 +79,8 @@ async fn begin(store: &LogStore, members: &BTreeSet<u64>, is_first: bool) -> Res
 pub(crate) struct Suffrage {
     store: LogStore,
     withheld: AtomicBool,
+    /// A leader's entries have shown that it has all that was committed: then it has that also when nobody leads any more.
+    proved: AtomicBool,
     /// It does not vote before.
     not_before: Instant,
     changed: Notify,
@@ -88,6 +90,7 @@ impl Suffrage {
     pub fn new(store: LogStore, longest_election: Duration) -> Arc<Suffrage> {
         Arc::new(Suffrage {
             withheld: AtomicBool::new(store.is_newcomer()),
+            proved: AtomicBool::new(false),
             store,
             not_before: Instant::now() + longest_election,
             changed: Notify::new(),
@@ -100,7 +103,15 @@ impl Suffrage {
 
     /// A leader's entries have been taken in. Gives whether the member may vote from now on, which has to be granted then.
     pub fn is_earned_by(&self, append: &ProofOf) -> bool {
-        self.is_withheld() && append.has_all_committed && Instant::now() >= self.not_before
+        if self.is_withheld() && append.has_all_committed {
+            self.proved.store(true, Ordering::Release);
+        }
+        self.is_earned()
+    }
+
+    fn is_earned(&self) -> bool {
+        let proved = self.proved.load(Ordering::Acquire);
+        self.is_withheld() && proved && Instant::now() >= self.not_before
     }
 
     /// From now on the member votes, also after a restart.
@@ -130,7 +141,10 @@ impl Suffrage {
         peers: &dyn RaftPeers,
     ) -> Earned {
         while self.is_withheld() {
-            if !is_begun(group, own, members, peers).await {
+            // The leader that has shown it may be gone before it is time to vote.
+            if self.is_earned() {
+                self.grant().await;
+            } else if !is_begun(group, own, members, peers).await {
                 self.grant().await;
                 if !self.is_withheld() {
                     return Earned::AsTheFirst;

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::cluster::{Cluster, Topology, begin};
 use common::{Place, Running, repository};
 
@@ -81,7 +83,13 @@ fn brokers_without_data_begin_no_empty_cluster_beside_a_restored_broker() {
     let places = &cluster.places;
     restore(&places[0], 1);
     let mut restored = begin(&places[0]);
-    let (status, _) = places[0].get("/actuator/health/startup");
+    // The management API begins a moment later.
+    let status = loop {
+        match places[0].try_get("/actuator/health/startup") {
+            Ok((status, _)) => break status,
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
     assert_eq!(status, 503, "alone it is no majority");
     for place in &places[1..] {
         let mut empty = begin(place);
