@@ -133,6 +133,8 @@ impl Running {
 pub struct TransferMetrics {
     sent: Counter,
     received: Counter,
+    compared: Counter,
+    replaced: Counter,
 }
 
 impl TransferMetrics {
@@ -148,12 +150,32 @@ impl TransferMetrics {
             "Bytes of content received for replicas that lacked more of the log than is kept",
             metrics.received.clone(),
         );
+        registry.register(
+            "skep_content_compared_bytes",
+            "Bytes of content that replicas were given, sent or not",
+            metrics.compared.clone(),
+        );
+        registry.register(
+            "skep_content_replaced",
+            "Times that a replica was given its leader's content",
+            metrics.replaced.clone(),
+        );
         metrics
     }
 
     /// A chunk was sent.
     pub fn sent(&self, bytes: usize) {
         self.sent.inc_by(bytes as u64);
+    }
+
+    /// A chunk of another replica's content is here, wherever it was.
+    pub fn compared(&self, bytes: u64) {
+        self.compared.inc_by(bytes);
+    }
+
+    /// A replica has another one's content.
+    pub fn replaced(&self) {
+        self.replaced.inc();
     }
 
     /// A chunk has come.

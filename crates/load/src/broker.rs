@@ -130,8 +130,14 @@ impl Place {
 
     /// Starts one of the brokers again and waits until it is ready.
     pub fn restart(&self, broker: &mut Broker, number: usize) -> Result<(), Failure> {
-        broker.children[number] = self.spawn(&self.nodes[number])?;
+        self.begin(broker, number)?;
         self.await_ready(broker, number)
+    }
+
+    /// Starts one of the brokers again.
+    pub fn begin(&self, broker: &mut Broker, number: usize) -> Result<(), Failure> {
+        broker.children[number] = self.spawn(&self.nodes[number])?;
+        Ok(())
     }
 
     fn await_ready(&self, broker: &mut Broker, number: usize) -> Result<(), Failure> {
@@ -184,6 +190,17 @@ impl Place {
         let mut nodes = self.nodes.iter();
         let lost = nodes.try_for_each(|node| fs::remove_dir_all(&node.data));
         lost.map_err(|error| Failure::io("delete the data", error))
+    }
+
+    /// Deletes the data of one of the brokers.
+    pub fn lose_data_of(&self, number: usize) -> Result<(), Failure> {
+        let lost = fs::remove_dir_all(&self.nodes[number].data);
+        lost.map_err(|error| Failure::io("delete the data", error))
+    }
+
+    /// A metric of one of the brokers.
+    pub fn metric_of(&self, number: usize, name: &str) -> Result<f64, Failure> {
+        self.nodes[number].metric(name)
     }
 
     /// A metric that has one value for each broker, or one for each partition; then their sum.

@@ -7,6 +7,7 @@
 //! **Absent on purpose**: any knowledge of the broker's inside; it is watched from outside, by `/proc`, its metrics and its files.
 
 mod backups;
+mod bring_up;
 mod broker;
 mod clients;
 mod content;
@@ -41,6 +42,7 @@ const AFTER_HELP: &str = "\
 Examples:
   skep-load throughput                         instances per second, latencies at half of it, memory, log bytes
   skep-load backup --gigabytes 1               backup and restore of 1 GB of state under load
+  skep-load bring-up --brokers 3               a broker has lost its data: until the others have brought it up
   skep-load shapes                             processes of other shapes: many tasks, calls, decisions, messages
   skep-load startup                            time from start to ready, memory of an idle broker
   skep-load throughput --brokers 3             the same with three replicas of every partition
@@ -59,6 +61,8 @@ enum Command {
     Shapes(ShapesArguments),
     /// Time from start to ready and memory, without load.
     Startup(BrokerArguments),
+    /// A broker has lost its data: time until the others have brought it up, and what that costs those who go on.
+    BringUp(BringUpArguments),
     /// Time from the loss of a leader until its partition takes commands again.
     Failover(FailoverArguments),
 }
@@ -137,6 +141,21 @@ struct FailoverArguments {
     rounds: u32,
 }
 
+#[derive(Debug, Clone, Args)]
+struct BringUpArguments {
+    #[command(flatten)]
+    broker: BrokerArguments,
+    /// Size of the state that waits, in GB of variables
+    #[arg(long, default_value_t = 1.0)]
+    gigabytes: f64,
+    /// Variables of each instance that waits, in bytes
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    document_bytes: u32,
+    /// Instances per second that run meanwhile
+    #[arg(long, default_value_t = 200)]
+    rate: u32,
+}
+
 impl ThroughputArguments {
     fn time(&self) -> Duration {
         Duration::from_secs(self.seconds)
@@ -150,6 +169,7 @@ fn main() -> ExitCode {
         Command::Backup(arguments) => arguments.broker.json,
         Command::Shapes(arguments) => arguments.broker.json,
         Command::Startup(arguments) => arguments.json,
+        Command::BringUp(arguments) => arguments.broker.json,
         Command::Failover(arguments) => arguments.broker.json,
     };
     match run(cli.command) {
@@ -176,6 +196,7 @@ fn run(command: Command) -> Result<Report, Failure> {
             Command::Backup(arguments) => backups::measure(&arguments).await,
             Command::Shapes(arguments) => shapes::measure(&arguments).await,
             Command::Startup(arguments) => startup::measure(&arguments).await,
+            Command::BringUp(arguments) => bring_up::measure(&arguments).await,
             Command::Failover(arguments) => failover::measure(&arguments).await,
         }
     })

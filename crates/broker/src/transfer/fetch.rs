@@ -71,6 +71,7 @@ pub struct Fetched {
     replacement: Replacement,
     cache: ChunkCache,
     held: HeldBack,
+    metrics: TransferMetrics,
 }
 
 /// One transfer.
@@ -137,6 +138,7 @@ pub async fn fetch(
         replacement,
         cache,
         held,
+        metrics: transfers.metrics.clone(),
     })
 }
 
@@ -220,6 +222,7 @@ impl Fetch {
             while let Some(got) = poll_both(&mut gotten, &mut ahead, &mut ready).await {
                 let ((pairs, place, raw, sent), end) = got?;
                 count.add(place, raw, sent);
+                self.metrics.compared(raw);
                 if sender.send(Some((pairs, end))).await.is_err() {
                     return Ok(None);
                 }
@@ -406,6 +409,7 @@ impl FetchedContent for Fetched {
             replacement,
             cache,
             held,
+            metrics,
         } = *self;
         let installed = spawn_blocking(move || {
             let index = index.0;
@@ -414,11 +418,64 @@ impl FetchedContent for Fetched {
                 .finish(&meta)
                 .map_err(|error| error.to_string())?;
             held.installed();
+            metrics.replaced();
             if let Err(error) = cache.remove() {
                 warn!(partition = partition.0, %error, "the chunks that came are not removed");
             }
             Ok(())
         });
         async move { installed.await.map_err(|error| error.to_string())? }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use skep_state::{LocalMeta, MemoryStore, Store};
+
+    use super::*;
+
+    fn content(values: std::ops::Range<u8>) -> Whole {
+        let store = MemoryStore::default();
+        let pairs: Vec<_> = values.map(|value| ([7, value], [value; 90])).collect();
+        let mut writes = pairs
+            .iter()
+            .map(|(key, value)| (&key[..], Some(&value[..])));
+        store.write(&mut writes, &LocalMeta::new()).unwrap();
+        Whole(store.snapshot().unwrap())
+    }
+
+    #[test]
+    fn what_is_here_is_found_and_what_arrives_is_checked() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = ChunkCache::open(directory.path()).unwrap();
+        let wanted = read_chunk_at(&content(0..50), &[]).unwrap().unwrap();
+        let place = |own| {
+            find(&content(own), &cache, &wanted.info)
+                .unwrap()
+                .map(|(_, place)| place)
+        };
+        assert!(place(0..50) == Some(Place::OwnStore));
+        assert!(place(0..51).is_none());
+        assert!(place(0..0).is_none());
+
+        let (stored, _) = chunk::compress(&wanted.encoding, 1).unwrap();
+        for at in [0, 30, stored.len() - 1] {
+            let mut damaged = stored.to_vec();
+            damaged[at] ^= 1;
+            let checked = check(&cache, &wanted.info, &damaged);
+            assert!(matches!(checked, Err(Wrong::Chunk(_))));
+            assert!(place(0..0).is_none(), "it is not kept");
+        }
+        let pairs = check(&cache, &wanted.info, &stored).ok().unwrap();
+        assert_eq!(pairs.len() as u64, wanted.info.pairs);
+        assert!(place(0..0) == Some(Place::Cache));
+        cache.remove().unwrap();
+        let full = check(&cache, &wanted.info, &stored);
+        assert!(
+            matches!(full, Err(Wrong::Disk(_))),
+            "there is no place for it"
+        );
     }
 }

@@ -1,16 +1,23 @@
 //! Instances of `examples/order.bpmn`: created under load, and found again by their first jobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use skep_gateway::proto::gateway_client::GatewayClient;
-use skep_gateway::proto::{ActivateJobsRequest, CompleteJobRequest, CreateProcessInstanceRequest};
+use skep_gateway::proto::{
+    ActivateJobsRequest, ActivatedJob, CompleteJobRequest, CreateProcessInstanceRequest,
+};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
 
 use super::Place;
+
+/// How long a job is its worker's.
+const JOB_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the clients have been told.
 #[derive(Default)]
@@ -44,36 +51,75 @@ async fn create(mut client: GatewayClient<Channel>, history: Arc<History>) {
     }
 }
 
-/// Completes all jobs of the first task, and counts them by instance.
-async fn drain(mut client: GatewayClient<Channel>) -> BTreeMap<i64, u32> {
-    let mut jobs = BTreeMap::new();
+/// Completes all jobs of the first task, and gives them by instance. A leader may be lost meanwhile: what was activated for an answer that
+/// nobody got comes again when its time is over.
+async fn drain(mut client: GatewayClient<Channel>) -> BTreeMap<i64, BTreeSet<i64>> {
+    let mut jobs = BTreeMap::<i64, BTreeSet<i64>>::new();
+    let mut may_come_again = Instant::now();
     loop {
         let request = ActivateJobsRequest {
             r#type: "payment".to_owned(),
             worker: "crash".to_owned(),
-            timeout: 600_000,
+            timeout: JOB_TIMEOUT.as_millis() as i64,
             max_jobs_to_activate: 500,
             fetch_variable: vec!["none".to_owned()],
             request_timeout: 1_000,
             ..ActivateJobsRequest::default()
         };
-        let mut batches = client.activate_jobs(request).await.unwrap().into_inner();
-        let mut found = Vec::new();
-        while let Some(batch) = batches.message().await.unwrap() {
-            found.extend(batch.jobs);
+        let found = activate(&mut client, request).await;
+        if found.is_err() {
+            may_come_again = Instant::now() + 2 * JOB_TIMEOUT;
         }
-        if found.is_empty() {
+        let found = found.unwrap_or_default();
+        if found.is_empty() && Instant::now() >= may_come_again {
             return jobs;
         }
         for job in found {
-            *jobs.entry(job.process_instance_key).or_default() += 1;
-            let request = CompleteJobRequest {
-                job_key: job.key,
-                ..CompleteJobRequest::default()
-            };
-            client.complete_job(request).await.unwrap();
+            let of_instance = jobs.entry(job.process_instance_key).or_default();
+            of_instance.insert(job.key);
+            complete(&mut client, job.key).await;
         }
     }
+}
+
+async fn activate(
+    client: &mut GatewayClient<Channel>,
+    request: ActivateJobsRequest,
+) -> Result<Vec<ActivatedJob>, ()> {
+    let mut found = Vec::new();
+    let mut batches = match client.activate_jobs(request).await {
+        Ok(batches) => batches.into_inner(),
+        Err(status) => return lost(&status),
+    };
+    loop {
+        match batches.message().await {
+            Ok(Some(batch)) => found.extend(batch.jobs),
+            Ok(None) => return Ok(found),
+            Err(status) => return lost(&status),
+        }
+    }
+}
+
+async fn complete(client: &mut GatewayClient<Channel>, job_key: i64) {
+    let request = CompleteJobRequest {
+        job_key,
+        ..CompleteJobRequest::default()
+    };
+    let mut tried = false;
+    while let Err(status) = client.complete_job(request.clone()).await {
+        // The answer to the first attempt was lost.
+        if tried && status.code() == Code::NotFound {
+            return;
+        }
+        let _: Result<(), ()> = lost(&status);
+        tried = true;
+    }
+}
+
+/// Nothing but the loss of a leader makes a call fail.
+fn lost<T>(status: &Status) -> Result<T, ()> {
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    Err(())
 }
 
 fn runtime() -> Runtime {
@@ -171,7 +217,7 @@ pub fn each_once(acknowledged: &[i64], place: &Place) -> usize {
         missing.len(),
         acknowledged.len()
     );
-    let doubled: Vec<_> = jobs.iter().filter(|(_, count)| **count != 1).collect();
+    let doubled: Vec<_> = jobs.iter().filter(|(_, keys)| keys.len() != 1).collect();
     assert!(
         doubled.is_empty(),
         "instances with more than one job: {doubled:?}"
