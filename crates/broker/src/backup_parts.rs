@@ -7,20 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use skep_backup::{
-    BackupId, Base, Cancel, Content, ContentError, PartitionIdentity, RootHash, UploadDraft,
-    UploadOptions, UploadRequest, WriteNotes, complete_backup, hash_content, publish,
-    upload_chunks,
+    BackupId, Base, Cancel, PartitionIdentity, RootHash, UploadDraft, UploadOptions, UploadRequest,
+    WriteNotes, complete_backup, hash_content, publish, upload_chunks,
 };
 use skep_engine::tables::checkpoint;
-use skep_partition::{BOOKKEEPING_PREFIXES, FrozenBackup};
+use skep_partition::FrozenBackup;
 use skep_protocol::CheckpointId;
 use skep_protocol::node_message::{BackupStep, NodeAnswer, NodeRefusal};
-use skep_state::{FlushTicket, KeyRange, Read, View};
+use skep_state::FlushTicket;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::backups::BackupSettings;
+use crate::content::{SnapshotContent, is_bookkeeping};
 use crate::partition::Partition;
 use crate::{VERSION, now_ms};
 
@@ -153,7 +153,7 @@ impl BackupParts {
     async fn run(&self, backup: &FrozenBackup, task: BackupTask, cancel: &Cancel) -> PartState {
         let id = BackupId(backup.checkpoint_id.0 as u64);
         let base = lock(&self.notes).begin(id, &backup.written_at());
-        let content = Arc::new(ViewContent(backup.view.clone()));
+        let content = Arc::new(SnapshotContent::of_backup(Arc::new(backup.view.clone())));
         let state = match task {
             BackupTask::Compare => {
                 let processors = &self.settings.processors;
@@ -315,36 +315,6 @@ pub async fn answer(target: &Partition, checkpoint: CheckpointId, step: BackupSt
 
 fn failed(reason: impl Into<String>) -> NodeAnswer {
     NodeAnswer::Refusal(NodeRefusal::Failed, reason.into())
-}
-
-fn is_bookkeeping(key: &[u8]) -> bool {
-    key.first()
-        .is_some_and(|prefix| BOOKKEEPING_PREFIXES.contains(prefix))
-}
-
-/// A frozen view without the replica's bookkeeping, for which the manifest stands.
-struct ViewContent(View);
-
-impl Content for ViewContent {
-    fn scan(
-        &self,
-        from: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> skep_backup::Visit,
-    ) -> Result<(), ContentError> {
-        let range = KeyRange { from, to: None };
-        let scanned = self.0.scan(range, &mut |key, value| {
-            if is_bookkeeping(key) {
-                return skep_state::Visit::Next;
-            }
-            match visit(key, value) {
-                skep_backup::Visit::Continue => skep_state::Visit::Next,
-                skep_backup::Visit::Stop => skep_state::Visit::Stop,
-            }
-        });
-        scanned.map_err(|error| ContentError {
-            detail: error.to_string(),
-        })
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod blob;
 mod broker;
 mod clock;
 mod cluster;
+mod content;
 mod counters;
 mod data_dir;
 mod disk;

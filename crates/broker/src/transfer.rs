@@ -16,11 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
-use skep_backup::{Content, ContentError, Processors};
+use skep_backup::Processors;
 use skep_partition::Inbox;
 use skep_protocol::{NodeId, PartitionId};
 use skep_raft::{FetchedContent, Offer};
-use skep_state::{KeyRange, Snapshot};
 use skep_store::PartitionStore;
 
 use crate::metrics::TransferMetrics;
@@ -111,26 +110,4 @@ impl Transfers {
 /// What is behind these locks is whole at every moment.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// All of a content, the replica's bookkeeping included: unlike a backup, the other replica is to be at the same log entry.
-struct Whole(Arc<dyn Snapshot>);
-
-impl Content for Whole {
-    fn scan(
-        &self,
-        from: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> skep_backup::Visit,
-    ) -> Result<(), ContentError> {
-        let range = KeyRange { from, to: None };
-        let scanned = self
-            .0
-            .scan(range, &mut |key, value| match visit(key, value) {
-                skep_backup::Visit::Continue => skep_state::Visit::Next,
-                skep_backup::Visit::Stop => skep_state::Visit::Stop,
-            });
-        scanned.map_err(|error| ContentError {
-            detail: error.to_string(),
-        })
-    }
 }

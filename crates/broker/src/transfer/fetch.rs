@@ -18,10 +18,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
+use super::Transfers;
 use super::cache::ChunkCache;
 use super::wire::{self, Chunk, LISTED_MAX, List, Listed, Question};
-use super::{Transfers, Whole};
 use crate::clock::process_nonce;
+use crate::content::SnapshotContent;
 use crate::metrics::TransferMetrics;
 use crate::nodes::Nodes;
 
@@ -80,7 +81,7 @@ struct Fetch {
     from: NodeId,
     ticket: u64,
     nodes: Arc<Nodes>,
-    own: Arc<Whole>,
+    own: Arc<SnapshotContent>,
     cache: ChunkCache,
     metrics: TransferMetrics,
 }
@@ -128,7 +129,7 @@ pub async fn fetch(
         from,
         ticket,
         nodes,
-        own: Arc::new(Whole(own)),
+        own: Arc::new(SnapshotContent::whole(own)),
         cache: cache.clone(),
         metrics: transfers.metrics.clone(),
     };
@@ -354,7 +355,7 @@ enum Wrong {
 
 /// A chunk that need not be sent.
 fn find(
-    own: &Whole,
+    own: &SnapshotContent,
     cache: &ChunkCache,
     wanted: &ChunkInfo,
 ) -> Result<Option<(PairRun, Place)>, String> {
@@ -436,14 +437,14 @@ mod tests {
 
     use super::*;
 
-    fn content(values: std::ops::Range<u8>) -> Whole {
+    fn content(values: std::ops::Range<u8>) -> SnapshotContent {
         let store = MemoryStore::default();
         let pairs: Vec<_> = values.map(|value| ([7, value], [value; 90])).collect();
         let mut writes = pairs
             .iter()
             .map(|(key, value)| (&key[..], Some(&value[..])));
         store.write(&mut writes, &LocalMeta::new()).unwrap();
-        Whole(store.snapshot().unwrap())
+        SnapshotContent::whole(store.snapshot().unwrap())
     }
 
     #[test]

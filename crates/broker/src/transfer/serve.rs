@@ -14,8 +14,9 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use super::wire::{self, LISTED_MAX, Listed, ListedChunk, Question};
-use super::{Transfers, Whole, lock};
+use super::{Transfers, lock};
 use crate::clock::process_nonce;
+use crate::content::SnapshotContent;
 
 /// How long a replica may take to freeze its content.
 const FREEZE_PATIENCE: Duration = Duration::from_secs(30);
@@ -31,7 +32,7 @@ const COMPRESSION_LEVEL: i32 = 1;
 
 /// Content for another broker.
 pub struct Outgoing {
-    content: Arc<Whole>,
+    content: Arc<SnapshotContent>,
     ready: Mutex<Ready>,
 }
 
@@ -90,7 +91,7 @@ pub async fn offer(transfers: &Arc<Transfers>, partition: PartitionId) -> Result
     let FrozenContent { log_id, view } = frozen.map_err(|error| error.to_string())?;
     let ticket = process_nonce();
     let outgoing = Outgoing {
-        content: Arc::new(Whole(Arc::new(view))),
+        content: Arc::new(SnapshotContent::whole(Arc::new(view))),
         ready: Mutex::default(),
     };
     lock(&transfers.outgoing).insert(ticket, Arc::new(outgoing));
