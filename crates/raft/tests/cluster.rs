@@ -129,6 +129,7 @@ async fn misfortunes(seed: u64) {
     cluster.net.delay_ms_max.store(5, Ordering::Relaxed);
     let mut number = 0;
     for _ in 0..6 {
+        cluster.all_vote().await;
         let unlucky = random.below(3);
         let dies = random.below(2) == 0;
         match dies {

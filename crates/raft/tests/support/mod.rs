@@ -418,6 +418,14 @@ impl Cluster {
         self.raft(node).handle()
     }
 
+    /// Waits until no member is a newcomer any more: until then the loss of another one may be one too many.
+    pub async fn all_vote(&mut self) {
+        for node in 0..self.members.len() as u64 {
+            let handle = self.handle(node);
+            until("that all members vote", || !handle.is_newcomer()).await;
+        }
+    }
+
     pub fn sink(&self, node: u64) -> Arc<Sink> {
         Arc::clone(&self.members[node as usize].sink)
     }
