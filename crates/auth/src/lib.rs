@@ -1,6 +1,6 @@
 //! Who a client is, by the `authorization` header of its requests: user and password (RFC 7617), or a signed token (RFC 6750, RFC 7519).
 //!
-//! Owns: users and their passwords, the keys of an identity provider and when they are fetched again.
+//! Owns: users and their passwords, the keys of an identity provider and when they are fetched again, and which addresses were wrong too often.
 //!
 //! Invariants:
 //! - Nothing that a client sends, nor any secret, is shown in an error or a log.
@@ -12,19 +12,26 @@
 mod basic;
 mod fetch;
 mod oidc;
+mod peer;
 
 use std::fmt;
+use std::time::Instant;
 
 use thiserror::Error;
 
 pub use basic::User;
 pub use oidc::{KeySource, OidcOptions};
+pub use peer::Peer;
 
 use crate::basic::Users;
 use crate::oidc::Provider;
+use crate::peer::Wrong;
 
 /// Decides who is let in.
-pub struct Authenticator(Kind);
+pub struct Authenticator {
+    kind: Kind,
+    wrong: Wrong,
+}
 
 enum Kind {
     Basic(Users),
@@ -65,11 +72,14 @@ pub enum Denied {
     /// The token is another's.
     #[error("The token is not meant for this cluster: its issuer or audience is another")]
     Audience,
+    /// Too much that was wrong has come from there.
+    #[error("Too many wrong passwords or tokens have come from this address; try again later")]
+    TooOften,
 }
 
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.0 {
+        f.write_str(match &self.kind {
             Kind::Basic(_) => "by users",
             Kind::Oidc(_) => "by tokens",
         })
@@ -79,26 +89,34 @@ impl fmt::Debug for Authenticator {
 impl Authenticator {
     /// By users and passwords.
     pub fn basic(users: &[User]) -> Authenticator {
-        Authenticator(Kind::Basic(Users::new(users)))
+        Authenticator::new(Kind::Basic(Users::new(users)))
     }
 
     /// By tokens of an identity provider, whose keys are read now, and again from time to time on the current tokio runtime.
     pub async fn oidc(options: OidcOptions) -> Result<Authenticator, AuthError> {
-        Ok(Authenticator(Kind::Oidc(Provider::open(options).await?)))
+        Ok(Authenticator::new(Kind::Oidc(
+            Provider::open(options).await?,
+        )))
     }
 
-    /// Whether a request with this header is let in.
-    pub fn check(&self, header: Option<&[u8]>) -> Result<(), Denied> {
+    fn new(kind: Kind) -> Authenticator {
+        let wrong = Wrong::new();
+        Authenticator { kind, wrong }
+    }
+
+    /// Whether a request with this header, which has come by that connection, is let in.
+    pub fn check(&self, header: Option<&[u8]>, peer: &Peer) -> Result<(), Denied> {
         let header = header.ok_or(Denied::Missing)?;
-        match &self.0 {
+        let now = Instant::now();
+        self.wrong.check(peer, now, || match &self.kind {
             Kind::Basic(users) => users.check(after(header, "Basic ")?),
             Kind::Oidc(provider) => provider.check(after(header, "Bearer ")?),
-        }
+        })
     }
 
     /// The challenge of an answer with status 401 (RFC 9110, section 11.6.1).
     pub fn challenge(&self) -> &'static str {
-        match &self.0 {
+        match &self.kind {
             Kind::Basic(_) => "Basic realm=\"skep\", charset=\"UTF-8\"",
             Kind::Oidc(_) => "Bearer realm=\"skep\"",
         }

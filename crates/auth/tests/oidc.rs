@@ -1,6 +1,8 @@
 //! Tokens signed here, checked with keys that a server of this test gives out.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::KeyPair;
 use serde_json::{Value, json};
-use skep_auth::{Authenticator, Denied, KeySource, OidcOptions};
+use skep_auth::{Authenticator, Denied, KeySource, OidcOptions, Peer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -79,6 +81,13 @@ async fn provider(keys: Arc<Mutex<Value>>) -> String {
     issuer
 }
 
+/// A connection, each from an address of its own.
+fn peer() -> Peer {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let address = Ipv4Addr::from(NEXT.fetch_add(1, Ordering::Relaxed));
+    Peer::new(address.into())
+}
+
 async fn authenticator(issuer: &str) -> Authenticator {
     let options = OidcOptions {
         issuer: issuer.to_owned(),
@@ -124,10 +133,10 @@ async fn only_a_token_of_the_provider_for_this_cluster_and_this_time_is_let_in()
         ),
         ("Basic YTpi".to_owned(), Err(Denied::Scheme("Bearer"))),
     ] {
-        let checked = authenticator.check(Some(header.as_bytes()));
+        let checked = authenticator.check(Some(header.as_bytes()), &peer());
         assert_eq!(checked, expected, "{header}");
     }
-    assert_eq!(authenticator.check(None), Err(Denied::Missing));
+    assert_eq!(authenticator.check(None, &peer()), Err(Denied::Missing));
 }
 
 #[tokio::test]
@@ -138,12 +147,15 @@ async fn a_new_key_of_the_provider_is_found() {
     let authenticator = authenticator(&issuer).await;
     let token = new.sign(&claims(&issuer));
     assert_eq!(
-        authenticator.check(Some(token.as_bytes())),
+        authenticator.check(Some(token.as_bytes()), &peer()),
         Err(Denied::Token)
     );
     *keys.lock().unwrap() = json!({"keys": [old.public(), new.public()]});
     let found = async {
-        while authenticator.check(Some(token.as_bytes())).is_err() {
+        while authenticator
+            .check(Some(token.as_bytes()), &peer())
+            .is_err()
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use skep_config::{BrokerConfig, ClusterConfig, InternalConfig};
 use skep_management::Api;
-use skep_partition::{Receiver, inbox};
+use skep_partition::{FlowControl, Receiver, inbox};
 use skep_protocol::{NodeId, PartitionId};
 use skep_transport::{Identity, Shape, Transport};
 use tokio::net::TcpListener;
@@ -48,7 +48,11 @@ pub fn make_router(config: &BrokerConfig) -> (Arc<Router>, Vec<Receiver>) {
     let host = config.advertised_host.clone();
     let view = ClusterView::of_broker(own, host, shape(config), ids.iter().copied());
     let view = Arc::new(view);
-    let (inboxes, receivers): (Vec<_>, Vec<_>) = ids.iter().map(|_| inbox()).unzip();
+    let limits = FlowControl {
+        waiting_max: config.flow_control.waiting_max,
+        records_per_second: config.flow_control.records_per_second,
+    };
+    let (inboxes, receivers): (Vec<_>, Vec<_>) = ids.iter().map(|_| inbox(limits)).unzip();
     let all = ids
         .into_iter()
         .zip(inboxes)

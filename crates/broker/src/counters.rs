@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use skep_partition::{ELEMENT_TYPES, ElementAction, Happened, Tally};
+use skep_partition::{ELEMENT_TYPES, ElementAction, Happened, Refusal, Tally};
 
 /// Counters of one partition's replica.
 #[derive(Default)]
@@ -15,12 +15,17 @@ pub struct Counters {
     happened: [AtomicU64; Happened::ALL.len()],
     /// Commands of clients that came to this replica as the leader.
     pub received: AtomicU64,
-    /// Those of them that were refused because too many waited, or the disk was full.
+    /// Those of them that were refused because too many waited, too much was written, or the disk was full.
     pub dropped: AtomicU64,
+    /// Those that were taken in.
+    pub accepted: AtomicU64,
+    /// Those that were refused because too many waited.
+    pub too_many: AtomicU64,
+    /// Those that were refused because too much was written.
+    pub too_fast: AtomicU64,
 }
 
-/// Counts one.
-pub fn count(counter: &AtomicU64) {
+fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -31,6 +36,22 @@ fn add(counter: &AtomicU64, number: u32) {
 }
 
 impl Counters {
+    /// A client's command has come to this replica as the leader, and this has become of it.
+    pub fn submitted(&self, result: Result<(), &Refusal>) {
+        let (of_kind, dropped) = match result {
+            Ok(()) => (Some(&self.accepted), false),
+            Err(Refusal::Busy) => (Some(&self.too_many), true),
+            Err(Refusal::WriteRate) => (Some(&self.too_fast), true),
+            Err(Refusal::DiskFull) => (None, true),
+            Err(Refusal::NotLeader | Refusal::LeaderLost) => (None, false),
+        };
+        count(&self.received);
+        if dropped {
+            count(&self.dropped);
+        }
+        of_kind.into_iter().for_each(count);
+    }
+
     /// A batch was applied that this replica had evaluated.
     pub fn applied(&self, tally: &Tally) {
         add(&self.records, tally.records);

@@ -23,6 +23,7 @@ mod error;
 mod exporter_metrics;
 mod exporters;
 mod exporting_phase;
+mod flow_metrics;
 mod front;
 mod gateway;
 mod gateway_metrics;

@@ -15,7 +15,6 @@ use skep_state::StateError;
 use tracing::info;
 
 use crate::backup_parts;
-use crate::counters::count;
 use crate::partition::{Partition, Partitions};
 use crate::requests::Requests;
 
@@ -56,11 +55,8 @@ impl LocalPartitions {
             return Err(BrokerError::PartitionLeaderMismatch { partition });
         };
         let mut waiting = self.requests.begin(partition);
-        count(&target.counters.received);
         let submitted = target.inbox.submit(command, Some(waiting.id));
-        if let Err(Refusal::Busy | Refusal::DiskFull) = &submitted {
-            count(&target.counters.dropped);
-        }
+        target.counters.submitted(submitted.as_ref().copied());
         submitted.map_err(|refusal| refused(partition, &refusal))?;
         match (&mut waiting.answer).await {
             Ok(Ok(result)) => Ok(result),
@@ -211,6 +207,11 @@ fn refused(partition: PartitionId, refusal: &Refusal) -> BrokerError {
         },
         Refusal::Busy => BrokerError::ResourceExhausted {
             message: "Reached maximum capacity of requests handled".to_owned(),
+        },
+        Refusal::WriteRate => BrokerError::ResourceExhausted {
+            message: format!(
+                "Partition {partition} has written as much as it may (zeebe.broker.flowControl.write.limit); try again later"
+            ),
         },
         Refusal::DiskFull => BrokerError::ResourceExhausted {
             message: format!(

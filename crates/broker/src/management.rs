@@ -332,7 +332,7 @@ impl Node for ManagedNode {
     fn metrics(&self) -> String {
         let (topology, log) = (self.router.view.topology(), self.log.stats());
         self.metrics
-            .render(&self.partitions, &topology, &log, &self.exporters)
+            .render(&self.router.local, &topology, &log, &self.exporters)
     }
 }
 

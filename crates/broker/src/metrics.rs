@@ -17,7 +17,7 @@ use skep_log::LogStats;
 use crate::exporter_metrics::ExporterMetrics;
 use crate::exporters::Exporters;
 use crate::gateway_metrics::{TopologyMetrics, register_calls};
-use crate::partition::Partitions;
+use crate::local::LocalPartitions;
 use crate::partition_metrics::PartitionMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -305,18 +305,18 @@ impl Metrics {
     /// The text that Prometheus scrapes.
     pub fn render(
         &self,
-        partitions: &Partitions,
+        local: &LocalPartitions,
         topology: &Topology,
         log: &LogStats,
         exporters: &Exporters,
     ) -> String {
         // Held meanwhile: some of it is cleared and set again.
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        self.partitions.set(partitions);
+        self.partitions.set(local);
         self.topology.set(topology);
         self.log.set(log);
         self.exporters.set(exporters);
-        for partition in partitions.iter() {
+        for partition in local.partitions.iter() {
             let label = PartitionLabel {
                 partition: partition.id.0,
             };

@@ -8,16 +8,17 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use skep_partition::limits::INBOX_COMMANDS_MAX;
 use skep_partition::{ELEMENT_TYPES, ElementAction, Happened};
 use skep_protocol::values::BpmnElementType;
 
 use crate::counters::Counters;
-use crate::partition::{Partition, Partitions};
+use crate::flow_metrics::FlowMetrics;
+use crate::local::LocalPartitions;
+use crate::partition::Partition;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfPartition {
-    partition: u32,
+pub(crate) struct OfPartition {
+    pub partition: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,14 +68,13 @@ pub(crate) struct PartitionMetrics {
     incidents: Family<Action, Counter>,
     decisions: Family<Action, Counter>,
     checkpoints: Family<CheckpointResult, Counter>,
-    received: Family<OfPartition, Counter>,
-    dropped: Family<OfPartition, Counter>,
-    limit: Family<OfPartition, Gauge>,
+    flow: FlowMetrics,
     health: Family<OfPartition, Gauge>,
     role: Family<InGroup, Gauge>,
 }
 
-fn register<M: Clone + Default + prometheus_client::registry::Metric>(
+/// Registers a metric.
+pub(crate) fn register<M: Clone + Default + prometheus_client::registry::Metric>(
     registry: &mut Registry,
     name: &str,
     help: &str,
@@ -117,21 +117,7 @@ impl PartitionMetrics {
                 "Decisions evaluated, required ones included",
             ),
             checkpoints: register(r, "zeebe_checkpoint_records", "Checkpoints by result"),
-            received: register(
-                r,
-                "zeebe_received_request_count",
-                "Commands of clients that came to the leader of the partition",
-            ),
-            dropped: register(
-                r,
-                "zeebe_dropped_request_count",
-                "Commands of clients refused because too many waited or the disk was full",
-            ),
-            limit: register(
-                r,
-                "zeebe_backpressure_requests_limit",
-                "Commands of clients that may wait",
-            ),
+            flow: FlowMetrics::register(r),
             health: register(
                 r,
                 "zeebe_health",
@@ -146,9 +132,11 @@ impl PartitionMetrics {
     }
 
     /// As things stand.
-    pub fn set(&self, partitions: &Partitions) {
+    pub fn set(&self, local: &LocalPartitions) {
+        let partitions = &local.partitions;
         for one in partitions.iter() {
             let partition = one.id.0;
+            self.flow.set(one, &local.requests);
             self.set_counters(partition, &one.counters);
             self.set_state(one, partitions.is_settled(one));
         }
@@ -173,8 +161,6 @@ impl PartitionMetrics {
             partition,
         };
         self.role.get_or_create(&in_group).set(role);
-        let limit = INBOX_COMMANDS_MAX as i64;
-        self.limit.get_or_create(&label).set(limit);
     }
 
     fn set_counters(&self, partition: u32, counters: &Counters) {
@@ -207,12 +193,6 @@ impl PartitionMetrics {
         ] {
             set(family, name, counters.happened(what));
         }
-        let label = OfPartition { partition };
-        store(
-            &self.received.get_or_create(&label),
-            load(&counters.received),
-        );
-        store(&self.dropped.get_or_create(&label), load(&counters.dropped));
         self.set_instances(partition, counters);
         for (result, what) in [
             ("created", Happened::CheckpointCreated),
@@ -267,7 +247,8 @@ impl PartitionMetrics {
     }
 }
 
-fn store(counter: &Counter, value: u64) {
+/// Sets a counter to what was counted elsewhere.
+pub(crate) fn store(counter: &Counter, value: u64) {
     counter.inner().store(value, Ordering::Relaxed);
 }
 

@@ -89,6 +89,16 @@ impl Requests {
         }
     }
 
+    /// How many wait for a partition.
+    pub fn waiting(&self, partition: PartitionId) -> usize {
+        let of_shard = |shard: &Mutex<HashMap<u64, Waiter>>| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let waiters = shard.values();
+            waiters.filter(|one| one.partition == partition).count()
+        };
+        self.shards.iter().map(of_shard).sum()
+    }
+
     fn answer(&self, request: RequestId, answer: Answer) {
         if request.gateway == self.gateway
             && let Some(waiter) = self.shard(request.request).remove(&request.request)
@@ -115,7 +125,10 @@ mod tests {
     fn who_waits_for_a_partition_that_has_stopped_is_told_and_others_wait_on() {
         let requests = Requests::new();
         let [mut of_1, mut of_2] = [1, 2].map(|partition| requests.begin(PartitionId(partition)));
+        assert_eq!(requests.waiting(PartitionId(1)), 1);
         requests.forget(PartitionId(1));
+        let left = [1, 2].map(|partition| requests.waiting(PartitionId(partition)));
+        assert_eq!(left, [0, 1]);
         assert_eq!(
             of_1.answer.try_recv().err(),
             Some(oneshot::error::TryRecvError::Closed)

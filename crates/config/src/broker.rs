@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::tls::{TlsConfig, TlsKeys};
 use crate::{
-    AuthenticationConfig, BackupConfig, ClusterConfig, ConfigError, ExporterConfig, Source,
+    AuthenticationConfig, BackupConfig, ClusterConfig, ConfigError, ExporterConfig,
+    FlowControlConfig, Source,
 };
 
 /// Everything that a broker needs to know. Restore reads the same.
@@ -24,6 +25,8 @@ pub struct BrokerConfig {
     pub advertised_host: String,
     /// Data directory and log.
     pub data: DataConfig,
+    /// How much each partition takes in.
+    pub flow_control: FlowControlConfig,
     /// Backups.
     pub backup: BackupConfig,
     /// Exporters, in order of their ids.
@@ -129,6 +132,7 @@ impl BrokerConfig {
                 log_segment_bytes: segment_bytes(source)?,
                 free_space_bytes: source.bytes("zeebe.broker.data.disk.freeSpace.processing")?,
             },
+            flow_control: FlowControlConfig::from_source(source)?,
             backup: BackupConfig::from_source(source)?,
             exporters: ExporterConfig::from_source(source)?,
             gateway: gateway(source)?,

@@ -14,6 +14,7 @@ mod broker;
 mod cluster;
 mod error;
 mod exporters;
+mod flow_control;
 mod gateway;
 pub mod properties;
 mod secret;
@@ -29,6 +30,7 @@ pub use broker::{
 pub use cluster::{ClusterConfig, Distribution, InternalConfig};
 pub use error::ConfigError;
 pub use exporters::ExporterConfig;
+pub use flow_control::FlowControlConfig;
 pub use gateway::GatewayConfig;
 pub use secret::Secret;
 pub use source::Source;

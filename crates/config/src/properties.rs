@@ -124,6 +124,40 @@ pub const PROPERTIES: &[Property] = &[
         "",
         "PEM file with authorities' certificates: every node must show a certificate that one of them has signed, also one that dials. If not given, those of the chain file are trusted, and nodes that dial need none.",
     ),
+    also(
+        key(
+            "zeebe.broker.flowControl.request.enabled",
+            "true",
+            "Whether the limit below holds for commands of clients that wait at a partition; without it, 65536 may.",
+        ),
+        &["ZEEBE_BROKER_BACKPRESSURE_ENABLED"],
+    ),
+    also(
+        key(
+            "zeebe.broker.flowControl.request.algorithm",
+            "fixed",
+            "How many may wait: fixed, the only way that there is.",
+        ),
+        &["ZEEBE_BROKER_BACKPRESSURE_ALGORITHM"],
+    ),
+    also(
+        key(
+            "zeebe.broker.flowControl.request.fixed.limit",
+            "1024",
+            "Commands of clients that may wait at a partition, 1 to 65536. More are refused, but for those that make room.",
+        ),
+        &["ZEEBE_BROKER_BACKPRESSURE_FIXED_LIMIT"],
+    ),
+    key(
+        "zeebe.broker.flowControl.write.enabled",
+        "false",
+        "Whether the limit below holds for what a partition writes.",
+    ),
+    key(
+        "zeebe.broker.flowControl.write.limit",
+        "0",
+        "Records that a partition may write in a second, 1 to 10000000. While more are written, commands of clients are refused, but for those that make room.",
+    ),
     key(
         "zeebe.broker.gateway.enable",
         "true",

@@ -410,3 +410,45 @@ fn users_and_identity_providers_are_read_and_passwords_never_shown() {
         assert!(!error.contains("hidden"), "{error}");
     }
 }
+
+#[test]
+fn flow_control_has_zeebes_names_old_and_new() {
+    let read = |environment: &[(&str, &str)]| config("", environment).unwrap().flow_control;
+    let default = read(&[]);
+    assert_eq!(default.waiting_max, 1024);
+    assert_eq!(default.records_per_second, None);
+    for limit in [
+        "ZEEBE_BROKER_FLOWCONTROL_REQUEST_FIXED_LIMIT",
+        "ZEEBE_BROKER_BACKPRESSURE_FIXED_LIMIT",
+    ] {
+        assert_eq!(read(&[(limit, "20")]).waiting_max, 20, "{limit}");
+    }
+    for enabled in [
+        "ZEEBE_BROKER_FLOWCONTROL_REQUEST_ENABLED",
+        "ZEEBE_BROKER_BACKPRESSURE_ENABLED",
+    ] {
+        assert_eq!(read(&[(enabled, "false")]).waiting_max, 65_536, "{enabled}");
+    }
+    let write_limit = ("ZEEBE_BROKER_FLOWCONTROL_WRITE_LIMIT", "500");
+    assert_eq!(read(&[write_limit]).records_per_second, None);
+    let enabled = ("ZEEBE_BROKER_FLOWCONTROL_WRITE_ENABLED", "true");
+    let limited = read(&[enabled, write_limit]);
+    assert_eq!(limited.records_per_second, Some(500));
+    let error = config("", &[enabled]).unwrap_err().to_string();
+    assert!(error.contains("write.limit"), "{error}");
+}
+
+#[test]
+fn an_algorithm_of_flow_control_that_is_not_here_is_refused_with_those_that_are() {
+    for variable in [
+        "ZEEBE_BROKER_FLOWCONTROL_REQUEST_ALGORITHM",
+        "ZEEBE_BROKER_BACKPRESSURE_ALGORITHM",
+    ] {
+        assert!(config("", &[(variable, "FIXED")]).is_ok());
+        let error = config("", &[(variable, "vegas")]).unwrap_err().to_string();
+        assert!(
+            error.contains("'vegas'") && error.contains("fixed"),
+            "{error}"
+        );
+    }
+}

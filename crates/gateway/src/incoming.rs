@@ -2,31 +2,53 @@
 
 use std::convert::Infallible;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use axum::serve::IncomingStream;
 use futures::Stream;
 use futures::stream::unfold;
+use skep_auth::Peer;
 use skep_tls::{Accepted, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::Connected;
 
-/// A client's connection.
-pub(crate) struct Incoming(Accepted);
+/// A client's connection, and where it comes from.
+pub(crate) struct Incoming(Accepted, Client);
+
+/// Where the calls of a connection come from. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Client(pub(crate) Arc<Peer>);
+
+impl Client {
+    pub(crate) fn at(address: SocketAddr) -> Client {
+        Client(Arc::new(Peer::new(address.ip())))
+    }
+}
 
 /// All connections that come in.
 pub(crate) fn connections(listener: Listener) -> impl Stream<Item = Result<Incoming, Infallible>> {
     unfold(listener, |mut listener| async {
-        let (connection, _) = listener.accept().await;
-        Some((Ok(Incoming(connection)), listener))
+        let (connection, from) = listener.accept().await;
+        let incoming = Incoming(connection, Client::at(from));
+        Some((Ok(incoming), listener))
     })
 }
 
-/// Calls know nothing of their connection.
 impl Connected for Incoming {
-    type ConnectInfo = ();
+    type ConnectInfo = Client;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> Client {
+        self.1.clone()
+    }
+}
+
+impl axum::extract::connect_info::Connected<IncomingStream<'_, Listener>> for Client {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Client {
+        Client::at(*stream.remote_addr())
+    }
 }
 
 impl AsyncRead for Incoming {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::Either;
-use skep_auth::Authenticator;
+use skep_auth::{Authenticator, Denied};
 use skep_tls::Listener;
 use thiserror::Error;
 use tokio::sync::broadcast::Receiver;
@@ -28,7 +28,7 @@ use crate::brokers::{Brokers, JobsAvailable};
 use crate::call_stats::{Begun, CallStats};
 use crate::config::GatewayConfig;
 use crate::health::HealthCalls;
-use crate::incoming;
+use crate::incoming::{self, Client};
 use crate::job_streams::JobStreams;
 use crate::limits::{
     CONNECTION_WINDOW_BYTES, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, PENDING_RESETS_MAX,
@@ -183,12 +183,15 @@ impl Services {
     /// What a client is told that is not let in. Health is everybody's business.
     fn denied(&self, request: &Request<Body>) -> Option<Status> {
         let header = request.headers().get(AUTHORIZATION);
-        let checked = self
-            .authenticator
-            .as_ref()?
-            .check(header.map(HeaderValue::as_bytes));
+        let authenticator = self.authenticator.as_ref()?;
+        let client = request.extensions().get();
+        let Client(peer) = client.expect("each call has its connection's");
+        let checked = authenticator.check(header.map(HeaderValue::as_bytes), peer);
         let denied = checked.err()?;
-        Some(Status::unauthenticated(denied.to_string()))
+        Some(match denied {
+            Denied::TooOften => Status::resource_exhausted(denied.to_string()),
+            _ => Status::unauthenticated(denied.to_string()),
+        })
     }
 }
 

@@ -4,17 +4,23 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use skep_auth::{Authenticator, User};
 use skep_gateway::proto::TopologyRequest;
+use skep_gateway::proto::gateway_client::GatewayClient;
 use skep_gateway::{GatewayConfig, serve_rest};
 use skep_tls::Listener;
 use support::{Fake, start_with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tonic::transport::Channel;
 use tonic::{Code, Request};
+
+/// Only what hangs needs as long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn config() -> GatewayConfig {
     let user = User {
@@ -83,4 +89,44 @@ async fn requests_of_strangers_are_unauthorized_and_challenged() {
         assert!(answer.contains("www-authenticate: Basic"), "{answer}");
         assert!(!answer.contains("other"), "{answer}");
     }
+    // Two were wrong by now, each by a connection of its own.
+    for _ in 2..10 {
+        let answer = asked("/v2/topology", Some(header("demo:other"))).await;
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    }
+    let answer = asked("/v2/topology", None).await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    let end = Instant::now() + PATIENCE;
+    let mut refused = String::new();
+    while !refused.starts_with("HTTP/1.1 429") {
+        assert!(Instant::now() < end, "{refused}");
+        refused = asked("/v2/topology", Some(header("demo:other"))).await;
+    }
+    assert!(!refused.contains("www-authenticate"), "{refused}");
+}
+
+#[tokio::test]
+async fn who_guesses_is_not_listened_to_for_a_while_but_who_is_known_is() {
+    let brokers = Fake::new(1, |_, _| panic!("nobody was let in"));
+    let mut served = start_with(brokers, config()).await;
+    let asked = async |client: &mut GatewayClient<Channel>, credentials: &str| {
+        let mut request = Request::new(TopologyRequest {});
+        let value = header(credentials).parse().unwrap();
+        request.metadata_mut().insert("authorization", value);
+        client.topology(request).await
+    };
+    asked(&mut served.client, "demo:secret").await.unwrap();
+    let address = served.address.clone();
+    let mut stranger = GatewayClient::connect(address).await.unwrap();
+    // The clock goes on meanwhile, and each second allows one more.
+    let end = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < end);
+        let status = asked(&mut stranger, "demo:other").await.unwrap_err();
+        if status.code() == Code::ResourceExhausted {
+            break;
+        }
+        assert_eq!(status.code(), Code::Unauthenticated, "{status}");
+    }
+    asked(&mut served.client, "demo:secret").await.unwrap();
 }

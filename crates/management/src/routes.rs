@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -11,6 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
+use skep_rate::{Bucket, Rate};
 use skep_tls::Listener;
 use tokio::sync::Semaphore;
 
@@ -23,6 +24,9 @@ pub(crate) const BODY_BYTES_MAX: usize = 16 << 10;
 
 /// Requests about partitions and backups that are answered at a time; more are refused. Nobody needs as many.
 const REQUESTS_MAX: usize = 64;
+
+/// How often they are answered: far more often than somebody looks who waits, and seldom enough not to be felt by partitions.
+const REQUESTS: Rate = Rate::new(100, 500);
 
 /// Spring's own media type, which 8.1 answers with unless plain JSON is asked for. Both are JSON.
 const JSON: &str = "application/json";
@@ -185,9 +189,19 @@ fn of_replicas(exposure: &Exposure) -> Router<Arc<Shared>> {
     router
 }
 
-/// Answers no more at a time than it has places.
-async fn in_turn(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    let Ok(_place) = places.try_acquire() else {
+/// What bounds the requests of one node.
+struct Turns {
+    places: Semaphore,
+    rate: Bucket,
+}
+
+/// Answers no more at a time than it has places, and no faster than it may.
+async fn in_turn(State(turns): State<Arc<Turns>>, request: Request, next: Next) -> Response {
+    if !turns.rate.take(Instant::now()) {
+        let text = "More requests are made than are answered in a second; try again later";
+        return json_response(StatusCode::TOO_MANY_REQUESTS, &json!({"message": text}));
+    }
+    let Ok(_place) = turns.places.try_acquire() else {
         let text = format!("More than {REQUESTS_MAX} requests are being answered; try again");
         return json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({"message": text}));
     };
@@ -196,8 +210,11 @@ async fn in_turn(State(places): State<Arc<Semaphore>>, request: Request, next: N
 
 /// Bounds what asks partitions or the backup store. Probes are answered whatever else is asked.
 fn limited<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    let places = Arc::new(Semaphore::new(REQUESTS_MAX));
-    router.layer(middleware::from_fn_with_state(places, in_turn))
+    let turns = Arc::new(Turns {
+        places: Semaphore::new(REQUESTS_MAX),
+        rate: Bucket::new(REQUESTS, Instant::now()),
+    });
+    router.layer(middleware::from_fn_with_state(turns, in_turn))
 }
 
 fn bounded(router: Router, request_timeout: Duration) -> Router {

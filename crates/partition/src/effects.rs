@@ -23,6 +23,8 @@ pub enum Refusal {
     LeaderLost,
     /// Too many commands wait.
     Busy,
+    /// As much as may be has been written lately; the command has not been executed and will not be.
+    WriteRate,
     /// There is no room on the disk; the command has not been executed and will not be.
     DiskFull,
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::time::Instant;
 
 use skep_protocol::{CheckpointId, Command, Envelope, Intent, RequestId};
 use skep_protocol::{DeploymentIntent, JobIntent, ProcessInstanceIntent};
+use skep_rate::{Bucket, Rate};
 use skep_state::{FlushTicket, StateError};
 
 use crate::consensus::{ConsensusEvent, ConsensusEvents};
-use crate::limits::INBOX_COMMANDS_MAX;
+use crate::limits::INBOX_COMMANDS;
 use crate::{FrozenContent, Inspection, Refusal};
 
 /// Something that a replica reacts to.
@@ -55,8 +57,29 @@ pub enum Event {
     Stop,
 }
 
-#[derive(Debug, Default)]
+/// Within what limits client commands are taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlowControl {
+    /// How many may wait.
+    pub waiting_max: u32,
+    /// Records that may be written in a second, as much at once after a rest; `None` for as many as can be.
+    pub records_per_second: Option<u32>,
+}
+
+impl Default for FlowControl {
+    fn default() -> FlowControl {
+        FlowControl {
+            waiting_max: INBOX_COMMANDS,
+            records_per_second: None,
+        }
+    }
+}
+
+#[derive(Debug)]
 struct Gauge {
+    limits: FlowControl,
+    /// Records that may be written; what is written without a client's command counts as well.
+    records: Option<Bucket>,
     commands: AtomicUsize,
     disk_full: AtomicBool,
     closed: AtomicBool,
@@ -76,9 +99,18 @@ pub struct Receiver {
 }
 
 /// A new inbox.
-pub fn inbox() -> (Inbox, Receiver) {
+pub fn inbox(limits: FlowControl) -> (Inbox, Receiver) {
     let (sender, events) = mpsc::channel();
-    let gauge = Arc::new(Gauge::default());
+    let records = limits
+        .records_per_second
+        .map(|rate| Bucket::new(Rate::new(rate, rate), Instant::now()));
+    let gauge = Arc::new(Gauge {
+        limits,
+        records,
+        commands: AtomicUsize::new(0),
+        disk_full: AtomicBool::new(false),
+        closed: AtomicBool::new(false),
+    });
     (
         Inbox {
             sender,
@@ -97,8 +129,15 @@ impl Inbox {
         if self.is_disk_full() {
             return Err(Refusal::DiskFull);
         }
+        let relieves = relieves(command.intent);
+        if let Some(records) = &self.gauge.records
+            && !relieves
+            && !records.has_one(Instant::now())
+        {
+            return Err(Refusal::WriteRate);
+        }
         let waiting = self.gauge.commands.fetch_add(1, Ordering::Relaxed);
-        if waiting >= INBOX_COMMANDS_MAX && !relieves(command.intent) {
+        if waiting >= self.gauge.limits.waiting_max as usize && !relieves {
             self.gauge.commands.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::Busy);
         }
@@ -115,6 +154,11 @@ impl Inbox {
     /// How many client commands wait.
     pub fn waiting(&self) -> usize {
         self.gauge.commands.load(Ordering::Relaxed)
+    }
+
+    /// Within what limits they are taken in.
+    pub fn limits(&self) -> FlowControl {
+        self.gauge.limits
     }
 
     /// Whether client commands are refused for want of room.
@@ -134,7 +178,8 @@ impl ConsensusEvents for Inbox {
     }
 }
 
-/// Commands that make room rather than take it are taken in above the limit (as Zeebe does), to a point.
+/// Commands that make room rather than take it are taken in above the limits, as Zeebe does. Refusing them would lead to more
+/// records, not less: a job that is not completed times out and is worked on again. The records that they write count.
 fn relieves(intent: Intent) -> bool {
     matches!(
         intent,
@@ -160,8 +205,65 @@ impl Receiver {
         self.gauge.commands.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// So many records were written, whatever for.
+    pub fn wrote(&self, records: u64) {
+        if let Some(bucket) = &self.gauge.records
+            && records > 0
+        {
+            bucket.charge(records, Instant::now());
+        }
+    }
+
     /// Refuses everything from now on.
     pub fn close(&self) {
         self.gauge.closed.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skep_protocol::values::{Job, ProcessInstanceCreation};
+    use skep_protocol::{Key, ProcessInstanceCreationIntent};
+
+    use super::*;
+
+    fn creation() -> Command {
+        let intent = ProcessInstanceCreationIntent::Create;
+        Command::new(Key(-1), intent, ProcessInstanceCreation::default())
+    }
+
+    fn completion() -> Command {
+        Command::new(Key(1), JobIntent::Complete, Job::default())
+    }
+
+    #[test]
+    fn as_many_commands_wait_as_may_and_those_that_make_room_beyond_that() {
+        let limits = FlowControl {
+            waiting_max: 2,
+            ..FlowControl::default()
+        };
+        let (inbox, receiver) = inbox(limits);
+        assert_eq!(inbox.submit(creation(), None), Ok(()));
+        assert_eq!(inbox.submit(creation(), None), Ok(()));
+        assert_eq!(inbox.submit(creation(), None), Err(Refusal::Busy));
+        assert_eq!(inbox.submit(completion(), None), Ok(()));
+        assert_eq!(inbox.waiting(), 3);
+        receiver.command_taken();
+        receiver.command_taken();
+        assert_eq!(inbox.submit(creation(), None), Ok(()));
+    }
+
+    #[test]
+    fn when_more_is_written_than_may_be_commands_are_refused_but_those_that_make_room() {
+        let limits = FlowControl {
+            records_per_second: Some(1),
+            ..FlowControl::default()
+        };
+        let (inbox, receiver) = inbox(limits);
+        assert_eq!(inbox.submit(creation(), None), Ok(()));
+        receiver.wrote(1_000_000);
+        assert_eq!(inbox.submit(creation(), None), Err(Refusal::WriteRate));
+        assert_eq!(inbox.submit(completion(), None), Ok(()));
+        assert_eq!(inbox.waiting(), 2);
     }
 }

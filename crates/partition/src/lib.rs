@@ -37,7 +37,7 @@ pub use clock::Reading;
 pub use consensus::{Consensus, ConsensusEvent, Unproposed};
 pub use effects::{Effects, Refusal, Role};
 pub use error::ReplicaError;
-pub use inbox::{Event, Inbox, Receiver, inbox};
+pub use inbox::{Event, FlowControl, Inbox, Receiver, inbox};
 pub use note::{FileNote, Note};
 pub use replace::FrozenContent;
 pub use replica::{Inspection, Replica, ReplicaConfig};

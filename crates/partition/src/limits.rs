@@ -1,8 +1,8 @@
 //! Numbers that bound a replica, each with its reason.
 
-/// Client commands that may wait. At 10,000 commands a second this is 100 ms of work: more would be answered late rather than
+/// Client commands that may wait if nothing is configured. At 10,000 commands a second this is 100 ms of work: more would be answered late rather than
 /// refused, and clients back off when refused.
-pub const INBOX_COMMANDS_MAX: usize = 1024;
+pub const INBOX_COMMANDS: u32 = 1024;
 
 /// Batches proposed and not applied. Two: one being flushed, one ready to follow at once.
 pub const BATCHES_IN_FLIGHT_MAX: usize = 2;

@@ -53,6 +53,7 @@ pub struct Replica<C, E> {
     pub(crate) queue: VecDeque<Input>,
     /// How many clients' commands of the queue have been taken out since the caller last asked.
     pub(crate) commands_taken: usize,
+    pub(crate) records_written: u64,
     pub(crate) frozen: Vec<FrozenBackup>,
     pub(crate) given_up: Vec<CheckpointId>,
     pub(crate) held_back: HeldBack,
@@ -108,6 +109,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             leadership: Leadership::Follower,
             queue: VecDeque::new(),
             commands_taken: 0,
+            records_written: 0,
             frozen: Vec::new(),
             given_up: Vec::new(),
             held_back: HeldBack::default(),
@@ -269,6 +271,11 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     /// How many clients' commands have left the queue since the last call.
     pub fn take_commands_taken(&mut self) -> usize {
         std::mem::take(&mut self.commands_taken)
+    }
+
+    /// How many records have been proposed since the last call.
+    pub fn take_records_written(&mut self) -> u64 {
+        std::mem::take(&mut self.records_written)
     }
 
     /// How many frozen layers are on their way to the store.

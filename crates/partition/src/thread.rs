@@ -102,6 +102,7 @@ fn run<C: Consensus, E: Effects>(
         for _ in 0..replica.take_commands_taken() {
             receiver.command_taken();
         }
+        receiver.wrote(replica.take_records_written());
     }
 }
 

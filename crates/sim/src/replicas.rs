@@ -223,7 +223,7 @@ impl World {
                 let partition = &mut self.partitions[place.partition];
                 match refusal {
                     Refusal::LeaderLost => Ok(()),
-                    Refusal::NotLeader | Refusal::Busy | Refusal::DiskFull => {
+                    Refusal::NotLeader | Refusal::Busy | Refusal::WriteRate | Refusal::DiskFull => {
                         partition.reference.once.refuse(partition.id, request)
                     }
                 }

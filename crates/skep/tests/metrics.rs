@@ -115,3 +115,38 @@ fn in_a_cluster_each_event_is_counted_once_where_it_was_evaluated() {
     assert!(counted.iter().all(|one| *one > 0.0), "{counted:?}");
     drop(brokers);
 }
+
+#[test]
+fn a_partition_takes_no_more_than_it_may_write_but_what_makes_room() {
+    let mut place = Place::new(1);
+    place.set("ZEEBE_BROKER_FLOWCONTROL_REQUEST_FIXED_LIMIT", "100");
+    place.set("ZEEBE_BROKER_FLOWCONTROL_WRITE_ENABLED", "true");
+    place.set("ZEEBE_BROKER_FLOWCONTROL_WRITE_LIMIT", "10");
+    let broker = place.start();
+    let order = repository().join("examples/order.bpmn");
+    place.skep(&["deploy", order.to_str().unwrap()]);
+    // Each writes more records than may be written in a second, so that far fewer than these can be taken in.
+    let (_, refused) = place.fails(&["start", "order", "--count", "500"]);
+    assert!(refused.contains("ResourceExhausted"), "{refused}");
+    let metrics = scrape(&place, |_| true);
+    let of = |name: &str, labels: &[&str]| sum(&metrics, name, labels);
+    assert_eq!(of("zeebe_backpressure_requests_limit", &[]), 100.0);
+    for rate in ["limit", "maximum"] {
+        let rate = format!("zeebe_flow_control_write_rate_{rate}");
+        assert_eq!(of(&rate, &[]), 10.0);
+    }
+    let flow = |outcome: &str| {
+        let outcome = format!("outcome=\"{outcome}\"");
+        of(
+            "zeebe_flow_control_total",
+            &[&outcome, "context=\"userCommand\""],
+        )
+    };
+    let too_fast = flow("writeRateLimitExhausted");
+    assert!(too_fast > 0.0, "{metrics}");
+    assert!(flow("accepted") > 0.0, "{metrics}");
+    assert_eq!(flow("requestLimitExhausted"), 0.0);
+    assert_eq!(of("zeebe_dropped_request_count_total", &[]), too_fast);
+    assert_eq!(of("zeebe_backpressure_inflight_requests_count", &[]), 0.0);
+    assert_eq!(broker.stop(), Some(0));
+}

@@ -1,12 +1,14 @@
 //! Accepting connections.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use skep_rate::{PerAddress, Rate};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -23,10 +25,13 @@ pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 const HANDSHAKES_MAX: usize = 256;
 /// Accepting has failed, most likely for want of file handles: some may be free again after this.
 const PAUSE: Duration = Duration::from_millis(100);
+/// New connections of one address: as many as a host full of clients makes when it starts, then as many as cost next to nothing.
+const CONNECTIONS: Rate = Rate::new(100, 1_000);
 
 /// Where connections come in, with or without TLS; no more at a time than it was given places.
 pub struct Listener {
     incoming: Incoming,
+    rate: Arc<NewConnections>,
     places: Arc<Semaphore>,
     /// It was said that all places are taken.
     told: bool,
@@ -64,12 +69,14 @@ impl Listener {
         tls: Option<Acceptor>,
         connections_max: usize,
     ) -> io::Result<Listener> {
+        let rate = Arc::new(NewConnections::new(CONNECTIONS));
         let incoming = match tls {
             None => Incoming::Plain(listener),
             Some(acceptor) => {
                 let address = listener.local_addr()?;
                 let (ready, done) = mpsc::channel(HANDSHAKES_MAX);
-                let accepting = tokio::spawn(accept_all(listener, acceptor, ready));
+                let accepting =
+                    tokio::spawn(accept_all(listener, acceptor, Arc::clone(&rate), ready));
                 Incoming::Tls(Handshakes {
                     address,
                     done,
@@ -79,6 +86,7 @@ impl Listener {
         };
         Ok(Listener {
             incoming,
+            rate,
             places: Arc::new(Semaphore::new(connections_max)),
             told: false,
         })
@@ -89,7 +97,7 @@ impl Listener {
         let place = self.place().await;
         let (connection, from) = match &mut self.incoming {
             Incoming::Plain(listener) => {
-                let (stream, from) = accept_one(listener).await;
+                let (stream, from) = accept_one(listener, &self.rate).await;
                 (Connection::Plain(stream), from)
             }
             Incoming::Tls(handshakes) => match handshakes.done.recv().await {
@@ -143,9 +151,39 @@ impl axum::serve::Listener for Listener {
     }
 }
 
-async fn accept_one(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+/// How often each address may begin a connection.
+struct NewConnections {
+    addresses: PerAddress,
+    /// It was said that one does so too often.
+    told: AtomicBool,
+}
+
+impl NewConnections {
+    fn new(rate: Rate) -> NewConnections {
+        NewConnections {
+            addresses: PerAddress::new(rate, Instant::now()),
+            told: AtomicBool::new(false),
+        }
+    }
+
+    /// Who is on this machine may as often as it likes: it could do worse, and may stand before clients of everywhere.
+    fn allows(&self, from: IpAddr, now: Instant) -> bool {
+        let allowed = from.to_canonical().is_loopback() || self.addresses.take(from, now);
+        if !allowed && !self.told.swap(true, Ordering::Relaxed) {
+            warn!(
+                %from,
+                "an address begins connections faster than it may; what is too fast is closed at once"
+            );
+        }
+        allowed
+    }
+}
+
+async fn accept_one(listener: &TcpListener, rate: &NewConnections) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
+            // Dropped, so that it is closed before anything was spent on it.
+            Ok((_, from)) if !rate.allows(from.ip(), Instant::now()) => {}
             Ok((stream, from)) => {
                 // Only costs latency where it fails.
                 let _ = stream.set_nodelay(true);
@@ -172,11 +210,12 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 async fn accept_all(
     listener: TcpListener,
     acceptor: Acceptor,
+    rate: Arc<NewConnections>,
     ready: mpsc::Sender<(Connection, SocketAddr)>,
 ) {
     let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        let (stream, from) = accept_one(&listener).await;
+        let (stream, from) = accept_one(&listener, &rate).await;
         let (acceptor, ready) = (acceptor.clone(), ready.clone());
         tokio::spawn(async move {
             let _place = place;
@@ -229,5 +268,25 @@ impl AsyncWrite for Accepted {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.connection).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_held_up_by_itself_alone_and_this_machine_never() {
+        let rate = NewConnections::new(Rate::new(1, 2));
+        let now = Instant::now();
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let (one, other) = (address("10.0.0.1"), address("10.0.0.2"));
+        assert!(rate.allows(one, now) && rate.allows(one, now));
+        assert!(!rate.allows(one, now));
+        assert!(rate.allows(other, now));
+        assert!(rate.allows(one, now + Duration::from_secs(1)));
+        for here in ["127.0.0.1", "::1", "::ffff:127.0.0.1"].map(address) {
+            assert!((0..10).all(|_| rate.allows(here, now)));
+        }
     }
 }

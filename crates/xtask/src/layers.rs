@@ -6,7 +6,7 @@ use crate::repository::{Crate, Repository};
 const LEVELS: &[&[&str]] = &[
     &[
         "protocol", "bpmn", "feel", "dmn", "state", "log", "blob", "config", "auth", "tls", "xml",
-        "xtask",
+        "rate", "ports", "xtask",
     ],
     &["engine", "store", "backup", "exporter", "transport"],
     &["partition"],
@@ -22,6 +22,8 @@ const WITHIN_A_LEVEL: &[(&str, &str)] = &[
     ("bpmn", "xml"),
     ("dmn", "xml"),
     ("state", "protocol"),
+    ("auth", "rate"),
+    ("tls", "rate"),
 ];
 
 /// Libraries that have one owner; the clients of the gateway speak its language.

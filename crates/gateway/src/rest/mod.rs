@@ -12,11 +12,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
+use skep_auth::Denied;
 use skep_protocol::{Command, Intent, Key, RecordValue};
 use skep_tls::Listener;
 use tokio::time::Instant;
@@ -25,6 +26,7 @@ use tonic::Status;
 use self::problem::Problem;
 use crate::brokers::Brokers;
 use crate::config::GatewayConfig;
+use crate::incoming::Client;
 use crate::{retry, routing, status};
 
 /// What all handlers share.
@@ -67,9 +69,12 @@ pub async fn serve_rest(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let router = router(Arc::new(Shared { brokers, config }));
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown)
-        .await
+    axum::serve(
+        listener,
+        router.into_make_service_with_connect_info::<Client>(),
+    )
+    .with_graceful_shutdown(shutdown)
+    .await
 }
 
 fn router(shared: Arc<Shared>) -> Router {
@@ -107,14 +112,21 @@ fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Answers 401 to who is not let in.
+/// Answers 401 to who is not let in, and 429 to who has not been too often.
 async fn let_in(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let Some(authenticator) = &shared.config.authenticator else {
         return next.run(request).await;
     };
+    let client = request.extensions().get();
+    let ConnectInfo(Client(peer)) = client.expect("each request has its connection's");
     let header = request.headers().get(header::AUTHORIZATION);
-    match authenticator.check(header.map(HeaderValue::as_bytes)) {
+    match authenticator.check(header.map(HeaderValue::as_bytes), peer) {
         Ok(()) => next.run(request).await,
+        Err(denied @ Denied::TooOften) => {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let problem = Problem::new(status, "RESOURCE_EXHAUSTED", denied.to_string());
+            problem.at(request.uri().path()).into_response()
+        }
         Err(denied) => {
             let problem = Problem::new(
                 StatusCode::UNAUTHORIZED,

@@ -10,22 +10,16 @@ pub mod restorable;
 pub mod s3;
 pub mod small_disk;
 
-use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
+use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// Only a hanging program needs as long; nothing is measured by it.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Where the tests' servers listen.
-const PORTS: Range<u16> = 20_000..28_000;
 
 /// The program under test.
 pub const SKEP: &str = env!("CARGO_BIN_EXE_skep");
@@ -46,34 +40,14 @@ pub struct Place {
     management_port: u16,
 }
 
-/// A port for a server of this test, which stays its own: below the range from which the system gives ports to outgoing
-/// connections, and locked against the other tests, since a broker gives its port up whenever it is killed.
+/// A port for a server of this test, which stays its own.
 pub fn free_port() -> u16 {
-    static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
-    let locks = std::env::temp_dir().join("skep-test-ports");
-    if std::fs::create_dir(&locks).is_ok() {
-        // For the tests of other users, too.
-        std::fs::set_permissions(&locks, Permissions::from_mode(0o777)).unwrap();
-    }
-    for port in PORTS {
-        let lock = locks.join(port.to_string());
-        let lock = File::open(&lock).or_else(|_| File::create(&lock)).unwrap();
-        if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            HELD.lock().unwrap().push(lock);
-            return port;
-        }
-    }
-    panic!("no port is free in {PORTS:?}");
+    skep_ports::free_port().unwrap()
 }
 
 /// The first of so many ports in a row, each as with [`free_port`].
 pub fn free_port_block(count: u16) -> u16 {
-    loop {
-        let first = free_port();
-        if (1..count).all(|next| free_port() == first + next) {
-            return first;
-        }
-    }
+    skep_ports::free_port_block(count).unwrap()
 }
 
 impl Place {

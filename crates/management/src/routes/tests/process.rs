@@ -62,6 +62,28 @@ async fn no_more_than_some_requests_are_answered_at_a_time_and_probes_always() {
     assert_eq!(ask("GET", "/actuator/cluster").await.unwrap().status(), 200);
 }
 
+#[tokio::test]
+async fn requests_that_come_too_fast_are_refused_and_probes_never() {
+    let fake = Arc::new(Fake::default());
+    let loggers = Arc::<FakeLoggers>::default();
+    let api = Api::of_broker(fake, loggers, &everything(), Duration::from_secs(60));
+    let ask = async |path: &str| {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let answer = api.0.clone().oneshot(request).await.unwrap();
+        answer.status().as_u16()
+    };
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        match ask("/actuator/cluster").await {
+            200 => assert!(Instant::now() < end, "nothing is too fast"),
+            status => break assert_eq!(status, 429),
+        }
+    }
+    for path in ["/actuator/health", "/actuator/prometheus"] {
+        assert_eq!(ask(path).await, 200, "{path}");
+    }
+}
+
 /// A gateway whose broker answers itself, or none is there.
 struct FakeGateway(Option<Api>);
 
