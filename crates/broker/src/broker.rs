@@ -7,7 +7,6 @@ use std::time::Duration;
 use skep_backup::Processors;
 use skep_blob::BlobRef;
 use skep_config::BrokerConfig;
-use skep_gateway::CallStats;
 use skep_log::{LogOptions, LogStatus, LogStore, RealFiles};
 use skep_management::{Api, Loggers};
 use skep_partition::Event;
@@ -97,8 +96,7 @@ impl Broker {
         let local = Arc::clone(&router.local);
         let disk_watch = start_disk_watch(&config, &data, &log, &local.partitions)?;
         let (stop, stopped) = watch::channel(false);
-        let calls = Arc::clone(&metrics.calls);
-        let node = managed(&shared, blob_store.clone(), metrics);
+        let node = managed(&shared, blob_store.clone(), Arc::clone(&metrics));
         let management = Arc::new(management_api(&config, node, loggers));
         let misplaced = watch::Sender::new(None);
         let mut servers = Vec::new();
@@ -110,13 +108,13 @@ impl Broker {
                 place,
                 &router,
                 &exporters,
-                &management,
+                (&management, &metrics.certificates),
                 stopped,
             )?;
             servers.push(told);
         }
         let api = Api::clone(&management);
-        let listening = serve(&config, (api, calls), router, &stopped, &mut servers).await?;
+        let listening = serve(&config, (api, &metrics), router, &stopped, &mut servers).await?;
         if let Some(store) = blob_store {
             let collected = collect_now_and_then(store, config.node_id, stopped);
             servers.push(tokio::spawn(collected));
@@ -214,24 +212,29 @@ fn management_api(config: &BrokerConfig, node: Arc<ManagedNode>, loggers: Arc<dy
     Api::of_broker(node, loggers, &exposure, request_timeout(config))
 }
 
-/// Serves operators and clients.
+/// Serves operators and clients, with the certificates that there are at any time.
 async fn serve(
     config: &BrokerConfig,
-    (api, calls): (Api, Arc<CallStats>),
+    (api, metrics): (Api, &Metrics),
     router: Arc<Router>,
     stopped: &watch::Receiver<bool>,
     servers: &mut Vec<JoinHandle<()>>,
 ) -> Result<Listening, BrokerError> {
-    let management = serve_management(&config.management, api, stopped, servers).await?;
+    let certificates = &metrics.certificates;
+    let management =
+        serve_management(&config.management, api, certificates, stopped, servers).await?;
     let mut listening = Listening {
         gateway: None,
         rest: None,
         management,
     };
     if let Some(clients) = &config.gateway {
-        let (gateway, rest) = serve_clients(clients, router, calls, stopped, servers).await?;
+        let counted = (Arc::clone(&metrics.calls), &**certificates);
+        let (gateway, rest) = serve_clients(clients, router, counted, stopped, servers).await?;
         (listening.gateway, listening.rest) = (Some(gateway), rest);
     }
+    let watched = Arc::clone(certificates).watch(stopped.clone());
+    servers.push(tokio::spawn(watched));
     Ok(listening)
 }
 

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tracing::info;
 
 use crate::BrokerError;
+use crate::certificates::Certificates;
 use crate::clock::process_nonce;
 use crate::exporters::Exporters;
 use crate::local::LocalPartitions;
@@ -98,7 +99,7 @@ pub fn join(
     (incarnation, misplaced): ([u8; 16], watch::Sender<Option<String>>),
     router: &Router,
     exporters: &Arc<Exporters>,
-    management: &Arc<Api>,
+    (management, certificates): (&Arc<Api>, &Certificates),
     stopped: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, BrokerError> {
     let InternalPort {
@@ -130,7 +131,7 @@ pub fn join(
         misplaced,
     };
     let contacts = &internal.contacts;
-    let security = node_security(internal.tls.as_ref())?;
+    let security = node_security(internal.tls.as_ref(), certificates)?;
     let handler = Arc::new(handler);
     let transport = Transport::start(identity, security, Some(listener), contacts, handler)
         .map_err(BrokerError::system("join the cluster"))?;

@@ -1,8 +1,19 @@
 //! What has happened in a partition since this node started, as metrics show it. Counted by whoever does it, without locks.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use skep_partition::{ELEMENT_TYPES, ElementAction, Happened, Refusal, Tally};
+use skep_partition::{
+    ELEMENT_TYPES, ElementAction, Happened, JOB_TYPES, JobAction, JobTypeNames, Refusal, Tally,
+};
+
+struct JobCounters([[AtomicU64; JobAction::ALL.len()]; JOB_TYPES]);
+
+impl Default for JobCounters {
+    fn default() -> JobCounters {
+        JobCounters(std::array::from_fn(|_| Default::default()))
+    }
+}
 
 /// Counters of one partition's replica.
 #[derive(Default)]
@@ -12,6 +23,9 @@ pub struct Counters {
     /// Their commands.
     pub commands: AtomicU64,
     elements: [[AtomicU64; ElementAction::ALL.len()]; ELEMENT_TYPES],
+    jobs: JobCounters,
+    /// The names of the types of jobs, once the replica has started.
+    pub job_types: OnceLock<JobTypeNames>,
     happened: [AtomicU64; Happened::ALL.len()],
     /// Commands of clients that came to this replica as the leader.
     pub received: AtomicU64,
@@ -61,6 +75,11 @@ impl Counters {
                 add(counter, *number);
             }
         }
+        for (counters, numbers) in self.jobs.0.iter().zip(&tally.jobs) {
+            for (counter, number) in counters.iter().zip(numbers) {
+                add(counter, *number);
+            }
+        }
         for (counter, number) in self.happened.iter().zip(&tally.happened) {
             add(counter, *number);
         }
@@ -69,6 +88,11 @@ impl Counters {
     /// What has happened to elements of a type, which is its number.
     pub fn element(&self, element_type: usize, action: ElementAction) -> u64 {
         self.elements[element_type][action as usize].load(Ordering::Relaxed)
+    }
+
+    /// What has happened to jobs of a type, which is its number.
+    pub fn job(&self, job_type: usize, action: JobAction) -> u64 {
+        self.jobs.0[job_type][action as usize].load(Ordering::Relaxed)
     }
 
     /// How often something has happened.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use skep_partition::consensus::ConsensusEvent;
 use skep_partition::{
@@ -27,11 +28,17 @@ pub struct NodeEffects {
     pub store: Arc<dyn Compact>,
     /// The exporters of the node.
     pub exporters: Arc<Exporters>,
+    /// When consensus has elected this replica, until it leads.
+    pub elected: Option<Instant>,
     /// The partition's uploads; `None` without a backup store.
     pub backups: Option<PartitionBackups>,
 }
 
 impl Effects for NodeEffects {
+    fn elected(&mut self) {
+        self.elected = Some(Instant::now());
+    }
+
     fn respond(&mut self, response: Response) {
         self.router.local.requests.respond(response);
     }
@@ -112,6 +119,12 @@ impl Effects for NodeEffects {
 
     fn role_changed(&mut self, role: Role, epoch: Epoch) {
         let partitions = &self.router.local.partitions;
+        if let (Some(elected), Role::Leader) = (self.elected.take(), role)
+            && let Some(partition) = partitions.get(self.partition)
+        {
+            let millis = elected.elapsed().as_millis() as i64;
+            partition.transition_ms.store(millis, Ordering::Relaxed);
+        }
         partitions.set_role(self.partition, role, epoch);
         self.exporters
             .set_leads(self.partition, role == Role::Leader);

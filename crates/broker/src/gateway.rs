@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
+use crate::certificates::Certificates;
 use crate::clock::process_nonce;
 use crate::front::{Front, health};
 use crate::gateway_metrics::GatewayMetrics;
@@ -41,17 +42,32 @@ impl Gateway {
         let patience = config.clients.request_timeout;
         let metrics = GatewayMetrics::new();
         let calls = Arc::clone(&metrics.calls);
+        let certificates = Arc::clone(&metrics.certificates);
         let front = Arc::new(Front {
             router: Arc::clone(&router),
             metrics,
             patience,
         });
         let api = Api::of_gateway(front, loggers, &exposure(&config.management), patience);
-        let management = serve_management(&config.management, api, &stopped, &mut servers).await?;
+        let management = serve_management(
+            &config.management,
+            api,
+            &certificates,
+            &stopped,
+            &mut servers,
+        )
+        .await?;
         let brokers = Arc::clone(&router);
-        let clients = serve_clients(&config.clients, brokers, calls, &stopped, &mut servers);
+        let clients = serve_clients(
+            &config.clients,
+            brokers,
+            (calls, &certificates),
+            &stopped,
+            &mut servers,
+        );
         let (served, rest) = clients.await?;
-        join(&config, &router)?;
+        join(&config, &router, &certificates)?;
+        servers.push(tokio::spawn(certificates.watch(stopped)));
         let listening = Listening {
             gateway: Some(served),
             rest,
@@ -101,7 +117,11 @@ fn make_router() -> Router {
     }
 }
 
-fn join(config: &GatewayConfig, router: &Router) -> Result<(), BrokerError> {
+fn join(
+    config: &GatewayConfig,
+    router: &Router,
+    certificates: &Certificates,
+) -> Result<(), BrokerError> {
     info!(contacts = ?config.contacts, "looks for brokers");
     let identity = Identity {
         node: router.own,
@@ -120,7 +140,7 @@ fn join(config: &GatewayConfig, router: &Router) -> Result<(), BrokerError> {
         own: identity.clone(),
         misplaced: watch::Sender::new(None),
     };
-    let security = node_security(config.tls.as_ref())?;
+    let security = node_security(config.tls.as_ref(), certificates)?;
     let contacts = &config.contacts;
     let transport = Transport::start(identity, security, None, contacts, Arc::new(handler))
         .map_err(BrokerError::system("look for brokers"))?;

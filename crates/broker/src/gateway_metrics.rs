@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use skep_gateway::{CallStats, Role, Topology};
 
+use crate::certificates::Certificates;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Replica {
     partition: u32,
@@ -103,6 +105,8 @@ pub fn register_calls(registry: &mut Registry) -> Arc<CallStats> {
 pub struct GatewayMetrics {
     registry: Mutex<Registry>,
     topology: TopologyMetrics,
+    /// Its certificates.
+    pub certificates: Arc<Certificates>,
     /// Its calls.
     pub calls: Arc<CallStats>,
 }
@@ -113,6 +117,7 @@ impl GatewayMetrics {
         let mut registry = Registry::default();
         GatewayMetrics {
             topology: TopologyMetrics::register(&mut registry),
+            certificates: Certificates::register(&mut registry),
             calls: register_calls(&mut registry),
             registry: Mutex::new(registry),
         }

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use skep_gateway::{CallStats, Topology};
 use skep_log::LogStats;
 
+use crate::certificates::Certificates;
 use crate::exporter_metrics::ExporterMetrics;
 use crate::exporters::Exporters;
 use crate::gateway_metrics::{TopologyMetrics, register_calls};
@@ -199,6 +200,8 @@ pub struct Metrics {
     exporters: ExporterMetrics,
     partitions: PartitionMetrics,
     topology: TopologyMetrics,
+    /// Certificates in use.
+    pub certificates: Arc<Certificates>,
     /// Calls of the gateway.
     pub calls: Arc<CallStats>,
 }
@@ -285,6 +288,7 @@ impl Metrics {
         let exporters = ExporterMetrics::register(&mut registry);
         let partitions = PartitionMetrics::register(&mut registry);
         let topology = TopologyMetrics::register(&mut registry);
+        let certificates = Certificates::register(&mut registry);
         let calls = register_calls(&mut registry);
         Arc::new(Metrics {
             registry: Mutex::new(registry),
@@ -298,6 +302,7 @@ impl Metrics {
             exporters,
             partitions,
             topology,
+            certificates,
             calls,
         })
     }

@@ -29,6 +29,8 @@ pub struct Partition {
     pub checkpoint_id: AtomicI64,
     /// Its position.
     pub checkpoint_position: AtomicI64,
+    /// Milliseconds from its last election until it processed commands; -1 if it was never elected.
+    pub transition_ms: AtomicI64,
     /// What has happened since this node started, for metrics.
     pub counters: Counters,
 }
@@ -45,6 +47,7 @@ impl Partition {
             failure: Mutex::new(None),
             checkpoint_id: AtomicI64::new(-1),
             checkpoint_position: AtomicI64::new(-1),
+            transition_ms: AtomicI64::new(-1),
             counters: Counters::default(),
         }
     }

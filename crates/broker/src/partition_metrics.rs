@@ -1,6 +1,7 @@
 //! Metrics of partitions, with Zeebe's names and labels where the meaning is the same. Set from the counters whenever they are
 //! asked for.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -8,13 +9,14 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use skep_partition::{ELEMENT_TYPES, ElementAction, Happened};
+use skep_partition::{ELEMENT_TYPES, ElementAction, Happened, JOB_TYPES, JobAction, JobTypeNames};
 use skep_protocol::values::BpmnElementType;
 
 use crate::counters::Counters;
 use crate::flow_metrics::FlowMetrics;
 use crate::local::LocalPartitions;
 use crate::partition::Partition;
+use crate::raft_metrics::RaftMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct OfPartition {
@@ -35,6 +37,13 @@ struct TypedAction {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabel {
+    r#type: String,
+    action: &'static str,
+    partition: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Creation {
     creation_mode: &'static str,
     partition: u32,
@@ -48,10 +57,13 @@ struct CheckpointResult {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 #[allow(non_snake_case, reason = "as Zeebe spells it")]
-struct InGroup {
-    partitionGroupName: &'static str,
-    partition: u32,
+pub(crate) struct InGroup {
+    pub partitionGroupName: &'static str,
+    pub partition: u32,
 }
+
+/// Zeebe's name of what all partitions belong to.
+pub(crate) const GROUP: &str = "raft-partition";
 
 /// Zeebe's numbers of the roles of a replica.
 const INACTIVE: i64 = 0;
@@ -64,11 +76,12 @@ pub(crate) struct PartitionMetrics {
     elements: Family<TypedAction, Counter>,
     executed: Family<TypedAction, Counter>,
     creations: Family<Creation, Counter>,
-    jobs: Family<Action, Counter>,
+    jobs: Family<JobLabel, Counter>,
     incidents: Family<Action, Counter>,
     decisions: Family<Action, Counter>,
     checkpoints: Family<CheckpointResult, Counter>,
     flow: FlowMetrics,
+    raft: RaftMetrics,
     health: Family<OfPartition, Gauge>,
     role: Family<InGroup, Gauge>,
 }
@@ -118,6 +131,7 @@ impl PartitionMetrics {
             ),
             checkpoints: register(r, "zeebe_checkpoint_records", "Checkpoints by result"),
             flow: FlowMetrics::register(r),
+            raft: RaftMetrics::register(r),
             health: register(
                 r,
                 "zeebe_health",
@@ -134,9 +148,11 @@ impl PartitionMetrics {
     /// As things stand.
     pub fn set(&self, local: &LocalPartitions) {
         let partitions = &local.partitions;
+        self.raft.clear();
         for one in partitions.iter() {
             let partition = one.id.0;
             self.flow.set(one, &local.requests);
+            self.raft.set(one);
             self.set_counters(partition, &one.counters);
             self.set_state(one, partitions.is_settled(one));
         }
@@ -157,7 +173,7 @@ impl PartitionMetrics {
             (false, false) => FOLLOWER,
         };
         let in_group = InGroup {
-            partitionGroupName: "raft-partition",
+            partitionGroupName: GROUP,
             partition,
         };
         self.role.get_or_create(&in_group).set(role);
@@ -172,12 +188,6 @@ impl PartitionMetrics {
         set(&self.records, "processed", load(&counters.commands));
         set(&self.records, "written", load(&counters.records));
         for (family, name, what) in [
-            (&self.jobs, "created", Happened::JobCreated),
-            (&self.jobs, "completed", Happened::JobCompleted),
-            (&self.jobs, "failed", Happened::JobFailed),
-            (&self.jobs, "timed out", Happened::JobTimedOut),
-            (&self.jobs, "canceled", Happened::JobCanceled),
-            (&self.jobs, "error thrown", Happened::JobErrorThrown),
             (&self.incidents, "created", Happened::IncidentCreated),
             (&self.incidents, "resolved", Happened::IncidentResolved),
             (
@@ -193,6 +203,7 @@ impl PartitionMetrics {
         ] {
             set(family, name, counters.happened(what));
         }
+        self.set_jobs(partition, counters);
         self.set_instances(partition, counters);
         for (result, what) in [
             ("created", Happened::CheckpointCreated),
@@ -201,6 +212,29 @@ impl PartitionMetrics {
             let label = CheckpointResult { result, partition };
             let counter = self.checkpoints.get_or_create(&label);
             store(&counter, counters.happened(what));
+        }
+    }
+
+    fn set_jobs(&self, partition: u32, counters: &Counters) {
+        let names = counters.job_types.get();
+        let mut names = names.map(JobTypeNames::all).unwrap_or_default();
+        names.truncate(JOB_TYPES - 1);
+        // Those without a number of their own have the last.
+        let named = names.into_iter().enumerate();
+        let others = std::iter::once((JOB_TYPES - 1, Arc::from("other")));
+        for (number, name) in named.chain(others) {
+            for action in JobAction::ALL {
+                let value = counters.job(number, *action);
+                // Most never happen.
+                if value > 0 {
+                    let label = JobLabel {
+                        r#type: name.to_string(),
+                        action: name_of(*action),
+                        partition,
+                    };
+                    store(&self.jobs.get_or_create(&label), value);
+                }
+            }
         }
     }
 
@@ -258,5 +292,16 @@ fn name(action: ElementAction) -> &'static str {
         ElementAction::Completed => "completed",
         ElementAction::Terminated => "terminated",
         ElementAction::Taken => "taken",
+    }
+}
+
+fn name_of(action: JobAction) -> &'static str {
+    match action {
+        JobAction::Created => "created",
+        JobAction::Completed => "completed",
+        JobAction::Failed => "failed",
+        JobAction::TimedOut => "timed out",
+        JobAction::Canceled => "canceled",
+        JobAction::ErrorThrown => "error thrown",
     }
 }

@@ -92,6 +92,7 @@ async fn start_replica(
         write_back: Arc::clone(&shared.write_back),
         store: Arc::clone(&store) as Arc<dyn Compact>,
         backups,
+        elected: None,
         exporters: Arc::clone(exporters),
     };
     let config = ReplicaConfig {
@@ -102,6 +103,8 @@ async fn start_replica(
     };
     let mut replica =
         Replica::open(config, store, raft, effects).map_err(|error| error.to_string())?;
+    // A replica is started once.
+    let _ = partition.counters.job_types.set(replica.job_types());
     let note = shared.data.note(id.0);
     let note =
         FileNote::open(&note).map_err(|error| format!("open {}: {error}", note.display()))?;

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use crate::BrokerError;
+use crate::certificates::Certificates;
 use crate::router::Router;
 
 /// What is spoken with clients of the gateway, and how many may be connected: each costs some ten KiB and a file handle.
@@ -45,27 +46,24 @@ pub async fn listen(
 fn secured(
     listener: TcpListener,
     what: &'static str,
-    tls: Option<&TlsConfig>,
+    (tls, certificates): (Option<&TlsConfig>, &Certificates),
     (protocol, connections_max): (Protocol, usize),
 ) -> Result<Listener, BrokerError> {
     let failed = |source| BrokerError::Tls { what, source };
-    let acceptor = tls.map(|tls| Acceptor::open(&identity(tls), protocol).map_err(failed));
-    Listener::new(listener, acceptor.transpose()?, connections_max)
+    let open = |identity: &Identity| Acceptor::open(identity, protocol);
+    let acceptor = tls.map(|tls| certificates.open(what, tls, open, Acceptor::renew));
+    let acceptor = acceptor.transpose().map_err(failed)?;
+    Listener::new(listener, acceptor, connections_max)
         .map_err(BrokerError::system(format!("listen for the {what}")))
 }
 
-fn identity(tls: &TlsConfig) -> Identity {
-    Identity {
-        certificate_chain: tls.certificate_chain.clone(),
-        private_key: tls.private_key.clone(),
-        client_authorities: tls.client_authorities.clone(),
-    }
-}
-
 /// TLS between nodes, if there is a certificate. Reads its files.
-pub fn node_security(tls: Option<&TlsConfig>) -> Result<Option<Security>, BrokerError> {
+pub fn node_security(
+    tls: Option<&TlsConfig>,
+    certificates: &Certificates,
+) -> Result<Option<Security>, BrokerError> {
     let what = "connections between nodes";
-    let open = |tls| Security::open(&identity(tls));
+    let open = |tls| certificates.open(what, tls, Security::open, Security::renew);
     let opened = tls.map(open).transpose();
     opened.map_err(|source| BrokerError::Tls { what, source })
 }
@@ -110,10 +108,16 @@ pub async fn until(mut stopped: watch::Receiver<bool>) {
 
 async fn listen_to_operators(
     config: &ManagementConfig,
+    certificates: &Certificates,
 ) -> Result<(Listener, SocketAddr), BrokerError> {
     let (what, variable) = ("management API", "MANAGEMENT_SERVER_PORT");
     let (listener, bound) = listen(config.address, what, variable).await?;
-    let listener = secured(listener, what, config.tls.as_ref(), MANAGEMENT)?;
+    let listener = secured(
+        listener,
+        what,
+        (config.tls.as_ref(), certificates),
+        MANAGEMENT,
+    )?;
     Ok((listener, bound))
 }
 
@@ -136,10 +140,11 @@ pub fn exposure(config: &ManagementConfig) -> Exposure {
 pub async fn serve_management(
     config: &ManagementConfig,
     api: Api,
+    certificates: &Certificates,
     stopped: &watch::Receiver<bool>,
     servers: &mut Vec<JoinHandle<()>>,
 ) -> Result<SocketAddr, BrokerError> {
-    let (listener, bound) = listen_to_operators(config).await?;
+    let (listener, bound) = listen_to_operators(config, certificates).await?;
     let stopped = until(stopped.clone());
     servers.push(tokio::spawn(async move {
         if let Err(error) = skep_management::serve(listener, api, stopped).await {
@@ -153,26 +158,33 @@ pub async fn serve_management(
 pub async fn serve_clients(
     gateway: &GatewayListenConfig,
     brokers: Arc<Router>,
-    calls: Arc<CallStats>,
+    (calls, certificates): (Arc<CallStats>, &Certificates),
     stopped: &watch::Receiver<bool>,
     servers: &mut Vec<JoinHandle<()>>,
 ) -> Result<(SocketAddr, Option<SocketAddr>), BrokerError> {
     let authenticator = authenticator(gateway.authentication.as_ref()).await?;
     let served_as = gateway_config(gateway, authenticator, calls);
     let rest = serve_rest(
-        gateway,
+        (gateway, certificates),
         served_as.clone(),
         brokers.clone(),
         stopped,
         servers,
     )
     .await?;
-    let served = serve_gateway(gateway, served_as, brokers, stopped, servers).await?;
+    let served = serve_gateway(
+        (gateway, certificates),
+        served_as,
+        brokers,
+        stopped,
+        servers,
+    )
+    .await?;
     Ok((served, rest))
 }
 
 async fn serve_gateway(
-    config: &GatewayListenConfig,
+    (config, certificates): (&GatewayListenConfig, &Certificates),
     gateway: GatewayConfig,
     brokers: Arc<Router>,
     stopped: &watch::Receiver<bool>,
@@ -184,7 +196,12 @@ async fn serve_gateway(
         "ZEEBE_BROKER_GATEWAY_NETWORK_PORT",
     )
     .await?;
-    let listener = secured(listener, "gateway", config.tls.as_ref(), GATEWAY)?;
+    let listener = secured(
+        listener,
+        "gateway",
+        (config.tls.as_ref(), certificates),
+        GATEWAY,
+    )?;
     let stopped = until(stopped.clone());
     servers.push(tokio::spawn(async move {
         if let Err(error) = skep_gateway::serve(listener, gateway, brokers, stopped).await {
@@ -216,7 +233,7 @@ fn gateway_config(
 
 /// A port that nobody chose is done without if it is not free: other programs like it as well.
 async fn serve_rest(
-    config: &GatewayListenConfig,
+    (config, certificates): (&GatewayListenConfig, &Certificates),
     gateway: GatewayConfig,
     brokers: Arc<Router>,
     stopped: &watch::Receiver<bool>,
@@ -233,7 +250,12 @@ async fn serve_rest(
         }
         Err(error) => return Err(error),
     };
-    let listener = secured(listener, "REST API", rest.tls.as_ref(), REST)?;
+    let listener = secured(
+        listener,
+        "REST API",
+        (rest.tls.as_ref(), certificates),
+        REST,
+    )?;
     let stopped = until(stopped.clone());
     servers.push(tokio::spawn(async move {
         let served = skep_gateway::serve_rest(listener, gateway, brokers, stopped);

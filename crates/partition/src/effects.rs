@@ -31,6 +31,9 @@ pub enum Refusal {
 
 /// Receives the effects of applied batches.
 pub trait Effects: Send {
+    /// Consensus has elected this replica, which is to apply what was committed before.
+    fn elected(&mut self) {}
+
     /// Answers a request.
     fn respond(&mut self, response: Response);
 

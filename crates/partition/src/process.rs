@@ -262,7 +262,8 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         building.effects.last_position =
             Position(building.first_position.0 + building.records.len() as i64 - 1);
         self.records_written += building.records.len() as u64;
-        building.effects.tally = Tally::of(&building.records, building.commands);
+        building.effects.tally =
+            Tally::of(&building.records, building.commands, &mut self.job_types);
         let leading = self.leading();
         let header = BatchHeader {
             epoch: leading.epoch,

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use crate::bookkeeping::STATE_VERSION;
 use crate::clock::Clock;
 use crate::consensus::{ConsensusEvent, Unproposed};
+use crate::job_types::{JobTypeNames, JobTypes};
 use crate::leader::{Leadership, Lost};
 use crate::limits::{
     EPOCH_RETRY_MS, LAYER_AGE_MS_MAX, LAYER_BYTES_MAX, REPLAY_BYTES_MAX, UNFLUSHED_BYTES_MAX,
@@ -54,6 +55,7 @@ pub struct Replica<C, E> {
     /// How many clients' commands of the queue have been taken out since the caller last asked.
     pub(crate) commands_taken: usize,
     pub(crate) records_written: u64,
+    pub(crate) job_types: JobTypes,
     pub(crate) frozen: Vec<FrozenBackup>,
     pub(crate) given_up: Vec<CheckpointId>,
     pub(crate) held_back: HeldBack,
@@ -110,6 +112,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             queue: VecDeque::new(),
             commands_taken: 0,
             records_written: 0,
+            job_types: JobTypes::default(),
             frozen: Vec::new(),
             given_up: Vec::new(),
             held_back: HeldBack::default(),
@@ -186,7 +189,10 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     fn handle_consensus(&mut self, event: ConsensusEvent) -> Result<(), ReplicaError> {
         match event {
-            ConsensusEvent::BecameLeader { term } => self.became_leader(term),
+            ConsensusEvent::BecameLeader { term } => {
+                self.effects.elected();
+                self.became_leader(term);
+            }
             ConsensusEvent::LostLeadership { term } => {
                 info!(term, "lost the leadership");
                 self.lose_leadership(&Lost::Leadership);
@@ -271,6 +277,11 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     /// How many clients' commands have left the queue since the last call.
     pub fn take_commands_taken(&mut self) -> usize {
         std::mem::take(&mut self.commands_taken)
+    }
+
+    /// The names of the types of jobs that its tallies have numbers for.
+    pub fn job_types(&self) -> JobTypeNames {
+        self.job_types.names()
     }
 
     /// How many records have been proposed since the last call.

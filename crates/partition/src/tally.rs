@@ -1,12 +1,14 @@
 //! What the records of a batch say has happened, in numbers: for metrics, without looking at the records again.
 //!
-//! **Invariant**: counting allocates nothing, and a batch is counted when it is applied at its leader, once.
+//! **Invariant**: counting allocates nothing but for a type of job that is new, and a batch is counted when it is applied at its leader, once.
 
 use skep_protocol::values::{BpmnElementType, DecisionEvaluation, ProcessInstance};
 use skep_protocol::{
     CheckpointIntent, DecisionEvaluationIntent, IncidentIntent, Intent, JobIntent,
     ProcessInstanceCreationIntent, ProcessInstanceIntent, Record, RecordType, RecordValue,
 };
+
+use crate::job_types::{JOB_TYPES, JobTypes};
 
 macro_rules! counted {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident),+ $(,)? }) => {
@@ -36,6 +38,24 @@ counted! {
 }
 
 counted! {
+    /// What happens to a job.
+    JobAction {
+        /// There is work.
+        Created,
+        /// It is done.
+        Completed,
+        /// It has failed.
+        Failed,
+        /// Its worker was too slow.
+        TimedOut,
+        /// It is not wanted any more.
+        Canceled,
+        /// Its worker has thrown an error.
+        ErrorThrown,
+    }
+}
+
+counted! {
     /// What happens to other things, each an event.
     Happened {
         /// A process instance was created that nobody called.
@@ -48,18 +68,6 @@ counted! {
         CreatedAtStart,
         /// A process instance was created at chosen elements.
         CreatedAtElement,
-        /// A job was created.
-        JobCreated,
-        /// Its work is done.
-        JobCompleted,
-        /// Its work has failed.
-        JobFailed,
-        /// Its worker was too slow.
-        JobTimedOut,
-        /// It is not wanted any more.
-        JobCanceled,
-        /// Its worker has thrown an error.
-        JobErrorThrown,
         /// Something is to be mended.
         IncidentCreated,
         /// It is mended.
@@ -78,9 +86,10 @@ counted! {
 /// Types of elements that there are, the unspecified one included.
 pub const ELEMENT_TYPES: usize = BpmnElementType::SendTask as usize + 1;
 const ACTIONS: usize = ElementAction::ALL.len();
+const JOB_ACTIONS: usize = JobAction::ALL.len();
 
 /// The numbers of one batch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
     /// Records.
     pub records: u32,
@@ -88,13 +97,27 @@ pub struct Tally {
     pub commands: u32,
     /// By type of element and action.
     pub elements: [[u32; ACTIONS]; ELEMENT_TYPES],
+    /// By number of the job's type and action.
+    pub jobs: [[u32; JOB_ACTIONS]; JOB_TYPES],
     /// By what has happened.
     pub happened: [u32; Happened::ALL.len()],
 }
 
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally {
+            records: 0,
+            commands: 0,
+            elements: [[0; ACTIONS]; ELEMENT_TYPES],
+            jobs: [[0; JOB_ACTIONS]; JOB_TYPES],
+            happened: [0; Happened::ALL.len()],
+        }
+    }
+}
+
 impl Tally {
     /// Of a batch of that many commands.
-    pub(crate) fn of(records: &[Record], commands: usize) -> Tally {
+    pub(crate) fn of(records: &[Record], commands: usize, types: &mut JobTypes) -> Tally {
         let mut tally = Tally {
             records: records.len() as u32,
             commands: commands as u32,
@@ -103,14 +126,20 @@ impl Tally {
         let events = records
             .iter()
             .filter(|record| record.record_type == RecordType::Event);
-        events.for_each(|record| tally.count(record));
+        events.for_each(|record| tally.count(record, types));
         tally
     }
 
-    fn count(&mut self, event: &Record) {
+    fn count(&mut self, event: &Record, types: &mut JobTypes) {
         match (event.intent, &event.value) {
             (Intent::ProcessInstance(intent), RecordValue::ProcessInstance(element)) => {
                 self.count_element(intent, element);
+            }
+            (Intent::Job(intent), RecordValue::Job(job)) => {
+                if let Some(action) = job_action(intent) {
+                    let number = types.number(&job.job_type);
+                    self.jobs[number][action as usize] += 1;
+                }
             }
             (
                 Intent::ProcessInstanceCreation(ProcessInstanceCreationIntent::Created),
@@ -175,14 +204,20 @@ impl Tally {
     }
 }
 
+const fn job_action(intent: JobIntent) -> Option<JobAction> {
+    Some(match intent {
+        JobIntent::Created => JobAction::Created,
+        JobIntent::Completed => JobAction::Completed,
+        JobIntent::Failed => JobAction::Failed,
+        JobIntent::TimedOut => JobAction::TimedOut,
+        JobIntent::Canceled => JobAction::Canceled,
+        JobIntent::ErrorThrown => JobAction::ErrorThrown,
+        _ => return None,
+    })
+}
+
 const fn happened(intent: Intent) -> Option<Happened> {
     Some(match intent {
-        Intent::Job(JobIntent::Created) => Happened::JobCreated,
-        Intent::Job(JobIntent::Completed) => Happened::JobCompleted,
-        Intent::Job(JobIntent::Failed) => Happened::JobFailed,
-        Intent::Job(JobIntent::TimedOut) => Happened::JobTimedOut,
-        Intent::Job(JobIntent::Canceled) => Happened::JobCanceled,
-        Intent::Job(JobIntent::ErrorThrown) => Happened::JobErrorThrown,
         Intent::Incident(IncidentIntent::Created) => Happened::IncidentCreated,
         Intent::Incident(IncidentIntent::Resolved) => Happened::IncidentResolved,
         Intent::Checkpoint(CheckpointIntent::Created) => Happened::CheckpointCreated,

@@ -63,6 +63,9 @@ fn work_is_counted_by_what_has_happened_under_zeebes_names() {
     let jobs = "zeebe_job_events_total";
     assert_eq!(of(jobs, &["action=\"created\""]), 24.0);
     assert_eq!(of(jobs, &["action=\"completed\""]), 24.0);
+    for job_type in ["type=\"payment\"", "type=\"shipping\""] {
+        assert_eq!(of(jobs, &[job_type, "action=\"completed\""]), 12.0);
+    }
     let elements = "zeebe_element_instance_events_total";
     for element in ["START_EVENT", "SERVICE_TASK"] {
         let element = format!("type=\"{element}\"");
@@ -84,6 +87,13 @@ fn work_is_counted_by_what_has_happened_under_zeebes_names() {
     for partition in ["partition=\"1\"", "partition=\"2\""] {
         assert_eq!(of("zeebe_health", &[partition]), 1.0);
         assert_eq!(of("atomix_role", &[partition]), 3.0);
+        let group = [partition, "partitionGroupName=\"raft-partition\""];
+        let committed = of("atomix_partition_raft_commit_index", &group);
+        assert!(committed > 0.0);
+        assert!(of("atomix_partition_raft_append_index", &group) >= committed);
+        assert!(of("skep_raft_term", &[partition]) > 0.0);
+        let transition = "zeebe_leader_transition_latency{";
+        assert!(metrics.contains(&format!("{transition}{partition}}}")));
         let roles = "zeebe_gateway_topology_partition_roles";
         assert_eq!(of(roles, &[partition, "broker=\"0\""]), 3.0);
     }
@@ -110,6 +120,15 @@ fn in_a_cluster_each_event_is_counted_once_where_it_was_evaluated() {
         assert_eq!(of("atomix_role", &[]), 5.0, "one of three leads: {metrics}");
         of("zeebe_executed_instances_total", &["action=\"activated\""])
     };
+    // What all followers have is seen by each leader in the end.
+    for place in &cluster.places {
+        let lacked = scrape(place, |seen| {
+            sum(seen, "atomix_non_replicated_entries", &[]) == 0.0
+                && sum(seen, "atomix_non_committed_entries", &[]) == 0.0
+        });
+        let followers = lacked.matches("atomix_non_replicated_entries{").count();
+        assert_eq!(followers, 2, "{lacked}");
+    }
     let counted: Vec<f64> = cluster.places.iter().map(activated).collect();
     assert_eq!(counted.iter().sum::<f64>(), 30.0, "{counted:?}");
     assert!(counted.iter().all(|one| *one > 0.0), "{counted:?}");

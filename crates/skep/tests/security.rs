@@ -4,6 +4,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use common::certificates::{Authority, secure};
 use common::{Place, free_port, repository, request, text_of};
@@ -151,5 +152,56 @@ fn the_command_line_works_with_a_broker_that_is_secured_in_every_way() {
     place.set("SKEP_TLS_KEY", own.key.to_str().unwrap());
     let taken = place.skep(&["backup", "take", "1", "--wait"]);
     assert!(!taken.contains("sesame"), "{taken}");
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
+fn new_certificates_are_used_without_a_restart_and_broken_ones_are_not() {
+    let keys = tempfile::tempdir().unwrap();
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let [trusted_old, trusted_new] =
+        [(&old, "old"), (&new, "new")].map(|(authority, name)| authority.file(keys.path(), name));
+    let files = old.sign_until(keys.path(), "server", 2090);
+    let mut place = Place::without_store(1);
+    secure(&mut place, "ZEEBE_BROKER_GATEWAY", &files, None);
+    let broker = place.start();
+    let metric = |name: &str| {
+        let metrics = place.get("/actuator/prometheus").1;
+        let mut lines = metrics.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name} in {metrics}"))
+            .trim()
+            .to_owned()
+    };
+    let until = |name: &str, value: &str| {
+        let end = Instant::now() + Duration::from_secs(120);
+        while metric(name) != value {
+            assert!(Instant::now() < end, "{name} does not become {value}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let served = |trusted: &Path| {
+        let trusted = trusted.to_str().unwrap();
+        let output = place.run(&["status", "--tls-ca", trusted]);
+        output.status.success()
+    };
+    let expires = "skep_certificate_expiration_timestamp_seconds{server=\"gateway\"}";
+    let renewals = "skep_certificate_renewals_total{server=\"gateway\",result=";
+    let (renewed, refused) = (
+        format!("{renewals}\"renewed\"}}"),
+        format!("{renewals}\"refused\"}}"),
+    );
+    assert_eq!(metric(expires), "3786912000");
+    assert!(served(&trusted_old) && !served(&trusted_new));
+
+    std::fs::write(&files.certificate, "no certificate").unwrap();
+    until(&refused, "1");
+    assert_eq!(metric(expires), "3786912000");
+    assert!(served(&trusted_old));
+
+    new.sign_until(keys.path(), "server", 2091);
+    until(&renewed, "1");
+    assert_eq!(metric(expires), "3818448000");
+    assert!(!served(&trusted_old) && served(&trusted_new));
     assert_eq!(broker.stop(), Some(0));
 }

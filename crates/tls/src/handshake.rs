@@ -25,7 +25,7 @@ const PARTING_BYTES: u64 = 64 << 10;
 impl Acceptor {
     /// Does the handshake of a connection that was accepted. If it fails, the other side is told why.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<Connection> {
-        match self.0.accept(stream).into_fallible().await {
+        match self.current().accept(stream).into_fallible().await {
             Ok(stream) => Ok(Connection::Tls(Box::new(stream.into()))),
             Err((error, stream)) => {
                 part(stream).await;
@@ -43,7 +43,7 @@ impl Connector {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| io::Error::other(format!("'{host}' can be in no certificate")))?;
-        match self.0.connect(name, stream).into_fallible().await {
+        match self.current().connect(name, stream).into_fallible().await {
             Ok(stream) => Ok(Connection::Tls(Box::new(stream.into()))),
             Err((error, stream)) => {
                 part(stream).await;

@@ -12,6 +12,9 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::current::Current;
+use crate::expiry::expires_at;
+
 /// The files of a server, or of a node that is both server and client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -81,13 +84,44 @@ pub enum TlsError {
     },
 }
 
+impl Identity {
+    /// Seconds since 1970 at which the certificate ceases to be valid; 0 if it does not say, or cannot be read.
+    pub(crate) fn expires_at(&self) -> i64 {
+        let chain = certificates("a certificate", &self.certificate_chain);
+        let first = chain.ok().and_then(|chain| expires_at(chain.first()?));
+        first.unwrap_or(0)
+    }
+}
+
 /// Makes TLS connections of accepted ones. Clones are the same.
 #[derive(Clone)]
-pub struct Acceptor(pub(crate) TlsAcceptor);
+pub struct Acceptor {
+    current: Arc<Current<TlsAcceptor>>,
+    files: Arc<(Identity, Protocol)>,
+}
 
 impl Acceptor {
     /// Reads the files; blocking.
     pub fn open(identity: &Identity, protocol: Protocol) -> Result<Acceptor, TlsError> {
+        let acceptor = Acceptor::read(identity, protocol)?;
+        Ok(Acceptor {
+            current: Arc::new(Current::new(acceptor)),
+            files: Arc::new((identity.clone(), protocol)),
+        })
+    }
+
+    /// Reads the files again; blocking. Connections from now on are accepted with them, if they can be used.
+    pub fn renew(&self) -> Result<(), TlsError> {
+        let (identity, protocol) = &*self.files;
+        self.current.replace(Acceptor::read(identity, *protocol)?);
+        Ok(())
+    }
+
+    pub(crate) fn current(&self) -> TlsAcceptor {
+        self.current.get()
+    }
+
+    fn read(identity: &Identity, protocol: Protocol) -> Result<TlsAcceptor, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let (certificate, key) = (&*identity.certificate_chain, &*identity.private_key);
         let (chain, secret) = own(certificate, key)?;
@@ -101,18 +135,44 @@ impl Acceptor {
         };
         let mut config = builder.with_single_cert(chain, secret).map_err(unusable)?;
         config.alpn_protocols = vec![protocol.name().to_vec()];
-        Ok(Acceptor(TlsAcceptor::from(Arc::new(config))))
+        Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }
 
 /// Makes TLS connections of those that this side has dialled. Clones are the same.
 #[derive(Clone)]
-pub struct Connector(pub(crate) TlsConnector);
+pub struct Connector {
+    current: Arc<Current<TlsConnector>>,
+    /// Those of a node, which may change.
+    files: Option<Arc<(Identity, Protocol)>>,
+}
 
 impl Connector {
     /// Reads the files; blocking. Trusted are the authorities for clients or, if there are none, what the certificate's own file
     /// holds; the certificate is shown to whoever asks for one.
     pub fn open(identity: &Identity, protocol: Protocol) -> Result<Connector, TlsError> {
+        let connector = Connector::read(identity, protocol)?;
+        Ok(Connector {
+            current: Arc::new(Current::new(connector)),
+            files: Some(Arc::new((identity.clone(), protocol))),
+        })
+    }
+
+    /// Reads a node's files again; blocking. Connections from now on are dialled with them, if they can be used. Those of a client
+    /// stay as they are.
+    pub fn renew(&self) -> Result<(), TlsError> {
+        if let Some(files) = &self.files {
+            let (identity, protocol) = &**files;
+            self.current.replace(Connector::read(identity, *protocol)?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn current(&self) -> TlsConnector {
+        self.current.get()
+    }
+
+    fn read(identity: &Identity, protocol: Protocol) -> Result<TlsConnector, TlsError> {
         let trusted = identity.client_authorities.as_ref();
         let trusted = authorities(trusted.unwrap_or(&identity.certificate_chain))?;
         let files = (&*identity.certificate_chain, &*identity.private_key);
@@ -127,14 +187,18 @@ impl Connector {
         };
         let files = client.own.as_ref();
         let files = files.map(|(certificate, key)| (certificate.as_path(), key.as_path()));
-        Connector::trusting(trusted, files, protocol)
+        let connector = Connector::trusting(trusted, files, protocol)?;
+        Ok(Connector {
+            current: Arc::new(Current::new(connector)),
+            files: None,
+        })
     }
 
     fn trusting(
         trusted: RootCertStore,
         files: Option<(&Path, &Path)>,
         protocol: Protocol,
-    ) -> Result<Connector, TlsError> {
+    ) -> Result<TlsConnector, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -149,7 +213,7 @@ impl Connector {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![protocol.name().to_vec()];
-        Ok(Connector(TlsConnector::from(Arc::new(config))))
+        Ok(TlsConnector::from(Arc::new(config)))
     }
 }
 

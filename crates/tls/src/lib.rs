@@ -7,15 +7,19 @@
 //! - No more connections than were allowed are given out at a time.
 //! - With an authority for clients, only a connection whose certificate it has signed is ever given out.
 //! - Keys are never shown: errors name files.
+//! - Files that have changed and cannot be used change nothing.
 //!
-//! Deliberately absent: who may do what, and reading a changed certificate before the next start.
+//! Deliberately absent: who may do what, when files are looked at again, and ending connections whose certificate was replaced.
 
 mod connection;
+mod current;
+mod expiry;
 mod handshake;
 mod identity;
 mod listener;
 
 pub use connection::Connection;
+pub use current::Watched;
 pub use handshake::{ALERT, CLIENT_HELLO, explain, no_tls, part};
 pub use identity::{Acceptor, ClientIdentity, Connector, Identity, Protocol, TlsError};
 pub use listener::{Accepted, HANDSHAKE_WITHIN, Listener};

@@ -9,7 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use skep_tls::{Acceptor, Connector, Identity, Listener, Protocol, TlsError, explain};
+use skep_tls::{Acceptor, Connector, Identity, Listener, Protocol, TlsError, Watched, explain};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -216,10 +216,15 @@ fn files_that_cannot_be_used_are_named() {
 /// What the two sides of a handshake say of each other, the one that was dialled first; nothing if it succeeds. The alert of a
 /// certificate that is refused comes only with the first bytes that are read.
 async fn handshake(server: &Identity, client: &Identity, host: &str) -> [Option<String>; 2] {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let acceptor = Acceptor::open(server, Protocol::Nodes).unwrap();
     let connector = Connector::open(client, Protocol::Nodes).unwrap();
+    shaken(&acceptor, &connector, host).await
+}
+
+/// The same of those that have been opened.
+async fn shaken(acceptor: &Acceptor, connector: &Connector, host: &str) -> [Option<String>; 2] {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
     let accepted = async {
         let (stream, _) = listener.accept().await.unwrap();
         let mut connection = acceptor.accept(stream).await?;
@@ -271,4 +276,84 @@ async fn whoever_comes_while_all_places_are_taken_waits_until_one_is_free() {
     let (mut accepted, _) = listener.accept().await;
     accepted.write_all(b"hello").await.unwrap();
     second.read_exact(&mut [0; 5]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_shown_without_a_restart_and_a_broken_one_never() {
+    let directory = tempfile::tempdir().unwrap();
+    let (old, new) = (authority(), authority_named("new"));
+    let files = identity(directory.path(), &old, None);
+    let open = |files: &Identity| Acceptor::open(files, Protocol::Http2);
+    let opened = Watched::open("test", files.clone(), open, Acceptor::renew);
+    let (acceptor, watched) = opened.unwrap();
+    let (listener, address) = listening(Some(acceptor)).await;
+    tokio::spawn(shout(listener));
+    let served = async |by: &Authority| asked(&connector(by, None), address).await.is_ok();
+    watched.look();
+    assert_eq!(watched.changes(), (0, 0));
+    assert!(served(&old).await && !served(&new).await);
+    let expires_at = watched.expires_at();
+
+    // Its key has not been written yet.
+    let (certificate, key) = signed(&new);
+    file(directory.path(), "chain.pem", &certificate);
+    watched.look();
+    watched.look();
+    assert_eq!(watched.changes(), (0, 1), "it is refused once");
+    assert_eq!(watched.expires_at(), expires_at);
+    assert!(served(&old).await && !served(&new).await);
+    file(directory.path(), "key.pem", &key);
+    watched.look();
+    assert_eq!(watched.changes(), (1, 1));
+    assert!(!served(&old).await && served(&new).await);
+
+    std::fs::remove_file(&files.private_key).unwrap();
+    watched.look();
+    assert_eq!(watched.changes(), (1, 2));
+    assert!(served(&new).await);
+}
+
+#[tokio::test]
+async fn a_connection_outlives_the_certificate_that_it_began_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let (old, new) = (authority(), authority_named("new"));
+    let files = identity(directory.path(), &old, None);
+    let acceptor = Acceptor::open(&files, Protocol::Http1).unwrap();
+    let (mut listener, address) = listening(Some(acceptor.clone())).await;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let trusting = connector(&old, None);
+    let (dialled, (mut accepted, _)) =
+        tokio::join!(trusting.connect(name, stream), listener.accept());
+    let mut dialled = dialled.unwrap();
+    let _ = identity(directory.path(), &new, None);
+    acceptor.renew().unwrap();
+    dialled.write_all(b"hello").await.unwrap();
+    dialled.flush().await.unwrap();
+    let mut bytes = [0; 5];
+    accepted.read_exact(&mut bytes).await.unwrap();
+    assert_eq!(&bytes, b"hello");
+    tokio::spawn(shout(listener));
+    assert!(asked(&connector(&old, None), address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_nodes_new_authorities_and_certificate_hold_in_both_directions() {
+    let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [here, there] = directories.each_ref().map(tempfile::TempDir::path);
+    let (old, new) = (authority(), authority_named("new"));
+    let (server, client) = (
+        identity(here, &old, Some(&old)),
+        identity(there, &old, Some(&old)),
+    );
+    let acceptor = Acceptor::open(&server, Protocol::Nodes).unwrap();
+    let connector = Connector::open(&client, Protocol::Nodes).unwrap();
+    let talk = async || shaken(&acceptor, &connector, "localhost").await;
+    assert_eq!(talk().await, [None, None]);
+    let _ = identity(here, &new, Some(&new));
+    acceptor.renew().unwrap();
+    assert!(talk().await.iter().all(Option::is_some));
+    let _ = identity(there, &new, Some(&new));
+    connector.renew().unwrap();
+    assert_eq!(talk().await, [None, None]);
 }

@@ -20,6 +20,12 @@ impl Security {
             connector: Connector::open(identity, Protocol::Nodes)?,
         })
     }
+
+    /// Reads the files again, for connections that begin from now on; blocking. If they cannot be used, those before stay.
+    pub fn renew(&self) -> Result<(), TlsError> {
+        self.acceptor.renew()?;
+        self.connector.renew()
+    }
 }
 
 /// Speaks TLS, if nodes do, on a connection that was accepted.
