@@ -183,14 +183,7 @@ pub fn fill(place: &Place, instances: u64, bytes: u64) -> Vec<i64> {
         let mut client = client(place);
         let mut keys = Vec::new();
         for instance in 0..instances {
-            // SplitMix64, so that no letter follows from those before.
-            let letter = |at: u64| {
-                let mut z = (instance * bytes + at).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-                char::from(b'@' + ((z >> 32) % 27) as u8)
-            };
-            let text: String = (0..bytes).map(letter).collect();
+            let text = incompressible(instance * bytes, bytes);
             let request = CreateProcessInstanceRequest {
                 bpmn_process_id: "order".to_owned(),
                 version: -1,
@@ -223,4 +216,16 @@ pub fn each_once(acknowledged: &[i64], place: &Place) -> usize {
         "instances with more than one job: {doubled:?}"
     );
     jobs.len()
+}
+
+/// So many letters that nothing makes shorter; other ones from another start on.
+pub fn incompressible(start: u64, letters: u64) -> String {
+    // SplitMix64, so that no letter follows from those before.
+    let letter = |at: u64| {
+        let mut z = (start + at).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        char::from(b'@' + ((z >> 32) % 27) as u8)
+    };
+    (0..letters).map(letter).collect()
 }

@@ -103,6 +103,24 @@ impl Client {
         }
     }
 
+    /// Publishes a message that nobody waits for, which makes the log longer and the content larger.
+    pub async fn publish_unheard(&self, number: u64, text: &str) {
+        let request = PublishMessageRequest {
+            name: "unheard".to_owned(),
+            time_to_live: MESSAGE_TTL_MS,
+            correlation_key: number.to_string(),
+            variables: serde_json::json!({ "text": text }).to_string(),
+            ..PublishMessageRequest::default()
+        };
+        loop {
+            let mut gateway = self.gateway();
+            match self.call(gateway.publish_message(request.clone())).await {
+                Ok(_) => return,
+                Err(status) => self.again(&status, "publish").await,
+            }
+        }
+    }
+
     /// Publishes the message that an order has been paid.
     pub async fn pay(&self, order: usize, by: &str) -> Published {
         let request = PublishMessageRequest {
