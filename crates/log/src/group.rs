@@ -142,15 +142,11 @@ impl GroupLog {
         self.with_front(Front::durable_next)
     }
 
-    /// Blobs that are not durable yet though somebody waits for that, for a simulator.
+    /// The last blob that is durable, for a simulator.
     #[cfg(feature = "testkit")]
-    pub fn waiting_metas(&self) -> Vec<Bytes> {
+    pub fn durable_meta(&self) -> Option<Bytes> {
         let state = self.inner.shared.lock();
-        let waits = |one: &&Pending| {
-            one.group == self.group.0 && one.kind == Kind::Meta && one.done.is_some()
-        };
-        let waiting = state.queue.iter().filter(waits);
-        waiting.map(|one| one.payload.clone()).collect()
+        state.ledger.group(self.group.0)?.meta().cloned()
     }
 
     /// The last blob saved, durable or not.

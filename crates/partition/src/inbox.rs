@@ -48,7 +48,7 @@ pub enum Event {
         /// Who waits.
         held: Box<dyn FnOnce() + Send>,
     },
-    /// Nothing has come of that attempt, or it is over.
+    /// Nothing has come of that attempt, or the replica has been told what has.
     WriteBackAgain {
         /// Which.
         attempt: u64,

@@ -73,7 +73,8 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         }
     }
 
-    /// Begins anew on top of what the store holds now.
+    /// Begins anew on top of what the store holds now. Whoever has had it held back says afterwards that it need not be any more: by then
+    /// another attempt may have begun.
     pub(crate) fn content_replaced(&mut self, log_id: LocalPosition) -> Result<(), ReplicaError> {
         assert_eq!(
             self.overlay.frozen_layers(),
@@ -93,7 +94,6 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         }
         self.local = log_id;
         self.log_bytes_since_rotation = 0;
-        self.held_back = HeldBack::default();
         for backup in std::mem::take(&mut self.frozen) {
             self.effects.give_up_backup(backup.checkpoint_id);
         }

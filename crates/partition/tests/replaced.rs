@@ -99,7 +99,6 @@ fn it_begins_anew_where_the_content_ends_and_leads_with_all_of_it() {
     assert!(follower.log.len() > before + created.len());
     let (index, term) = (Index(frozen.log_id.index), frozen.log_id.term);
     follower.handle(Event::Consensus(ConsensusEvent::Replaced { index, term }));
-    // The next attempt's end is not this one's.
     follower.handle(Event::WriteBackAgain { attempt: 7 });
     follower.commit_all(leader.log[frozen.log_id.index as usize..].to_vec());
     assert_eq!(
@@ -145,4 +144,34 @@ fn until_then_it_writes_nothing_back_takes_no_view_and_offers_nothing() {
         !hold_back(&mut leader, 1).load(Ordering::Relaxed),
         "a leader's content stays"
     );
+}
+
+#[test]
+fn another_attempt_that_has_begun_before_it_hears_of_the_content_holds_it_back() {
+    let mut leader = Place::new(&[]);
+    leader.lead();
+    leader.deploy_task();
+    let mut follower = Place::new(&leader.log);
+    hold_back(&mut follower, 1);
+    leader.create();
+    let frozen = freeze(&mut leader).unwrap();
+    replace(&*follower.store, &frozen);
+    // The leader has changed meanwhile, and the next one has offered its own.
+    assert!(hold_back(&mut follower, 2).load(Ordering::Relaxed));
+    follower.log = leader.log[..frozen.log_id.index as usize].to_vec();
+    let (index, term) = (Index(frozen.log_id.index), frozen.log_id.term);
+    follower.handle(Event::Consensus(ConsensusEvent::Replaced { index, term }));
+    follower.handle(Event::WriteBackAgain { attempt: 1 });
+
+    leader.create();
+    follower.commit_all(leader.log[frozen.log_id.index as usize..].to_vec());
+    follower.replica.write_back();
+    assert_eq!(
+        follower.flushes(),
+        0,
+        "it would be written over what comes next"
+    );
+    follower.handle(Event::WriteBackAgain { attempt: 2 });
+    follower.replica.write_back();
+    assert_eq!(follower.flushes(), 1);
 }

@@ -18,10 +18,11 @@ pub struct Offer {
     pub kept: Box<dyn Send + Sync>,
 }
 
-/// Content that has been fetched, and is not the replica's yet.
+/// Content that has been fetched, and is not the replica's yet. Dropped when nothing comes of it, or right after the replica has been
+/// told of it: nothing else may be written to the replica's store until then.
 pub trait FetchedContent: Send + 'static {
     /// Makes it the replica's, durably, as that of an entry. Takes a moment only.
-    fn install(self: Box<Self>, index: Index, term: u64) -> BoxFuture<'static, Result<(), String>>;
+    fn install(&mut self, index: Index, term: u64) -> BoxFuture<'_, Result<(), String>>;
 }
 
 /// What openraft hands through as the content of a snapshot: nothing where a snapshot only says what is durable.

@@ -163,7 +163,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         meta: &SnapshotMeta,
         content: Fetched,
     ) -> Result<(), io::Error> {
-        let (Some(id), Some(content)) = (meta.last_log_id, content) else {
+        let (Some(id), Some(mut content)) = (meta.last_log_id, content) else {
             return Err(io::Error::other("a snapshot without content"));
         };
         // What contradicts the content is cut off the log before the content is there, also after a crash.
@@ -175,6 +175,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.membership = meta.last_membership.clone();
         self.progress.installed(meta.clone());
         self.events.send(ConsensusEvent::Replaced { index, term });
+        // Only now the replica may write its store again: another content may be on its way already, for which it may not.
+        drop(content);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What a replica causes outside, noted in order.
 
-use skep_partition::{Effects, FrozenBackup, Refusal, Role};
+use skep_partition::{Bookkeeping, Effects, FrozenBackup, LocalPosition, Refusal, Role};
 use skep_protocol::{CheckpointId, Envelope, Epoch, PartitionId, RequestId, Response};
 use skep_state::FlushTicket;
 
@@ -21,6 +21,8 @@ pub enum Effect {
     BackUp(FrozenBackup),
     /// An upload must end.
     GiveUpBackup(CheckpointId),
+    /// The store has other content.
+    Replaced,
     /// The role has changed.
     Role(Role),
 }
@@ -65,6 +67,10 @@ impl Effects for SimEffects {
 
     fn give_up_backup(&mut self, checkpoint_id: CheckpointId) {
         self.noted.push(Effect::GiveUpBackup(checkpoint_id));
+    }
+
+    fn content_replaced(&mut self, _applied: &Bookkeeping, _log_id: LocalPosition) {
+        self.noted.push(Effect::Replaced);
     }
 
     fn role_changed(&mut self, role: Role, _epoch: Epoch) {

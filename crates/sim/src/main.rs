@@ -102,13 +102,14 @@ fn summary(total: &Report, seeds: u64, begin: Instant) {
         hours(total.simulated_ms) * 60.0 / elapsed,
     );
     println!(
-        "{} commands in {} batches, {} answered successes, {} crashes, {} elections, {} late or repeated proposals",
+        "{} commands in {} batches, {} answered successes, {} crashes, {} elections, {} late or repeated proposals, {} replicas given content",
         total.commands,
         total.batches,
         total.answered,
         total.counts.crashes,
         total.counts.elections,
-        total.counts.fenced
+        total.counts.fenced,
+        total.counts.installed
     );
     println!(
         "{} backups read back, {} uploads failed, {} restored into new clusters; {} chunks uploaded, {} of them as patches, {} not read because nothing was written",

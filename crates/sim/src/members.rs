@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use skep_partition::{ConsensusEvent, Event, LocalPosition, Unproposed};
+use skep_state::MemoryStore;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::cluster::Mail;
+use crate::cluster::{Mail, Stored};
+use crate::invariants::equal_states::Depth;
 use crate::violation::{Check, Violation};
 use crate::world::{Place, Step, World};
 
@@ -13,6 +15,9 @@ const LOOK_MS: i64 = 700;
 
 /// Milliseconds that a leader may count as one after another has been elected: longer than any lease with the time to notice.
 const LEASE_MS_MAX: i64 = 4_000;
+
+/// Milliseconds after which a pause is looked at again: all may end before their time.
+const PAUSE_LOOK_MS: i64 = 500;
 
 /// Milliseconds that a replica may be behind what it is told.
 const LAG_MS_MAX: i64 = 2_000;
@@ -35,6 +40,15 @@ impl World {
     fn take_mail(&mut self, mail: Mail) -> Check {
         match mail {
             Mail::Told(place, life, event) if self.alive(place, life) => self.told(place, event),
+            Mail::Asked(place, life, event) if self.alive(place, life) => {
+                self.host(place).told.push_back(event);
+                self.hear_soon(place);
+                Ok(())
+            }
+            Mail::Installed(place, life, at, unsynced) => {
+                self.installed(place, life, at, unsynced);
+                Ok(())
+            }
             Mail::Opened(place, life, member) if self.alive(place, life) => {
                 self.digest_of(&[self.now as u64, 1]);
                 if let Some(cluster) = &mut self.cluster {
@@ -51,7 +65,7 @@ impl World {
                 if !self.alive(place, life) {
                     return Ok(());
                 }
-                self.note(|| format!("node {node} has just voted"));
+                self.note(|| format!("node {node} is at a bad moment"));
                 self.crash_for_a_while(node)
             }
             Mail::Found(violation) => Err(violation),
@@ -83,15 +97,39 @@ impl World {
             ConsensusEvent::Replaced { index, term } => {
                 self.digest_of(&[now, 7, index.0, *term]);
                 self.note(|| format!("{place:?} has content up to entry {}", index.0));
+                let held = &self.partitions[place.partition];
+                held.logs.replaced(held.id, place.node, (index.0, *term))?;
             }
             ConsensusEvent::Failed { message } => {
                 self.digest_of(&[now, 6]);
                 self.note(|| format!("{place:?}: consensus has failed: {message}"));
             }
         }
-        self.host(place).told.push_back(event);
+        self.host(place).told.push_back(Event::Consensus(event));
         self.hear_soon(place);
         Ok(())
+    }
+
+    /// A replica's store has been given other content, which is there after a crash as well.
+    fn installed(
+        &mut self,
+        place: Place,
+        life: u64,
+        at: LocalPosition,
+        unsynced: Option<MemoryStore>,
+    ) {
+        self.note(|| {
+            format!(
+                "the store of {place:?} is given content up to entry {}",
+                at.index
+            )
+        });
+        self.counts.installed += 1;
+        let alive = self.alive(place, life);
+        let host = self.host(place);
+        host.installed = Some(at.index);
+        host.replaced_unheard = alive;
+        host.unsynced = unsynced.filter(|_| alive);
     }
 
     fn elected(&mut self, place: Place, term: u64) -> Check {
@@ -145,10 +183,11 @@ impl World {
         if self.random.chance(self.rates.proposal_refused) {
             self.note(|| format!("{place:?}: a proposal is too much"));
             let host = self.host(place);
-            host.told.push_back(ConsensusEvent::ProposalRefused {
-                why: Unproposed::TooMuch,
-                reason: "simulated".to_owned(),
-            });
+            host.told
+                .push_back(Event::Consensus(ConsensusEvent::ProposalRefused {
+                    why: Unproposed::TooMuch,
+                    reason: "simulated".to_owned(),
+                }));
             return self.hear_soon(place);
         }
         if let Some(cluster) = &mut self.cluster {
@@ -174,15 +213,25 @@ impl World {
             let Some(event) = self.host(place).told.pop_front() else {
                 break;
             };
-            match &event {
-                ConsensusEvent::BecameLeader { term } => self.host(place).told_term = *term,
-                ConsensusEvent::LostLeadership { .. } => self.host(place).told_term = 0,
+            let Event::Consensus(told) = &event else {
+                self.handle(place, event)?;
+                continue;
+            };
+            let host = self.host(place);
+            match told {
+                ConsensusEvent::BecameLeader { term } => host.told_term = *term,
+                ConsensusEvent::LostLeadership { .. } => host.told_term = 0,
+                ConsensusEvent::Replaced { .. } => host.replaced_unheard = false,
                 _ => {}
             }
-            let applies = matches!(event, ConsensusEvent::Committed { .. });
-            self.handle(place, Event::Consensus(event))?;
+            let applies = matches!(told, ConsensusEvent::Committed { .. });
+            let replaced = matches!(told, ConsensusEvent::Replaced { .. });
+            self.handle(place, event)?;
             if applies {
                 self.check_applied(place)?;
+            }
+            if replaced {
+                self.check_state(place, Depth::Content)?;
             }
         }
         self.hear_soon(place);
@@ -229,17 +278,18 @@ impl World {
             Some(partition) => Err(Violation::new(
                 "liveness",
                 format!(
-                    "partition {} has no leader though all is well",
-                    partition + 1
+                    "partition {} has no leader though all is well{}",
+                    partition + 1,
+                    self.describe_members(partition).concat()
                 ),
             )),
         }
     }
 
-    /// Until when a node stands still, if it does.
+    /// When to look again whether a node that stands still goes on; nothing if it does not stand still.
     pub fn paused(&self, node: usize) -> Option<i64> {
         let until = self.nodes[node].paused_until;
-        (until > self.now).then_some(until)
+        (until > self.now).then_some(until.min(self.now + PAUSE_LOOK_MS))
     }
 
     /// A node's consensus stops at once.
@@ -256,12 +306,12 @@ impl World {
         self.nodes[node].paused_until = now;
     }
 
-    /// A node's consensus starts, on replicas that have applied so much.
-    pub fn start_consensus(&mut self, node: usize, applied: &[LocalPosition]) -> Check {
+    /// A node's consensus starts, on what its replicas' stores hold.
+    pub fn start_consensus(&mut self, node: usize, stored: Vec<Stored>) -> Check {
         let place = Place { partition: 0, node };
         let life = self.host(place).life;
         match &mut self.cluster {
-            Some(cluster) => cluster.start(node, life, applied),
+            Some(cluster) => cluster.start(node, life, stored),
             None => Ok(()),
         }
     }

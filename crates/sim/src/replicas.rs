@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use skep_backup::WriteNotes;
-use skep_partition::{ConsensusEvent, Event, Refusal, Replica, ReplicaConfig, ReplicaError, Role};
+use skep_partition::{Event, Refusal, Replica, ReplicaConfig, ReplicaError, Role};
 use skep_protocol::{Envelope, Index, NodeId, PartitionId};
 use skep_state::{FlushTicket, MemoryStore};
 
+use crate::cluster::{Changing, Stored};
 use crate::consensus::SimConsensus;
 use crate::effects::{Effect, SimEffects};
 use crate::invariants::channels;
@@ -23,6 +24,9 @@ const NEVER: i64 = i64::MAX;
 
 /// Milliseconds after which an idle replica is run that has something to write back.
 const IDLE_RUN_MS: i64 = 5_000;
+
+/// Milliseconds after which a store is looked at again that is being given other content.
+const CHANGING_MS: i64 = 50;
 
 /// Milliseconds after which a replica is woken that would be woken again and again.
 const SPIN_MS: i64 = 20;
@@ -55,8 +59,16 @@ pub struct Host {
     pub replicating: bool,
     /// See [`Host::replicating`].
     pub delivering: bool,
-    /// What the real consensus has told and it has not heard yet.
-    pub told: VecDeque<ConsensusEvent>,
+    /// What the real consensus has told and asked, and it has not heard yet.
+    pub told: VecDeque<Event>,
+    /// Somebody else has this while its store is given other content.
+    pub changing: Changing,
+    /// The last entry of the content that its store was given last.
+    pub installed: Option<u64>,
+    /// Its store has content that it has not heard of yet.
+    pub replaced_unheard: bool,
+    /// With a planted bug: what its store holds after a crash.
+    pub unsynced: Option<MemoryStore>,
     /// The term in which the real consensus counts it as the leader; 0 if it does not.
     pub leads_term: u64,
     /// How far its store is durable, as the real consensus knows.
@@ -82,6 +94,10 @@ impl Host {
             replicating: false,
             delivering: false,
             told: VecDeque::new(),
+            changing: Changing::default(),
+            installed: None,
+            replaced_unheard: false,
+            unsynced: None,
             leads_term: 0,
             durable: 0,
             run_at: NEVER,
@@ -151,11 +167,16 @@ impl World {
             self.run_at(place, until);
             return Ok(());
         }
+        let rate = self.rates.early_write_back;
+        let writes_back = rate > 0 && self.random.chance(rate);
         let host = self.host(place);
         let Some(replica) = host.replica.as_mut() else {
             return Ok(());
         };
         replica.run(clock).map_err(|error| stopped(place, &error))?;
+        if writes_back {
+            replica.write_back();
+        }
         self.harvest(place)
     }
 
@@ -254,6 +275,10 @@ impl World {
                 self.give_up_upload(place, id);
                 Ok(())
             }
+            Effect::Replaced => {
+                self.host(place).notes = WriteNotes::new(NOTED_KEYS_BYTES_MAX);
+                Ok(())
+            }
             Effect::Role(Role::Leader) => self.check_leader(place),
             Effect::Role(Role::Follower) => Ok(()),
         }
@@ -282,6 +307,11 @@ impl World {
             return Ok(());
         };
         let (seen, reference) = (replica.inspect(), &partition.reference);
+        // Between the store and what lies above it, only the progress is right until it hears of the content.
+        let depth = match partition.hosts[place.node].replaced_unheard {
+            true => Depth::Progress,
+            false => depth,
+        };
         equal_states::check(partition.id, place.node, &seen, reference, depth)
     }
 
@@ -304,12 +334,17 @@ impl World {
             return Ok(());
         }
         let host = self.host(place);
+        if host.changing.is_on() {
+            self.schedule(CHANGING_MS, Step::Flush(place, life));
+            return Ok(());
+        }
         let Some(ticket) = host.tickets.pop_front() else {
             return Ok(());
         };
         ticket
             .write_to(&host.store)
             .map_err(|error| Violation::new("state", error.to_string()))?;
+        host.unsynced = None;
         self.handle(place, Event::Flushed(ticket))
     }
 
@@ -380,7 +415,12 @@ impl World {
                     .write_to(&host.store)
                     .map_err(|error| Violation::new("state", error.to_string()))?;
             }
+            if let Some(unsynced) = host.unsynced.take() {
+                host.store = unsynced;
+            }
             host.store = host.store.copy();
+            host.changing = Changing::default();
+            host.replaced_unheard = false;
             self.partitions[partition].group.crash(node);
             self.elect_soon(partition);
         }
@@ -394,7 +434,7 @@ impl World {
         }
         self.note(|| format!("node {node} starts"));
         self.nodes[node].up = true;
-        let mut positions = Vec::new();
+        let mut stored = Vec::new();
         for partition in 0..self.partitions.len() {
             let place = Place { partition, node };
             let config = ReplicaConfig {
@@ -419,7 +459,12 @@ impl World {
             faults.untagged_acknowledgement = plant == Some(Plant::UntaggedAcknowledgement);
             let log_id = replica.inspect().log_id;
             let applied = log_id.index;
-            positions.push(log_id);
+            stored.push(Stored {
+                applied: log_id,
+                store: host.store.clone(),
+                changing: host.changing.clone(),
+                installed: host.installed,
+            });
             host.replica = Some(replica);
             host.life += 1;
             host.durable = 0;
@@ -434,6 +479,6 @@ impl World {
             self.elect_soon(partition);
             self.go_on(partition);
         }
-        self.start_consensus(node, &positions)
+        self.start_consensus(node, stored)
     }
 }

@@ -25,11 +25,13 @@ pub enum Plant {
     AppendUnsynced,
     /// A leader that hears from nobody goes on.
     LeaseIgnored,
+    /// Content that was given to a replica's store may be gone after a crash.
+    InstallUnsynced,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Plant; 9] = [
+    pub const ALL: [Plant; 10] = [
         Plant::FenceOff,
         Plant::SyncOff,
         Plant::ManifestFirst,
@@ -39,6 +41,7 @@ impl Plant {
         Plant::VoteUnsynced,
         Plant::AppendUnsynced,
         Plant::LeaseIgnored,
+        Plant::InstallUnsynced,
     ];
 
     /// As written on the command line.
@@ -53,6 +56,7 @@ impl Plant {
             Plant::VoteUnsynced => "vote-unsynced",
             Plant::AppendUnsynced => "append-unsynced",
             Plant::LeaseIgnored => "lease-ignored",
+            Plant::InstallUnsynced => "install-unsynced",
         }
     }
 }
@@ -80,6 +84,8 @@ pub struct Rates {
     pub misrouted: u64,
     /// Jobs that are not completed well.
     pub job_trouble: u64,
+    /// Times that a replica has run after which it writes back at once.
+    pub early_write_back: u64,
     /// Mean time between crashes, elections and jumps of clocks, in milliseconds; 0 for none.
     pub chaos_ms: i64,
 }
@@ -97,6 +103,7 @@ impl Rates {
         upload_fault: 0,
         misrouted: 0,
         job_trouble: 0,
+        early_write_back: 0,
         chaos_ms: 0,
     };
 
@@ -120,6 +127,7 @@ impl Rates {
             upload_fault: rate(700),
             misrouted: rate(50),
             job_trouble: rate(300),
+            early_write_back: 0,
             chaos_ms: [8_000, 30_000, 120_000][random.below(3) as usize],
         }
     }
@@ -138,6 +146,10 @@ pub struct ClusterRates {
     pub slow_sync: u64,
     /// Members that crash when they have just voted.
     pub crash_after_vote: u64,
+    /// Contents that are so large that each piece takes a second.
+    pub large_content: u64,
+    /// Members that crash when their store is given content.
+    pub crash_at_install: u64,
 }
 
 impl ClusterRates {
@@ -148,6 +160,8 @@ impl ClusterRates {
         slow_message: 0,
         slow_sync: 0,
         crash_after_vote: 0,
+        large_content: 0,
+        crash_at_install: 0,
     };
 }
 
@@ -162,6 +176,8 @@ pub struct ClusterSettings {
     pub election_timeout: Duration,
     /// Unneeded entries after which a log is compacted.
     pub compact_entries: u64,
+    /// Entries that are kept for members that lack them: who lacks more is given content.
+    pub kept_entries: u64,
     /// Size of a segment of a node's log.
     pub segment_bytes: u64,
 }
@@ -228,6 +244,7 @@ impl Settings {
         let faulty_ms = random.between(10_000, 50_000);
         let rates = Rates {
             chaos_ms: *random.pick(&[700, 2_000, 6_000]),
+            early_write_back: *random.pick(&[0, 20, 100]),
             ..Rates::drawn(random)
         };
         let mut rate = |most: u64| match random.chance(500) {
@@ -240,6 +257,8 @@ impl Settings {
             slow_message: rate(100),
             slow_sync: rate(100),
             crash_after_vote: rate(300),
+            large_content: 0,
+            crash_at_install: 0,
         };
         let padding = if random.chance(50) { 30_000 } else { 0 };
         let quick = random.chance(300);
@@ -256,11 +275,16 @@ impl Settings {
             restored_max: usize::from(random.chance(200)),
             restored_faulty_ms: 20_000,
             cluster: Some(ClusterSettings {
-                rates: between,
                 heartbeat: Duration::from_millis(if quick { 50 } else { 150 }),
                 election_timeout: Duration::from_millis(if quick { 400 } else { 1_000 }),
-                compact_entries: *random.pick(&[10, 100, 1_000]),
+                compact_entries: *random.pick(&[10, 10, 100]),
                 segment_bytes: if padding > 0 { 4 << 20 } else { 256 << 10 },
+                kept_entries: *random.pick(&[5, 5, 50, u64::MAX]),
+                rates: ClusterRates {
+                    large_content: *random.pick(&[0, 300]),
+                    crash_at_install: *random.pick(&[0, 200]),
+                    ..between
+                },
             }),
         }
     }

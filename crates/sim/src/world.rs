@@ -153,6 +153,8 @@ pub struct Counts {
     pub crashes: u64,
     /// Elections.
     pub elections: u64,
+    /// Replicas that were given content.
+    pub installed: u64,
     /// Batches fenced.
     pub fenced: u64,
     /// Backups of all partitions that were restored and compared.
@@ -172,6 +174,7 @@ impl std::ops::AddAssign for Counts {
         self.steps += other.steps;
         self.crashes += other.crashes;
         self.elections += other.elections;
+        self.installed += other.installed;
         self.fenced += other.fenced;
         self.backups += other.backups;
         self.uploads_failed += other.uploads_failed;

@@ -84,3 +84,11 @@ fn answers_before_the_batch_is_applied_are_noticed() {
 fn writes_that_are_not_noted_are_noticed() {
     assert_eq!(found_by(Plant::UnnotedWrites), "restored");
 }
+
+#[test]
+fn content_that_may_be_gone_after_a_crash_is_noticed() {
+    assert_eq!(
+        found_in_a_cluster_by(Plant::InstallUnsynced),
+        "store behind log"
+    );
+}

@@ -45,34 +45,27 @@ const CHUNKS_AHEAD: usize = 2;
 /// Between two lines of the log about how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// Lets the replica write back again when nothing has come of the attempt.
+/// Lets the replica write back again when nothing has come of the attempt, or the replica has been told what has.
 struct HeldBack {
     inbox: Inbox,
-    attempt: Option<u64>,
-}
-
-impl HeldBack {
-    /// The store has the other content. What the replica has not written is older: it is told by consensus to begin anew.
-    fn installed(mut self) {
-        self.attempt = None;
-    }
+    attempt: u64,
 }
 
 impl Drop for HeldBack {
     fn drop(&mut self) {
-        if let Some(attempt) = self.attempt {
-            self.inbox.push(Event::WriteBackAgain { attempt });
-        }
+        let attempt = self.attempt;
+        self.inbox.push(Event::WriteBackAgain { attempt });
     }
 }
 
 /// Content that is in the store already, though not visible.
 pub struct Fetched {
     partition: PartitionId,
-    replacement: Replacement,
+    /// Until it is installed.
+    replacement: Option<Replacement>,
     cache: ChunkCache,
-    held: HeldBack,
     metrics: TransferMetrics,
+    _held: HeldBack,
 }
 
 /// One transfer.
@@ -136,10 +129,10 @@ pub async fn fetch(
     let replacement = fetch.run(replacement).await?;
     Ok(Fetched {
         partition,
-        replacement,
+        replacement: Some(replacement),
         cache,
-        held,
         metrics: transfers.metrics.clone(),
+        _held: held,
     })
 }
 
@@ -148,7 +141,7 @@ async fn hold_back(inbox: Inbox) -> Result<HeldBack, String> {
     let (told, held) = oneshot::channel();
     let guard = HeldBack {
         inbox: inbox.clone(),
-        attempt: Some(attempt),
+        attempt,
     };
     let told = Box::new(move || {
         // Whoever asked may have gone away.
@@ -404,21 +397,19 @@ fn write_all(
 }
 
 impl FetchedContent for Fetched {
-    fn install(self: Box<Self>, index: Index, term: u64) -> BoxFuture<'static, Result<(), String>> {
-        let Fetched {
-            partition,
-            replacement,
-            cache,
-            held,
-            metrics,
-        } = *self;
+    fn install(&mut self, index: Index, term: u64) -> BoxFuture<'_, Result<(), String>> {
+        let Some(replacement) = self.replacement.take() else {
+            let twice = "the content has been taken already".to_owned();
+            return futures::future::ready(Err(twice)).boxed();
+        };
+        let (partition, cache, metrics) =
+            (self.partition, self.cache.clone(), self.metrics.clone());
         let installed = spawn_blocking(move || {
             let index = index.0;
             let meta = LocalPosition { index, term }.encode_to_vec().into();
             replacement
                 .finish(&meta)
                 .map_err(|error| error.to_string())?;
-            held.installed();
             metrics.replaced();
             if let Err(error) = cache.remove() {
                 warn!(partition = partition.0, %error, "the chunks that came are not removed");

@@ -264,11 +264,7 @@ impl RaftPeers for Way {
 struct UpTo(u64);
 
 impl FetchedContent for UpTo {
-    fn install(
-        self: Box<Self>,
-        index: Index,
-        _term: u64,
-    ) -> BoxFuture<'static, Result<(), String>> {
+    fn install(&mut self, index: Index, _term: u64) -> BoxFuture<'_, Result<(), String>> {
         assert_eq!(index.0, self.0);
         async { Ok(()) }.boxed()
     }

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use skep_partition::ConsensusEvent;
+use skep_partition::{ConsensusEvent, Event, LocalPosition};
 use skep_raft::RaftNode;
+use skep_state::MemoryStore;
 use tokio::sync::Notify;
 
 use crate::violation::Violation;
@@ -14,6 +15,10 @@ use crate::world::Place;
 pub enum Mail {
     /// A member has something for its replica.
     Told(Place, u64, ConsensusEvent),
+    /// A replica is asked for something on behalf of consensus.
+    Asked(Place, u64, Event),
+    /// A replica's store has been given other content; with a planted bug also what it would hold after a crash.
+    Installed(Place, u64, LocalPosition, Option<MemoryStore>),
     /// A member is open.
     Opened(Place, u64, RaftNode),
     /// A member could not be opened: why.

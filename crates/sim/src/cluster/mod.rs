@@ -6,6 +6,7 @@
 //!   the seed.
 //! - What a crashed node still does in its last tasks reaches nobody: neither its disk, nor the network, nor its replicas.
 
+mod content;
 mod disk;
 mod mail;
 mod network;
@@ -21,14 +22,17 @@ use skep_partition::{ConsensusEvent, LocalPosition};
 use skep_protocol::Index;
 use skep_raft::testkit::{self, Faults};
 use skep_raft::{RaftHandle, RaftNode, RaftOptions};
+use skep_state::MemoryStore;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+pub use content::Changing;
 pub use disk::Trouble;
 pub use mail::Mail;
 pub use network::Cut;
 
+use crate::invariants::store_behind_log;
 use crate::panics;
 use crate::random::Random;
 use crate::settings::{ClusterSettings, Plant};
@@ -98,7 +102,9 @@ impl Cluster {
         let (begin, network) = {
             let _context = runtime.enter();
             let seed = random.next();
-            let network = Network::new(nodes, settings.rates, seed, Arc::clone(&mailbox));
+            let unsynced = plant == Some(Plant::InstallUnsynced);
+            let mailbox = Arc::clone(&mailbox);
+            let network = Network::new(nodes, settings.rates, seed, mailbox, unsynced);
             (Instant::now(), network)
         };
         let node = |_| Node {
@@ -141,8 +147,8 @@ impl Cluster {
         self.begin + Duration::from_millis((at_ms - self.begin_ms).max(0) as u64)
     }
 
-    /// Starts a node's consensus on what its disk holds, with what each of its replicas has applied.
-    pub fn start(&mut self, node: usize, life: u64, applied: &[LocalPosition]) -> Check {
+    /// Starts a node's consensus on what its disk holds, with what each of its replicas' stores holds.
+    pub fn start(&mut self, node: usize, life: u64, stored: Vec<Stored>) -> Check {
         let _context = self.runtime.enter();
         self.network.up(node, life);
         let log = self.nodes[node]
@@ -152,21 +158,28 @@ impl Cluster {
                 Violation::new("disk", format!("the log of node {node} is lost: {error}"))
             })?;
         let count = self.nodes.len() as u64;
-        for (partition, applied) in applied.iter().enumerate() {
+        for (partition, stored) in stored.into_iter().enumerate() {
+            let applied = stored.applied;
             let place = Place { partition, node };
             let preferred = partition as u64 % count;
             let members = (0..count).map(|member| (preferred + member) % count);
             let options = RaftOptions {
-                applied: (*applied != LocalPosition::default())
+                applied: (applied != LocalPosition::default())
                     .then_some((applied.raft_index(), applied.term)),
                 heartbeat: self.settings.heartbeat,
                 election_timeout: self.settings.election_timeout,
+                kept_entries_max: self.settings.kept_entries,
                 ..RaftOptions::new(node as u64, members.collect())
             };
             let group = group_id(partition);
-            store_behind_log(place, applied, &log.group(group))?;
+            store_behind_log::check(place, applied, stored.installed, &log.group(group))?;
             let opening = open(
-                Start { place, life, group },
+                Start {
+                    place,
+                    life,
+                    group,
+                    stored,
+                },
                 options,
                 log.group(group),
                 Arc::clone(&self.network),
@@ -279,23 +292,20 @@ impl Cluster {
     }
 }
 
-/// What a replica's store holds is in the log, or was once: the log has no hole.
-fn store_behind_log(place: Place, applied: &LocalPosition, log: &GroupLog) -> Check {
-    let next = log.next_index().unwrap_or(0);
-    if *applied == LocalPosition::default() || applied.index < next {
-        return Ok(());
-    }
-    Err(Violation::new(
-        "store behind log",
-        format!(
-            "{place:?} starts with entry {} in its store, but its log ends before entry {next}",
-            applied.index
-        ),
-    ))
-}
-
 fn group_id(partition: usize) -> GroupId {
     GroupId(partition as u32 + 1)
+}
+
+/// What a replica's store holds when its node starts.
+pub struct Stored {
+    /// The last entry that is in it.
+    pub applied: LocalPosition,
+    /// The store.
+    pub store: MemoryStore,
+    /// See [`Changing`].
+    pub changing: Changing,
+    /// The last entry of the content that it was given last.
+    pub installed: Option<u64>,
 }
 
 /// Whose start it is.
@@ -303,6 +313,7 @@ struct Start {
     place: Place,
     life: u64,
     group: GroupId,
+    stored: Stored,
 }
 
 struct Events {
@@ -324,7 +335,12 @@ async fn open(
     network: Arc<Network>,
     mailbox: Arc<Mailbox>,
 ) {
-    let Start { place, life, group } = start;
+    let Start {
+        place,
+        life,
+        group,
+        stored,
+    } = start;
     let events = Arc::new(Events {
         place,
         life,
@@ -336,6 +352,8 @@ async fn open(
             let reached = Member {
                 handle: member.handle(),
                 log,
+                store: stored.store,
+                changing: stored.changing,
             };
             network.register(place.node, life, group, reached);
             Mail::Opened(place, life, member)

@@ -12,17 +12,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use skep_log::{GroupId, GroupLog};
-use skep_raft::{PeerError, RaftHandle, RaftPeers};
+use skep_raft::{FetchedContent, Offer, PeerError, RaftHandle, RaftPeers};
+use skep_state::MemoryStore;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::content::{self, Changing, Outgoing};
 use super::mail::{Mail, Mailbox};
 use crate::invariants::votes;
 use crate::random::Random;
 use crate::settings::ClusterRates;
+use crate::world::Place;
 
 /// Mean time that a slow message takes, in milliseconds.
 const SLOW_MS: i64 = 300;
+
+/// After this time whoever waits for the end of a pause looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The kind of a request for a vote, its second byte: see docs/formats/raft-rpc.md.
 const ASKS_FOR_VOTE: u8 = 2;
@@ -43,12 +49,15 @@ pub enum Cut {
 pub struct Member {
     pub handle: RaftHandle,
     pub log: GroupLog,
+    /// The replica's store, and what is held while it is given other content.
+    pub store: MemoryStore,
+    pub changing: Changing,
 }
 
-struct Endpoint {
+pub(super) struct Endpoint {
     life: u64,
-    up: bool,
-    members: BTreeMap<u32, Member>,
+    pub(super) up: bool,
+    pub(super) members: BTreeMap<u32, Member>,
     paused_until: Instant,
 }
 
@@ -69,30 +78,36 @@ struct Packet {
     answer: oneshot::Sender<Result<Bytes, PeerError>>,
 }
 
-struct State {
-    random: Random,
-    rates: ClusterRates,
-    endpoints: Vec<Endpoint>,
+pub(super) struct State {
+    pub(super) random: Random,
+    pub(super) rates: ClusterRates,
+    pub(super) endpoints: Vec<Endpoint>,
     /// From, to.
-    cuts: Vec<Vec<Cut>>,
+    pub(super) cuts: Vec<Vec<Cut>>,
     links: BTreeMap<(usize, usize, u32), Link>,
+    /// What nodes keep for others, by ticket.
+    pub(super) outgoing: BTreeMap<u64, Outgoing>,
+    /// Tickets and attempts so far.
+    pub(super) numbered: u64,
+    /// The planted bug: content that was given to a store may be gone after a crash.
+    pub(super) installs_unsynced: bool,
 }
 
 /// The network.
 pub struct Network {
     state: Mutex<State>,
-    mailbox: Arc<Mailbox>,
+    pub(super) mailbox: Arc<Mailbox>,
     this: Weak<Network>,
 }
 
 impl State {
-    fn lag(&mut self) -> Duration {
+    pub(super) fn lag(&mut self) -> Duration {
         let slow = self.random.chance(self.rates.slow_message);
         let mean = if slow { SLOW_MS } else { 1 };
         Duration::from_millis((self.random.wait(mean) - 1) as u64)
     }
 
-    fn is_current(&self, node: usize, life: u64) -> bool {
+    pub(super) fn is_current(&self, node: usize, life: u64) -> bool {
         let endpoint = &self.endpoints[node];
         endpoint.up && endpoint.life == life
     }
@@ -105,6 +120,7 @@ impl Network {
         rates: ClusterRates,
         seed: u64,
         mailbox: Arc<Mailbox>,
+        installs_unsynced: bool,
     ) -> Arc<Network> {
         let now = Instant::now();
         let endpoint = |_| Endpoint {
@@ -119,6 +135,9 @@ impl Network {
             endpoints: (0..nodes).map(endpoint).collect(),
             cuts: vec![vec![Cut::No; nodes]; nodes],
             links: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            numbered: 0,
+            installs_unsynced,
         };
         Arc::new_cyclic(|this| Network {
             state: Mutex::new(state),
@@ -127,7 +146,7 @@ impl Network {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -150,6 +169,7 @@ impl Network {
         state.endpoints[node].paused_until = Instant::now();
         // What was sent to it is lost; what it has sent arrives yet.
         state.links.retain(|(_, to, _), _| *to != node);
+        state.outgoing.retain(|_, kept| !kept.is_of(node));
     }
 
     /// A node's member takes requests from now on.
@@ -197,7 +217,6 @@ impl Network {
             .flatten()
             .for_each(|cut| *cut = Cut::No);
         for endpoint in &mut state.endpoints {
-            // Whoever waits for the end of a pause looks again then.
             endpoint.paused_until = Instant::now();
         }
     }
@@ -344,7 +363,8 @@ impl Pauses {
             if until <= Instant::now() {
                 return;
             }
-            sleep_until(until).await;
+            // All pauses may end before their time.
+            sleep_until(until.min(Instant::now() + LOOK_AGAIN)).await;
         }
     }
 }
@@ -378,6 +398,29 @@ impl RaftPeers for Peers {
                 in_time.unwrap_or(Err(PeerError::NoAnswer))
             }
             .boxed(),
+        }
+    }
+
+    fn offer(&self, group: u32) -> BoxFuture<'static, Result<Offer, String>> {
+        content::offer(Arc::clone(&self.network), self.place(group), self.life).boxed()
+    }
+
+    fn fetch(
+        &self,
+        group: u32,
+        from: u64,
+        ticket: Bytes,
+    ) -> BoxFuture<'static, Result<Box<dyn FetchedContent>, String>> {
+        let (network, place) = (Arc::clone(&self.network), self.place(group));
+        content::fetch(network, place, self.life, from as usize, ticket).boxed()
+    }
+}
+
+impl Peers {
+    const fn place(&self, group: u32) -> Place {
+        Place {
+            partition: group as usize - 1,
+            node: self.node,
         }
     }
 }

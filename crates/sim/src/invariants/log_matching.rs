@@ -116,6 +116,20 @@ impl Logs {
         Ok(true)
     }
 
+    /// A member has content that ends with an entry.
+    pub fn replaced(&self, partition: PartitionId, node: usize, id: (u64, u64)) -> Check {
+        let (index, term) = id;
+        match self.committed.get(index as usize) {
+            Some(known) if known.term == term => Ok(()),
+            known => Err(Violation::new(
+                "log matching",
+                format!(
+                    "partition {partition}: node {node} has content up to entry {index} of term {term}, and committed is {known:?}"
+                ),
+            )),
+        }
+    }
+
     /// Whether an entry is durable at a node.
     fn has(&self, node: usize, log: &Option<GroupLog>, index: u64, entry: Held) -> bool {
         let Some(log) = log else {

@@ -11,4 +11,5 @@ pub mod one_leader;
 pub mod positions;
 pub mod restored;
 pub mod shadow;
+pub mod store_behind_log;
 pub mod votes;

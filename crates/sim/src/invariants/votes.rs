@@ -8,12 +8,10 @@ use crate::violation::{Check, Violation};
 /// Where the term is in an answer to a request for a vote, after version, kind and a byte of the vote: docs/formats/raft-rpc.md.
 const ANSWERED_TERM: usize = 3;
 
-/// Where flags and term are in a group's blob: docs/formats/raft-entry.md.
+/// Where flags and the vote's term are in a group's blob, and the flag of a vote: docs/formats/raft-entry.md.
 const BLOB_FLAGS: usize = 1;
+const HAS_VOTE: u8 = 1;
 const BLOB_TERM: usize = 2;
-
-/// The flag of a vote that has won: it says nothing new about whom the member has voted for.
-const WON: u8 = 2;
 
 fn term_at(bytes: &[u8], at: usize) -> Option<u64> {
     let term = bytes.get(at..at + 8)?.try_into().ok()?;
@@ -26,11 +24,12 @@ pub fn check(node: usize, answer: &Bytes, log: &GroupLog) -> Check {
         return Ok(());
     }
     let term = term_at(answer, ANSWERED_TERM);
-    let early = log.waiting_metas().into_iter().any(|blob| {
-        let won = blob.get(BLOB_FLAGS).is_some_and(|flags| flags & WON != 0);
-        !won && term_at(&blob, BLOB_TERM) == term
+    let durable = log.durable_meta();
+    let voted = durable.filter(|blob| {
+        blob.get(BLOB_FLAGS)
+            .is_some_and(|flags| flags & HAS_VOTE != 0)
     });
-    if !early {
+    if voted.and_then(|blob| term_at(&blob, BLOB_TERM)) >= term {
         return Ok(());
     }
     Err(Violation::new(
