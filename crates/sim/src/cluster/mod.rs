@@ -292,6 +292,15 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // What members hold on to leads back to the network, which holds on to them.
+        for node in 0..self.nodes.len() {
+            self.crash(node);
+        }
+    }
+}
+
 fn group_id(partition: usize) -> GroupId {
     GroupId(partition as u32 + 1)
 }
