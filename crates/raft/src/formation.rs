@@ -7,7 +7,8 @@
 //! - a leader's entries show that it has every entry committed in that leader's term: that leader was elected without it, so it has
 //!   all that was ever committed, and what the newcomer told it before has been forgotten with the first entries that did not fit; or
 //! - most members, this one among them, know of no leader that the group ever had: then nothing was ever committed, and the group
-//!   begins. (Most of them without their data would be taken for that. Then more is lost than a group can bear in any case.)
+//!   begins. (Those without their data, and those that no leader has ever reached, would be taken for that. So a member may lose its data
+//!   only while most members are others that vote and have heard of a leader.)
 //!
 //! Votes that it has forgotten count no more by then: a candidate gives up its election after its own timeout, and the newcomer waits for longer
 //! before it votes.

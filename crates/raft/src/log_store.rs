@@ -108,6 +108,8 @@ impl LogStore {
 
     /// Durably.
     pub async fn set_newcomer(&self, newcomer: bool) -> Result<(), io::Error> {
+        #[cfg(feature = "testkit")]
+        let newcomer = newcomer && !crate::testkit::faults().newcomer_votes;
         let encoded = {
             let mut meta = self.meta();
             meta.newcomer = newcomer;

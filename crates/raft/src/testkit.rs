@@ -17,6 +17,8 @@ pub struct Faults {
     pub append_unsynced: bool,
     /// A leader that hears from nobody goes on.
     pub lease_ignored: bool,
+    /// A member that may have forgotten its votes has one at once.
+    pub newcomer_votes: bool,
 }
 
 impl Faults {
@@ -25,6 +27,7 @@ impl Faults {
         vote_unsynced: false,
         append_unsynced: false,
         lease_ignored: false,
+        newcomer_votes: false,
     };
 }
 

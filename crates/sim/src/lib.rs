@@ -20,6 +20,7 @@ mod cluster;
 pub mod consensus;
 mod effects;
 pub mod invariants;
+mod losses;
 mod members;
 mod mishaps;
 mod panics;

@@ -54,6 +54,7 @@ impl World {
                 if let Some(cluster) = &mut self.cluster {
                     cluster.opened(place, member);
                 }
+                self.host(place).state_lost = false;
                 self.hear_soon(place);
                 Ok(())
             }
@@ -260,6 +261,12 @@ impl World {
         }
     }
 
+    /// Whether a member votes, with the real consensus.
+    pub fn votes(&self, place: Place) -> bool {
+        let cluster = self.cluster.as_ref();
+        cluster.is_none_or(|cluster| cluster.votes(place))
+    }
+
     /// What the members of a partition know, where they differ from what is agreed; one line each.
     pub fn describe_members(&self, partition: usize) -> Vec<String> {
         let Some(cluster) = &self.cluster else {
@@ -295,6 +302,7 @@ impl World {
     /// A node's consensus stops at once.
     pub fn crash_consensus(&mut self, node: usize) {
         let now = self.now;
+        self.note_whole(node);
         let Some(cluster) = &mut self.cluster else {
             return;
         };
@@ -334,6 +342,7 @@ impl World {
 
     fn look_at_partition(&mut self, partition: usize) -> Check {
         for node in 0..self.nodes.len() {
+            self.note_whole(node);
             let place = Place { partition, node };
             let log = self.cluster.as_ref().and_then(|all| all.log(place));
             let held = &mut self.partitions[partition];

@@ -1,4 +1,4 @@
-//! What goes wrong around the real consensus: nodes crash, stand still and are cut off; disks are slow or full; leaderships move.
+//! What goes wrong around the real consensus: nodes crash, stand still, are cut off and lose data; disks are slow or full; leaderships move.
 
 use crate::cluster::{Cut, Move, Trouble};
 use crate::violation::Check;
@@ -23,7 +23,10 @@ impl World {
         match self.random.below(20) {
             0..5 => {
                 let node = self.any_node();
-                self.crash_for_a_while(node)?;
+                match self.random.chance(self.rates.data_lost) {
+                    true => self.lose_something(node)?,
+                    false => self.crash_for_a_while(node)?,
+                }
             }
             5 => {
                 for node in 0..self.nodes.len() {

@@ -63,10 +63,14 @@ pub struct Host {
     pub told: VecDeque<Event>,
     /// Somebody else has this while its store is given other content.
     pub changing: Changing,
-    /// The last entry of the content that its store was given last.
+    /// The last entry of the content that its store was given last, or that it had when the log was lost.
     pub installed: Option<u64>,
     /// Its store has content that it has not heard of yet.
     pub replaced_unheard: bool,
+    /// Its store has been lost since its node's last start.
+    pub state_lost: bool,
+    /// Its member votes and has entries, also after a crash.
+    pub whole: bool,
     /// With a planted bug: what its store holds after a crash.
     pub unsynced: Option<MemoryStore>,
     /// The term in which the real consensus counts it as the leader; 0 if it does not.
@@ -97,6 +101,8 @@ impl Host {
             changing: Changing::default(),
             installed: None,
             replaced_unheard: false,
+            state_lost: false,
+            whole: false,
             unsynced: None,
             leads_term: 0,
             durable: 0,
@@ -464,6 +470,7 @@ impl World {
                 store: host.store.clone(),
                 changing: host.changing.clone(),
                 installed: host.installed,
+                lost: host.state_lost,
             });
             host.replica = Some(replica);
             host.life += 1;

@@ -214,7 +214,7 @@ fn is_at_rest(world: &World) -> Check<bool> {
                 partition: number,
                 node,
             };
-            if world.applied(place) < partition.reference.applied {
+            if world.applied(place) < partition.reference.applied || !world.votes(place) {
                 return Ok(false);
             }
             world.check_state(place, Depth::Content)?;
@@ -262,7 +262,9 @@ fn restored_world(from: &World, id: CheckpointId) -> Check<World> {
     settings.seed ^= id.0 as u64;
     // Some go on in a world without faults, some in one that is as bad as before.
     let calm = settings.seed.is_multiple_of(2);
-    let rates = if calm { Rates::CALM } else { settings.rates };
+    let mut rates = if calm { Rates::CALM } else { settings.rates };
+    // An empty directory does not belong to a cluster that was restored.
+    rates.data_lost = 0;
     if let Some(cluster) = settings.cluster.as_mut().filter(|_| calm) {
         cluster.rates = ClusterRates::CALM;
     }

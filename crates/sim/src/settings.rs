@@ -27,11 +27,13 @@ pub enum Plant {
     LeaseIgnored,
     /// Content that was given to a replica's store may be gone after a crash.
     InstallUnsynced,
+    /// Members that have lost their votes vote at once.
+    NewcomerVotes,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Plant; 10] = [
+    pub const ALL: [Plant; 11] = [
         Plant::FenceOff,
         Plant::SyncOff,
         Plant::ManifestFirst,
@@ -42,6 +44,7 @@ impl Plant {
         Plant::AppendUnsynced,
         Plant::LeaseIgnored,
         Plant::InstallUnsynced,
+        Plant::NewcomerVotes,
     ];
 
     /// As written on the command line.
@@ -57,6 +60,7 @@ impl Plant {
             Plant::AppendUnsynced => "append-unsynced",
             Plant::LeaseIgnored => "lease-ignored",
             Plant::InstallUnsynced => "install-unsynced",
+            Plant::NewcomerVotes => "newcomer-votes",
         }
     }
 }
@@ -84,6 +88,8 @@ pub struct Rates {
     pub misrouted: u64,
     /// Jobs that are not completed well.
     pub job_trouble: u64,
+    /// Crashes in which a node loses data.
+    pub data_lost: u64,
     /// Times that a replica has run after which it writes back at once.
     pub early_write_back: u64,
     /// Mean time between crashes, elections and jumps of clocks, in milliseconds; 0 for none.
@@ -103,6 +109,7 @@ impl Rates {
         upload_fault: 0,
         misrouted: 0,
         job_trouble: 0,
+        data_lost: 0,
         early_write_back: 0,
         chaos_ms: 0,
     };
@@ -127,6 +134,7 @@ impl Rates {
             upload_fault: rate(700),
             misrouted: rate(50),
             job_trouble: rate(300),
+            data_lost: 0,
             early_write_back: 0,
             chaos_ms: [8_000, 30_000, 120_000][random.below(3) as usize],
         }
@@ -245,6 +253,7 @@ impl Settings {
         let rates = Rates {
             chaos_ms: *random.pick(&[700, 2_000, 6_000]),
             early_write_back: *random.pick(&[0, 20, 100]),
+            data_lost: *random.pick(&[0, 200, 600]),
             ..Rates::drawn(random)
         };
         let mut rate = |most: u64| match random.chance(500) {

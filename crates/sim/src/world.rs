@@ -153,6 +153,8 @@ pub struct Counts {
     pub crashes: u64,
     /// Elections.
     pub elections: u64,
+    /// Losses of data.
+    pub losses: u64,
     /// Replicas that were given content.
     pub installed: u64,
     /// Batches fenced.
@@ -174,6 +176,7 @@ impl std::ops::AddAssign for Counts {
         self.steps += other.steps;
         self.crashes += other.crashes;
         self.elections += other.elections;
+        self.losses += other.losses;
         self.installed += other.installed;
         self.fenced += other.fenced;
         self.backups += other.backups;

@@ -86,6 +86,11 @@ fn writes_that_are_not_noted_are_noticed() {
 }
 
 #[test]
+fn members_that_vote_though_they_have_lost_their_votes_are_noticed() {
+    assert_eq!(found_in_a_cluster_by(Plant::NewcomerVotes), "one leader");
+}
+
+#[test]
 fn content_that_may_be_gone_after_a_crash_is_noticed() {
     assert_eq!(
         found_in_a_cluster_by(Plant::InstallUnsynced),

@@ -119,8 +119,17 @@ impl Disk {
         lock(&self.condition).slow = false;
     }
 
+    /// It is replaced by an empty one, while the node is down.
+    pub fn lose(&mut self) {
+        self.files = MemFiles::new();
+    }
+
     /// Gets into trouble, or out of it.
     pub fn trouble(&mut self, trouble: Trouble) {
+        if self.running.is_none() {
+            // A node does not start on a full disk before somebody frees space on it.
+            return;
+        }
         lock(&self.condition).slow = trouble == Trouble::Slow;
         self.files.set_faults(testkit::Faults {
             space_left: match trouble {

@@ -96,6 +96,7 @@ impl Cluster {
                 vote_unsynced: plant == Some(Plant::VoteUnsynced),
                 append_unsynced: plant == Some(Plant::AppendUnsynced),
                 lease_ignored: plant == Some(Plant::LeaseIgnored),
+                newcomer_votes: plant == Some(Plant::NewcomerVotes),
             },
         );
         let mailbox = Arc::new(Mailbox::default());
@@ -172,7 +173,7 @@ impl Cluster {
                 ..RaftOptions::new(node as u64, members.collect())
             };
             let group = group_id(partition);
-            store_behind_log::check(place, applied, stored.installed, &log.group(group))?;
+            store_behind_log::check(place, &stored, &log.group(group))?;
             let opening = open(
                 Start {
                     place,
@@ -215,6 +216,19 @@ impl Cluster {
         node.disk.crash();
         // Their tasks end some time; nothing of it is seen.
         node.members.clear();
+    }
+
+    /// A node that is down has lost its log.
+    pub fn lose_log(&mut self, node: usize) {
+        self.nodes[node].disk.lose();
+    }
+
+    /// Whether a member votes.
+    pub fn votes(&self, place: Place) -> bool {
+        let members = &self.nodes[place.node].members;
+        members
+            .get(&place.partition)
+            .is_some_and(|member| !member.handle().is_newcomer())
     }
 
     /// A replica proposes an entry.
@@ -313,8 +327,10 @@ pub struct Stored {
     pub store: MemoryStore,
     /// See [`Changing`].
     pub changing: Changing,
-    /// The last entry of the content that it was given last.
+    /// The last entry of the content that it was given last, or that it had when the log was lost.
     pub installed: Option<u64>,
+    /// It has been lost since the node's last start.
+    pub lost: bool,
 }
 
 /// Whose start it is.

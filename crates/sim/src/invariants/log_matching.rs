@@ -54,6 +54,8 @@ pub struct Logs {
     /// By index and term: the entry, and the term of the one before.
     seen: BTreeMap<(u64, u64), (u128, Option<u64>)>,
     left: Vec<Left>,
+    /// What a node had before it lost it, and has perhaps told a leader it has: as long as it has no vote, who is elected has it from others.
+    lost: Vec<BTreeMap<u64, Held>>,
 }
 
 impl Logs {
@@ -63,6 +65,7 @@ impl Logs {
             committed: Vec::new(),
             seen: BTreeMap::new(),
             left: (0..nodes).map(|_| Left::default()).collect(),
+            lost: vec![BTreeMap::new(); nodes],
         }
     }
 
@@ -132,6 +135,9 @@ impl Logs {
 
     /// Whether an entry is durable at a node.
     fn has(&self, node: usize, log: &Option<GroupLog>, index: u64, entry: Held) -> bool {
+        if self.lost[node].get(&index) == Some(&entry) {
+            return true;
+        }
         let Some(log) = log else {
             let left = &self.left[node];
             return index < left.first || left.entries.get(&index) == Some(&entry);
@@ -155,6 +161,18 @@ impl Logs {
             first: log.first_index().unwrap_or(0),
             entries: entries.collect(),
         };
+    }
+
+    /// A node that is down has lost what it had of the log, but for what its store has: the entries before that one.
+    pub fn lost(&mut self, node: usize, first: u64) {
+        let left = &mut self.left[node];
+        self.lost[node].append(&mut left.entries);
+        left.first = first;
+    }
+
+    /// A node's member votes: what it has lost counts no more.
+    pub fn votes(&mut self, node: usize) {
+        self.lost[node].clear();
     }
 
     /// Compares what a member's log holds with all that was seen in others.
