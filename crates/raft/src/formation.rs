@@ -2,7 +2,7 @@
 //!
 //! A member that has lost its disk has forgotten its votes and the entries that it told a leader it had. If it voted, two leaders
 //! could be elected in one term, or one that lacks what was committed with this member's help. So a member that begins without data is a
-//! **newcomer**: it follows, and its log counts as any other's, but it neither votes nor stands for election until
+//! **newcomer**: it follows, and its log counts then as any other's, but it neither votes nor stands for election until
 //!
 //! - a leader's entries show that it has every entry committed in that leader's term: that leader was elected without it, so it has
 //!   all that was ever committed, and what the newcomer told it before has been forgotten with the first entries that did not fit; or
@@ -10,12 +10,16 @@
 //!   begins. (Those without their data, and those that no leader has ever reached, would be taken for that. So a member may lose its data
 //!   only while most members are others that vote and have heard of a leader.)
 //!
+//! Nor does it follow whoever says that it leads: it may have promised a later leader to follow no earlier one, and entries may be
+//! committed by that. So it first asks the others for their terms, so many of them that one of each majority that it was ever part of is
+//! among them, and follows no leader of a term before the latest of these.
+//!
 //! Votes that it has forgotten count no more by then: a candidate gives up its election after its own timeout, and the newcomer waits for longer
 //! before it votes.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -26,8 +30,8 @@ use tokio::time::Instant;
 use crate::log_store::LogStore;
 use crate::node::RaftOptions;
 use crate::peers::RaftPeers;
-use crate::rpc::{self, Append};
-use crate::types::log_id;
+use crate::rpc::{self, Append, AskVote};
+use crate::types::{Vote, log_id, vote};
 
 /// Between two questions to the other members.
 const ASK_EVERY: Duration = Duration::from_millis(100);
@@ -82,6 +86,8 @@ pub(crate) struct Suffrage {
     withheld: AtomicBool,
     /// A leader's entries have shown that it has all that was committed: then it has that also when nobody leads any more.
     proved: AtomicBool,
+    /// The latest vote that enough of the others know of: it follows nobody of a term before.
+    floor: OnceLock<Vote>,
     /// It does not vote before.
     not_before: Instant,
     changed: Notify,
@@ -92,6 +98,7 @@ impl Suffrage {
         Arc::new(Suffrage {
             withheld: AtomicBool::new(store.is_newcomer()),
             proved: AtomicBool::new(false),
+            floor: OnceLock::new(),
             store,
             not_before: Instant::now() + longest_election,
             changed: Notify::new(),
@@ -100,6 +107,20 @@ impl Suffrage {
 
     pub fn is_withheld(&self) -> bool {
         self.withheld.load(Ordering::Acquire)
+    }
+
+    /// Whether the member may follow a leader.
+    pub fn check_leader(&self, leader: &Vote) -> Result<(), Unfollowed> {
+        if !self.is_withheld() {
+            return Ok(());
+        }
+        match self.floor.get() {
+            None => Err(Unfollowed::TermsUnknown),
+            Some(floor) if leader.leader_id.term < floor.leader_id.term => {
+                Err(Unfollowed::Outdated(*floor))
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     /// A leader's entries have been taken in. Gives whether the member may vote from now on, which has to be granted then.
@@ -142,6 +163,12 @@ impl Suffrage {
         peers: &dyn RaftPeers,
     ) -> Earned {
         while self.is_withheld() {
+            if self.floor.get().is_none()
+                && let Some(latest) = latest_vote(group, own, members, peers).await
+            {
+                // Only this task sets it.
+                let _ = self.floor.set(latest);
+            }
             // The leader that has shown it may be gone before it is time to vote.
             if self.is_earned() {
                 self.grant().await;
@@ -158,6 +185,15 @@ impl Suffrage {
         }
         Earned::ByFollowing
     }
+}
+
+/// Why a newcomer does not follow a leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unfollowed {
+    /// Too few of the others have said yet which term they are in.
+    TermsUnknown,
+    /// There has been a vote in a later term.
+    Outdated(Vote),
 }
 
 /// How a member has come to vote.
@@ -188,6 +224,23 @@ impl ProofOf {
             has_all_committed: has,
         }
     }
+}
+
+/// The latest vote that the others know of, if so many answer that they have a member in common with each majority that `own` may have
+/// been part of.
+async fn latest_vote(group: u32, own: u64, members: &[u64], peers: &dyn RaftPeers) -> Option<Vote> {
+    let others = members.iter().filter(|member| **member != own);
+    let asked = others.map(|member| {
+        // Nobody gives a vote in term 0; the answer has the one that was given.
+        let question = rpc::encode_pre_vote(&AskVote::new(vote(0, own, false), None));
+        peers.call(group, *member, question, ASK_PATIENCE)
+    });
+    let answers = join_all(asked).await;
+    let heard = answers.into_iter().flatten().map(rpc::decode_voted);
+    let votes: Vec<Vote> = heard.flatten().map(|voted| voted.vote).collect();
+    let enough = votes.len() >= members.len() - members.len() / 2;
+    let latest = votes.into_iter().max_by_key(|vote| vote.leader_id.term);
+    latest.filter(|_| enough)
 }
 
 /// Whether the group has had a leader: unless most members, this one included, say that they know of none.

@@ -11,12 +11,12 @@ use skep_protocol::Index;
 use tokio::sync::watch;
 
 use crate::compaction::Kept;
-use crate::formation::{ProofOf, Suffrage};
+use crate::formation::{ProofOf, Suffrage, Unfollowed};
 use crate::incoming::{self, Incoming, Member};
 use crate::leadership::LeaderSeen;
 use crate::node::RaftError;
 use crate::peers::RaftPeers;
-use crate::rpc::{self, Request};
+use crate::rpc::{self, Appended, Request, Taken};
 use crate::state_machine::StateMachine;
 use crate::types::{LogId, TypeConfig, Vote};
 
@@ -25,6 +25,8 @@ const NEARLY_ALL: u64 = 1_000;
 
 const NO_SUFFRAGE: &str =
     "it has begun without data, and does not vote until a leader has brought it up";
+
+const TERMS_UNKNOWN: &str = "it has begun without data, and follows nobody until it has heard the terms of most of the others";
 
 /// What a member is at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +108,13 @@ impl RaftHandle {
         match request {
             Request::Append { append, keep_from } => {
                 check_sender(from, &append.vote)?;
+                match self.suffrage.check_leader(&append.vote) {
+                    Ok(()) => {}
+                    Err(Unfollowed::TermsUnknown) => return Err(refused(TERMS_UNKNOWN.to_owned())),
+                    Err(Unfollowed::Outdated(later)) => {
+                        return Ok(rpc::encode_appended(&Appended::HigherVote(later)));
+                    }
+                }
                 let proof = ProofOf::of(&append);
                 let appended = self.raft.append_entries(append).await;
                 let appended = appended.map_err(|error| refused(error.to_string()))?;
@@ -144,6 +153,13 @@ impl RaftHandle {
             }
             Request::Offer(offered) => {
                 check_sender(from, &offered.vote)?;
+                match self.suffrage.check_leader(&offered.vote) {
+                    Ok(()) => {}
+                    Err(Unfollowed::TermsUnknown) => return Err(refused(TERMS_UNKNOWN.to_owned())),
+                    Err(Unfollowed::Outdated(later)) => {
+                        return Ok(rpc::encode_taken(&Taken::HigherVote(later)));
+                    }
+                }
                 let member = Member {
                     group: self.group,
                     raft: &self.raft,
