@@ -264,9 +264,7 @@ impl Node for ManagedNode {
         let mut all = partitions.iter();
         Health {
             started: partitions.iter().all(|one| partitions.is_settled(one)),
-            ready: partitions
-                .iter()
-                .all(|one| one.failure().is_none() && partitions.is_settled(one)),
+            ready: partitions.iter().all(|one| partitions.is_ready(one)),
             alive: all.len() == 0 || all.any(|one| one.failure().is_none()),
         }
     }

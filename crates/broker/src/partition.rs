@@ -149,6 +149,14 @@ impl Partitions {
         partition.leads() || partition.failure().is_some() || self.is_led(partition.id)
     }
 
+    /// Whether a replica leads, or follows a leader and can stand in for it.
+    pub fn is_ready(&self, partition: &Partition) -> bool {
+        let votes = |raft: &RaftHandle| !raft.is_newcomer();
+        partition.failure().is_none()
+            && self.is_settled(partition)
+            && partition.raft.get().is_some_and(votes)
+    }
+
     /// Whether it is known who leads a partition.
     pub fn is_led(&self, partition: PartitionId) -> bool {
         self.view.leader(partition).is_some()

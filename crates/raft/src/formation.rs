@@ -14,8 +14,9 @@
 //! committed by that. So it first asks the others for their terms, so many of them that one of each majority that it was ever part of is
 //! among them, and follows no leader of a term before the latest of these.
 //!
-//! Votes that it has forgotten count no more by then: a candidate gives up its election after its own timeout, and the newcomer waits for longer
-//! before it votes.
+//! Votes that it has forgotten do no harm then. If all the others have told their terms, those of all candidates that it can have voted
+//! for are among them, and having followed a leader of such a term it votes in later ones only. If some have not, it does not vote before all
+//! candidates have given up the elections that they had begun, each after its own timeout.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,10 +87,10 @@ pub(crate) struct Suffrage {
     withheld: AtomicBool,
     /// A leader's entries have shown that it has all that was committed: then it has that also when nobody leads any more.
     proved: AtomicBool,
-    /// The latest vote that enough of the others know of: it follows nobody of a term before.
-    floor: OnceLock<Vote>,
-    /// It does not vote before.
-    not_before: Instant,
+    /// What the others have told of their terms.
+    heard: OnceLock<Heard>,
+    /// No election that began before the member did lasts longer.
+    elections_end: Instant,
     changed: Notify,
 }
 
@@ -98,9 +99,9 @@ impl Suffrage {
         Arc::new(Suffrage {
             withheld: AtomicBool::new(store.is_newcomer()),
             proved: AtomicBool::new(false),
-            floor: OnceLock::new(),
+            heard: OnceLock::new(),
             store,
-            not_before: Instant::now() + longest_election,
+            elections_end: Instant::now() + longest_election,
             changed: Notify::new(),
         })
     }
@@ -114,10 +115,10 @@ impl Suffrage {
         if !self.is_withheld() {
             return Ok(());
         }
-        match self.floor.get() {
+        match self.heard.get() {
             None => Err(Unfollowed::TermsUnknown),
-            Some(floor) if leader.leader_id.term < floor.leader_id.term => {
-                Err(Unfollowed::Outdated(*floor))
+            Some(Heard { latest, .. }) if leader.leader_id.term < latest.leader_id.term => {
+                Err(Unfollowed::Outdated(*latest))
             }
             Some(_) => Ok(()),
         }
@@ -133,7 +134,8 @@ impl Suffrage {
 
     fn is_earned(&self) -> bool {
         let proved = self.proved.load(Ordering::Acquire);
-        self.is_withheld() && proved && Instant::now() >= self.not_before
+        let from_all = self.heard.get().is_some_and(|heard| heard.from_all);
+        self.is_withheld() && proved && (from_all || Instant::now() >= self.elections_end)
     }
 
     /// From now on the member votes, also after a restart.
@@ -163,11 +165,11 @@ impl Suffrage {
         peers: &dyn RaftPeers,
     ) -> Earned {
         while self.is_withheld() {
-            if self.floor.get().is_none()
-                && let Some(latest) = latest_vote(group, own, members, peers).await
+            if self.heard.get().is_none()
+                && let Some(heard) = ask_terms(group, own, members, peers).await
             {
                 // Only this task sets it.
-                let _ = self.floor.set(latest);
+                let _ = self.heard.set(heard);
             }
             // The leader that has shown it may be gone before it is time to vote.
             if self.is_earned() {
@@ -185,6 +187,14 @@ impl Suffrage {
         }
         Earned::ByFollowing
     }
+}
+
+/// What a newcomer has heard of the terms of enough others.
+struct Heard {
+    /// It follows nobody of a term before.
+    latest: Vote,
+    /// Whether all have told theirs.
+    from_all: bool,
 }
 
 /// Why a newcomer does not follow a leader.
@@ -226,9 +236,9 @@ impl ProofOf {
     }
 }
 
-/// The latest vote that the others know of, if so many answer that they have a member in common with each majority that `own` may have
-/// been part of.
-async fn latest_vote(group: u32, own: u64, members: &[u64], peers: &dyn RaftPeers) -> Option<Vote> {
+/// Asks the others for their terms. Nothing, unless so many answer that they have a member in common with each majority that `own` may
+/// have been part of.
+async fn ask_terms(group: u32, own: u64, members: &[u64], peers: &dyn RaftPeers) -> Option<Heard> {
     let others = members.iter().filter(|member| **member != own);
     let asked = others.map(|member| {
         // Nobody gives a vote in term 0; the answer has the one that was given.
@@ -239,8 +249,11 @@ async fn latest_vote(group: u32, own: u64, members: &[u64], peers: &dyn RaftPeer
     let heard = answers.into_iter().flatten().map(rpc::decode_voted);
     let votes: Vec<Vote> = heard.flatten().map(|voted| voted.vote).collect();
     let enough = votes.len() >= members.len() - members.len() / 2;
+    let from_all = votes.len() == members.len() - 1;
     let latest = votes.into_iter().max_by_key(|vote| vote.leader_id.term);
-    latest.filter(|_| enough)
+    latest
+        .filter(|_| enough)
+        .map(|latest| Heard { latest, from_all })
 }
 
 /// Whether the group has had a leader: unless most members, this one included, say that they know of none.
@@ -254,4 +267,83 @@ async fn is_begun(group: u32, own: u64, members: &[u64], peers: &dyn RaftPeers) 
     let heard = answers.into_iter().flatten().map(rpc::decode_history);
     let known: Vec<bool> = heard.map_while(Result::ok).collect();
     known.contains(&true) || (known.len() + 1) * 2 <= members.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use bytes::Bytes;
+    use futures::future::{BoxFuture, FutureExt, ready};
+    use skep_log::testkit::MemFiles;
+    use skep_log::{GroupId, LogOptions};
+
+    use super::*;
+    use crate::peers::PeerError;
+
+    /// The terms that the other members tell, if they answer.
+    struct Terms(Vec<Option<u64>>);
+
+    impl RaftPeers for Terms {
+        fn call(
+            &self,
+            _group: u32,
+            target: u64,
+            _request: Bytes,
+            _patience: Duration,
+        ) -> BoxFuture<'static, Result<Bytes, PeerError>> {
+            let answer = self.0[target as usize].map(|term| {
+                let voted = rpc::Voted::new(vote(term, target, false), None, false);
+                rpc::encode_voted(&voted)
+            });
+            ready(answer.ok_or(PeerError::NotConnected)).boxed()
+        }
+    }
+
+    /// A newcomer, last of the members, that has asked those who tell these terms.
+    async fn newcomer(terms: &[Option<u64>]) -> Arc<Suffrage> {
+        let files = Arc::new(MemFiles::new());
+        let log = skep_log::LogStore::open(files, Path::new("/log"), LogOptions::default());
+        let store = LogStore::open(log.unwrap().0.group(GroupId(1))).unwrap();
+        store.set_newcomer(true).await.unwrap();
+        let suffrage = Suffrage::new(store, Duration::from_secs(3_600));
+        let own = terms.len() as u64;
+        let members: Vec<u64> = (0..=own).collect();
+        let peers = Terms(terms.to_vec());
+        if let Some(heard) = ask_terms(1, own, &members, &peers).await {
+            suffrage.heard.set(heard).ok().unwrap();
+        }
+        suffrage
+    }
+
+    #[tokio::test]
+    async fn it_follows_nobody_of_a_term_before_the_latest_that_it_has_heard_of() {
+        let follows = |suffrage: &Suffrage, term| suffrage.check_leader(&vote(term, 0, true));
+        for terms in [&[Some(7), None][..], &[Some(7), Some(8), None, None]] {
+            let suffrage = newcomer(terms).await;
+            assert_eq!(follows(&suffrage, 9), Err(Unfollowed::TermsUnknown));
+        }
+        for terms in [&[Some(7), Some(3)][..], &[Some(5), Some(7), Some(6), None]] {
+            let suffrage = newcomer(terms).await;
+            assert!(matches!(
+                follows(&suffrage, 6),
+                Err(Unfollowed::Outdated(_))
+            ));
+            assert_eq!(follows(&suffrage, 7), Ok(()));
+        }
+    }
+
+    /// Otherwise a new group would be without a leader when it lost another member in its first seconds.
+    #[tokio::test]
+    async fn having_heard_all_it_votes_as_soon_as_it_has_all_that_is_committed() {
+        let proof = |has_all_committed| ProofOf { has_all_committed };
+        for (terms, at_once) in [
+            (&[Some(7), Some(3)][..], true),
+            (&[Some(5), Some(7), Some(6), None], false),
+        ] {
+            let suffrage = newcomer(terms).await;
+            assert!(!suffrage.is_earned_by(&proof(false)));
+            assert_eq!(suffrage.is_earned_by(&proof(true)), at_once);
+        }
+    }
 }

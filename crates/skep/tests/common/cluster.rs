@@ -59,7 +59,7 @@ impl Cluster {
         Cluster { places }
     }
 
-    /// Starts all brokers at once, and waits until each has found its place.
+    /// Starts all brokers at once, and waits until each has found its place and votes: the first may be killed then.
     pub fn start(&self) -> Vec<Running> {
         if let [alone] = self.places.as_slice() {
             return vec![alone.start()];
@@ -68,6 +68,7 @@ impl Cluster {
         for broker in &mut brokers {
             broker.line("the broker is running");
         }
+        self.places.iter().for_each(await_ready);
         brokers
     }
 
@@ -93,6 +94,16 @@ pub fn await_status(place: &Place, wanted: impl Fn(&Topology) -> bool) -> Topolo
             return topology;
         }
         assert!(Instant::now() < end, "{}", topology.0);
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Waits until a broker says that it is ready.
+#[track_caller]
+pub fn await_ready(place: &Place) {
+    let end = Instant::now() + PATIENCE;
+    while place.get("/actuator/health/readiness").0 != 200 {
+        assert!(Instant::now() < end, "it is not ready");
         std::thread::sleep(PAUSE);
     }
 }
