@@ -5,12 +5,16 @@
 mod common;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use common::certificates::{Authority, Files, secure};
+use common::certificates::secure;
 use common::cluster::{Cluster, await_status, begin};
 use common::{Place, Running, SKEP, repository};
+use skep_tls::testkit::{Authority, Files};
 
 const NODES: &str = "ZEEBE_BROKER_NETWORK";
+/// Only what hangs needs as long; files are looked at every ten seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Keys {
     directory: tempfile::TempDir,
@@ -137,4 +141,79 @@ fn a_broker_without_an_accepted_certificate_is_refused_and_both_sides_say_why() 
     let third = cluster.places[2].start();
     cluster.await_topology(0, |seen| seen.count(", HEALTHY") == 9);
     drop((second, third));
+}
+
+/// Waits until a broker has taken a new certificate for connections between nodes, or refused it.
+#[track_caller]
+fn await_renewal(place: &Place, result: &str) {
+    let server = "server=\"connections between nodes\"";
+    let line = format!("skep_certificate_renewals_total{{{server},result=\"{result}\"}} 1");
+    let end = Instant::now() + PATIENCE;
+    while !place.get("/actuator/prometheus").1.contains(&line) {
+        assert!(Instant::now() < end, "it has not {result} anything");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_new_certificate_is_shown_to_who_comes_later_and_with_a_broken_one_the_old_is() {
+    let keys = Keys::new();
+    let new = Authority::new("new");
+    let [old_file, new_file] = [
+        keys.ours.file(keys.path(), "old"),
+        new.file(keys.path(), "new"),
+    ];
+    let both_file = keys.path().join("both.pem");
+    std::fs::write(&both_file, keys.ours.pem() + &new.pem()).unwrap();
+    let mut cluster = keys.cluster();
+    for place in &mut cluster.places {
+        let both = both_file.to_str().unwrap();
+        place.set(&format!("{NODES}_SECURITY_CLIENTAUTHORITIESPATH"), both);
+    }
+    let mut brokers = cluster.start();
+    let all_healthy = |node| {
+        cluster.await_topology(node, |seen| seen.count(", HEALTHY") == 9);
+    };
+    all_healthy(0);
+
+    new.sign(keys.path(), "broker-0");
+    std::fs::write(keys.path().join("broker-1.pem"), "no certificate").unwrap();
+    await_renewal(&cluster.places[0], "renewed");
+    await_renewal(&cluster.places[1], "refused");
+    // What was connected before still is.
+    all_healthy(0);
+
+    // One that trusts the new authority alone knows the first broker, and not the second: neither has been restarted.
+    let third = |trusted: &Path| {
+        let mut command = cluster.places[2].command(SKEP);
+        let authorities = format!("{NODES}_SECURITY_CLIENTAUTHORITIESPATH");
+        Running::spawn_until(
+            command.env(authorities, trusted).arg("broker"),
+            "joins its cluster",
+        )
+    };
+    assert_eq!(brokers.pop().unwrap().stop(), Some(0));
+    let mut strict = third(&new_file);
+    strict.line(": connected node=0");
+    let refused = strict.line("no connection to the node there");
+    let second = cluster.places[1].variable("ZEEBE_BROKER_NETWORK_INTERNALAPI_PORT");
+    assert!(refused.contains(second), "{refused}");
+    let reason = "its certificate is not accepted: UnknownIssuer";
+    assert!(refused.contains(reason), "{refused}");
+    strict.kill();
+
+    // One that trusts the old authority alone knows the second by what its file held before, and not the first.
+    let mut former = third(&old_file);
+    former.line(": connected node=1");
+    let refused = former.line("no connection to the node there");
+    let first = cluster.places[0].variable("ZEEBE_BROKER_NETWORK_INTERNALAPI_PORT");
+    assert!(refused.contains(first), "{refused}");
+    former.kill();
+
+    // With both authorities it is connected to both, and what was mended is used as well.
+    new.sign(keys.path(), "broker-1");
+    await_renewal(&cluster.places[1], "renewed");
+    let third = third(&both_file);
+    all_healthy(2);
+    drop((brokers, third));
 }

@@ -6,8 +6,9 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::certificates::{Authority, secure};
+use common::certificates::secure;
 use common::{Place, free_port, repository, request, text_of};
+use skep_tls::testkit::Authority;
 
 /// A new certificate for 127.0.0.1 that nobody but its holder trusts, and its key, as files.
 fn certificate(directory: &Path, name: &str) -> (PathBuf, PathBuf) {

@@ -17,9 +17,13 @@ mod expiry;
 mod handshake;
 mod identity;
 mod listener;
+mod new_connections;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use connection::Connection;
 pub use current::Watched;
 pub use handshake::{ALERT, CLIENT_HELLO, explain, no_tls, part};
 pub use identity::{Acceptor, ClientIdentity, Connector, Identity, Protocol, TlsError};
 pub use listener::{Accepted, HANDSHAKE_WITHIN, Listener};
+pub use new_connections::NewConnections;

@@ -1,14 +1,13 @@
 //! Accepting connections.
 
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use skep_rate::{PerAddress, Rate};
+use skep_rate::Rate;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -18,6 +17,7 @@ use tracing::{debug, warn};
 
 use crate::connection::Connection;
 use crate::identity::Acceptor;
+use crate::new_connections::NewConnections;
 
 /// A client that has not finished its handshake by then is left.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -151,34 +151,6 @@ impl axum::serve::Listener for Listener {
     }
 }
 
-/// How often each address may begin a connection.
-struct NewConnections {
-    addresses: PerAddress,
-    /// It was said that one does so too often.
-    told: AtomicBool,
-}
-
-impl NewConnections {
-    fn new(rate: Rate) -> NewConnections {
-        NewConnections {
-            addresses: PerAddress::new(rate, Instant::now()),
-            told: AtomicBool::new(false),
-        }
-    }
-
-    /// Who is on this machine may as often as it likes: it could do worse, and may stand before clients of everywhere.
-    fn allows(&self, from: IpAddr, now: Instant) -> bool {
-        let allowed = from.to_canonical().is_loopback() || self.addresses.take(from, now);
-        if !allowed && !self.told.swap(true, Ordering::Relaxed) {
-            warn!(
-                %from,
-                "an address begins connections faster than it may; what is too fast is closed at once"
-            );
-        }
-        allowed
-    }
-}
-
 async fn accept_one(listener: &TcpListener, rate: &NewConnections) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
@@ -268,25 +240,5 @@ impl AsyncWrite for Accepted {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.connection).poll_shutdown(context)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_held_up_by_itself_alone_and_this_machine_never() {
-        let rate = NewConnections::new(Rate::new(1, 2));
-        let now = Instant::now();
-        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
-        let (one, other) = (address("10.0.0.1"), address("10.0.0.2"));
-        assert!(rate.allows(one, now) && rate.allows(one, now));
-        assert!(!rate.allows(one, now));
-        assert!(rate.allows(other, now));
-        assert!(rate.allows(one, now + Duration::from_secs(1)));
-        for here in ["127.0.0.1", "::1", "::ffff:127.0.0.1"].map(address) {
-            assert!((0..10).all(|_| rate.allows(here, now)));
-        }
     }
 }

@@ -5,34 +5,23 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use skep_tls::testkit::Authority;
 use skep_tls::{Acceptor, Connector, Identity, Listener, Protocol, TlsError, Watched, explain};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
 fn authority() -> Authority {
-    authority_named("ours")
-}
-
-fn authority_named(name: &str) -> Authority {
-    let mut params = CertificateParams::new(vec![]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    Authority::new("ours")
 }
 
 /// Certificate and key, as PEM, that the authority has signed for this machine.
 fn signed(by: &Authority) -> (String, String) {
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, by).unwrap();
-    (certificate.pem(), key.serialize_pem())
+    let issued = by.issue("localhost", 2100);
+    (issued.certificate, issued.key)
 }
 
 fn file(directory: &Path, name: &str, content: &str) -> PathBuf {
@@ -73,7 +62,8 @@ async fn shout(mut listener: Listener) {
 
 fn connector(trusted: &Authority, own: Option<(String, String)>) -> TlsConnector {
     let mut roots = RootCertStore::empty();
-    roots.add(trusted.der().clone()).unwrap();
+    let trusted = CertificateDer::from_pem_slice(trusted.pem().as_bytes()).unwrap();
+    roots.add(trusted).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -246,7 +236,7 @@ async fn shaken(acceptor: &Acceptor, connector: &Connector, host: &str) -> [Opti
 async fn of_nodes_that_do_not_accept_each_other_both_are_told_why() {
     let directories = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let [here, there, strange] = directories.each_ref().map(tempfile::TempDir::path);
-    let (ours, other) = (authority(), authority_named("other"));
+    let (ours, other) = (authority(), Authority::new("other"));
     let server = identity(here, &ours, Some(&ours));
     let client = identity(there, &ours, Some(&ours));
     assert_eq!(handshake(&server, &client, "localhost").await, [None, None]);
@@ -281,7 +271,7 @@ async fn whoever_comes_while_all_places_are_taken_waits_until_one_is_free() {
 #[tokio::test]
 async fn a_new_certificate_is_shown_without_a_restart_and_a_broken_one_never() {
     let directory = tempfile::tempdir().unwrap();
-    let (old, new) = (authority(), authority_named("new"));
+    let (old, new) = (authority(), Authority::new("new"));
     let files = identity(directory.path(), &old, None);
     let open = |files: &Identity| Acceptor::open(files, Protocol::Http2);
     let opened = Watched::open("test", files.clone(), open, Acceptor::renew);
@@ -316,7 +306,7 @@ async fn a_new_certificate_is_shown_without_a_restart_and_a_broken_one_never() {
 #[tokio::test]
 async fn a_connection_outlives_the_certificate_that_it_began_with() {
     let directory = tempfile::tempdir().unwrap();
-    let (old, new) = (authority(), authority_named("new"));
+    let (old, new) = (authority(), Authority::new("new"));
     let files = identity(directory.path(), &old, None);
     let acceptor = Acceptor::open(&files, Protocol::Http1).unwrap();
     let (mut listener, address) = listening(Some(acceptor.clone())).await;
@@ -341,7 +331,7 @@ async fn a_connection_outlives_the_certificate_that_it_began_with() {
 async fn a_nodes_new_authorities_and_certificate_hold_in_both_directions() {
     let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let [here, there] = directories.each_ref().map(tempfile::TempDir::path);
-    let (old, new) = (authority(), authority_named("new"));
+    let (old, new) = (authority(), Authority::new("new"));
     let (server, client) = (
         identity(here, &old, Some(&old)),
         identity(there, &old, Some(&old)),

@@ -24,6 +24,8 @@ mod outbox;
 mod peers;
 mod pending;
 mod security;
+#[cfg(test)]
+mod testkit;
 
 pub use error::{RequestError, SendError};
 pub use frame::Channel;

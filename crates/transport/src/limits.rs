@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use skep_rate::Rate;
+
 /// Largest payload of a frame: the largest log entry (8 MiB, the largest batch) with entries before it, and room.
 pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 
@@ -30,6 +32,15 @@ pub const HELLO_TEXT_BYTES_MAX: usize = 255;
 
 /// Connections whose handshake is not over.
 pub const HANDSHAKES_MAX: usize = 64;
+
+/// New connections of one address: so many at once, then so many a second. All nodes may be behind one address and dial as they ordinarily do,
+/// refused every time, without one being closed for that.
+pub const NEW_CONNECTIONS: Rate = Rate::new(
+    NEW_CONNECTIONS_PER_SECOND as u32,
+    NEW_CONNECTIONS_AT_ONCE as u32,
+);
+const NEW_CONNECTIONS_PER_SECOND: usize = 400;
+const NEW_CONNECTIONS_AT_ONCE: usize = 2_000;
 
 /// Nodes that are connected: the brokers of the largest cluster, and gateways, of which there may be any number.
 pub const PEERS_MAX: usize = 64 + 256;
@@ -60,3 +71,5 @@ pub const READ_STEP: usize = 64 << 10;
 const _: () = assert!(PAYLOAD_BYTES_MAX < OUTBOX_BYTES_MAX && PAYLOAD_BYTES_MAX < SERVED_BYTES_MAX);
 const _: () = assert!(PING_INTERVAL.as_millis() * 3 < SILENCE_MAX.as_millis());
 const _: () = assert!(HELLO_TEXT_BYTES_MAX * 2 + 64 < HELLO_BYTES_MAX);
+const _: () =
+    assert!(PEERS_MAX * 1_000 < NEW_CONNECTIONS_PER_SECOND * REDIAL_MAX.as_millis() as usize);

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use skep_protocol::NodeId;
+use skep_tls::NewConnections;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -18,7 +19,9 @@ use crate::dial::{Addresses, keep_connected, within};
 use crate::frame::Channel;
 use crate::handshake::{self, Refusal};
 use crate::hello::{HelloError, Identity, Mismatch};
-use crate::limits::{HANDSHAKE_PATIENCE, HANDSHAKES_MAX, REDIAL_MIN, REFUSALS_SAID_MAX};
+use crate::limits::{
+    HANDSHAKE_PATIENCE, HANDSHAKES_MAX, NEW_CONNECTIONS, REDIAL_MIN, REFUSALS_SAID_MAX,
+};
 use crate::peers::Peers;
 use crate::security::{self, Security};
 use crate::{RequestError, SendError};
@@ -105,7 +108,9 @@ impl Transport {
             shared,
         };
         if let Some(listener) = listener {
-            transport.spawn(listen(Arc::clone(&transport.shared), listener));
+            let rate = NewConnections::new(NEW_CONNECTIONS);
+            let allows = move |from: IpAddr| rate.allows(from, Instant::now());
+            transport.spawn(listen(Arc::clone(&transport.shared), listener, allows));
         }
         contacts.iter().for_each(|contact| transport.learn(contact));
         Ok(transport)
@@ -161,8 +166,12 @@ impl Drop for Transport {
     }
 }
 
-/// Takes connections in.
-async fn listen(shared: Arc<Shared>, listener: TcpListener) {
+/// Takes connections in, from addresses that are allowed one.
+async fn listen(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    allows: impl Fn(IpAddr) -> bool + Send,
+) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     let mut conversations = JoinSet::new();
     let refusals = Arc::new(Said::default());
@@ -172,6 +181,7 @@ async fn listen(shared: Arc<Shared>, listener: TcpListener) {
             return;
         };
         let (stream, from) = match listener.accept().await {
+            Ok((_, from)) if !allows(from.ip()) => continue,
             Ok(accepted) => accepted,
             Err(error) => {
                 // No more file descriptors, most likely.
@@ -259,5 +269,98 @@ impl Drop for End<'_> {
     fn drop(&mut self) {
         self.1.close();
         self.0.peers.end(self.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skep_rate::Rate;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::hello::{GATEWAY_MIN, Shape};
+    use crate::limits::{PEERS_MAX, REDIAL_MAX};
+    use crate::testkit::Nothing;
+
+    fn shared() -> Arc<Shared> {
+        let own = Identity {
+            node: NodeId(0),
+            life: 1,
+            cluster: "bees".to_owned(),
+            incarnation: [0; 16],
+            shape: Shape::default(),
+            address: String::new(),
+        };
+        let handler = Arc::new(Nothing);
+        Arc::new(Shared {
+            peers: Peers::new(own.node, handler.clone()),
+            own,
+            security: None,
+            addresses: Addresses::default(),
+            handler,
+        })
+    }
+
+    /// Whether a gateway that dials gets an answer, and its connection.
+    async fn dialled(to: std::net::SocketAddr, gateway: u32) -> Option<TcpStream> {
+        let mut stream = TcpStream::connect(to).await.expect("it listens");
+        let own = Identity {
+            node: NodeId(GATEWAY_MIN.0 + gateway),
+            ..shared().own.clone()
+        };
+        match handshake::dial(&mut stream, &own).await {
+            Ok(_) => Some(stream),
+            Err(Refusal::Io(_)) => None,
+            Err(refusal) => panic!("{refusal}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn who_dials_too_often_is_closed_at_once_and_others_and_those_connected_are_not() {
+        let address = |last: u8| IpAddr::from([10, 0, 0, last]);
+        // Where the next connection comes from, and when.
+        let next = Arc::new(Mutex::new((address(1), Instant::now())));
+        let seen = Arc::clone(&next);
+        let rate = NewConnections::new(Rate::new(1, 3));
+        let allows = move |_: IpAddr| {
+            let (from, now) = *seen.lock().expect("nobody panics with it");
+            rate.allows(from, now)
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let to = listener.local_addr().expect("an address");
+        let listening = tokio::spawn(listen(shared(), listener, allows));
+        let mut first = dialled(to, 1).await.expect("the first is allowed");
+        for gateway in 2..4 {
+            assert!(dialled(to, gateway).await.is_some());
+        }
+        assert!(dialled(to, 4).await.is_none());
+        next.lock().expect("nobody panics with it").0 = address(2);
+        assert!(dialled(to, 5).await.is_some());
+        next.lock().expect("nobody panics with it").0 = address(1);
+        assert!(dialled(to, 4).await.is_none());
+        next.lock().expect("nobody panics with it").1 += Duration::from_secs(2);
+        assert!(dialled(to, 4).await.is_some());
+        // It is given signs of life.
+        assert!(first.read_u8().await.is_ok());
+        listening.abort();
+    }
+
+    #[test]
+    fn all_nodes_behind_one_address_may_dial_as_they_do_without_an_end() {
+        let rate = NewConnections::new(NEW_CONNECTIONS);
+        let from = IpAddr::from([10, 0, 0, 1]);
+        let begun = Instant::now();
+        // All begin at once, and are refused every time.
+        let mut dials: Vec<(Duration, Duration)> = vec![(Duration::ZERO, REDIAL_MIN); PEERS_MAX];
+        for _ in 0..200 * PEERS_MAX {
+            let first = dials.iter_mut().min_by_key(|(at, _)| *at);
+            let (at, pause) = first.expect("there are nodes");
+            assert!(rate.allows(from, begun + *at), "after {at:?}");
+            *pause = (*pause * 2).min(REDIAL_MAX);
+            *at += *pause;
+        }
+        // One of them comes in, and loses the connection every time.
+        let later = begun + Duration::from_secs(600);
+        assert!((0..2_000).all(|number| rate.allows(from, later + REDIAL_MIN * number)));
     }
 }

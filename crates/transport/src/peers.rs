@@ -119,31 +119,9 @@ impl Peers {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use futures::future::{BoxFuture, FutureExt};
-
     use super::*;
-    use crate::frame::Channel;
     use crate::hello::{GATEWAY_MIN, Identity, Shape};
-
-    struct Nothing;
-
-    impl Handler for Nothing {
-        fn connected(&self, _peer: &Identity) {}
-
-        fn disconnected(&self, _peer: NodeId) {}
-
-        fn message(&self, _from: NodeId, _channel: Channel, _payload: Bytes) {}
-
-        fn request(
-            &self,
-            _from: NodeId,
-            _channel: Channel,
-            payload: Bytes,
-        ) -> BoxFuture<'static, Result<Bytes, String>> {
-            async move { Ok(payload) }.boxed()
-        }
-    }
+    use crate::testkit::Nothing;
 
     #[test]
     fn when_as_many_nodes_are_connected_as_may_be_those_alone_may_connect_again() {

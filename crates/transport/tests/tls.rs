@@ -8,36 +8,29 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use skep_protocol::NodeId;
+use skep_tls::testkit::{Authority, Issued};
 use skep_transport::{Channel, Handler, Identity, Security, Shape, Transport};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
 
 /// Only what hangs needs as long.
 const PATIENCE: Duration = Duration::from_secs(60);
 const CHANNEL: Channel = Channel::new(0);
 
-fn authority() -> Authority {
-    let mut params = CertificateParams::new(vec![]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
 /// A node's certificate for a host, with the authority behind it in the chain file or in one of its own.
 fn security(directory: &Path, by: &Authority, host: &str, mutual: bool) -> Security {
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
-    let mut chain = params.signed_by(&key, by).unwrap().pem();
+    let Issued {
+        certificate: mut chain,
+        key,
+    } = by.issue(host, 2100);
     if !mutual {
         chain.push_str(&by.pem());
     }
     let [chain_file, key_file, authorities] =
         ["chain", "key", "authorities"].map(|name| directory.join(format!("{host}-{name}.pem")));
     std::fs::write(&chain_file, chain).unwrap();
-    std::fs::write(&key_file, key.serialize_pem()).unwrap();
+    std::fs::write(&key_file, key).unwrap();
     std::fs::write(&authorities, by.pem()).unwrap();
     Security::open(&skep_tls::Identity {
         certificate_chain: chain_file,
@@ -115,7 +108,7 @@ async fn connected(one: &mut Node, other: &mut Node) {
 #[tokio::test]
 async fn large_and_many_requests_come_through_in_both_directions() {
     let directory = tempfile::tempdir().unwrap();
-    let authority = authority();
+    let authority = Authority::new("ours");
     for mutual in [false, true] {
         let security = security(directory.path(), &authority, "127.0.0.1", mutual);
         let mut zero = node(0, security.clone(), &[]).await;
