@@ -8,7 +8,8 @@
 //! - Operations of one group become durable in the order in which they were asked for.
 //! - After a crash a group holds exactly a prefix of what was asked of it, at least all that was
 //!   acknowledged; nothing is invented.
-//! - A failed sync is never retried: the store refuses everything until it is opened again.
+//! - A failed sync is never retried: the store refuses everything until it is opened again, and what was
+//!   not synced is written anew then before it counts.
 //! - A full disk is waited for. Nothing is acknowledged meanwhile, nothing is lost, and
 //!   [`LogStore::status`] says so, so that callers stop asking for more.
 //!

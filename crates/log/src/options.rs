@@ -31,6 +31,8 @@ pub struct LogOptions {
     /// Goes into checksums, see the format page. Fixed only to get reproducible files.
     pub salt: u64,
     pub drive: Drive,
+    #[cfg(feature = "testkit")]
+    pub bugs: crate::testkit::Bugs,
 }
 
 impl Default for LogOptions {
@@ -44,6 +46,8 @@ impl Default for LogOptions {
             full_retry: Duration::from_millis(250),
             salt: RandomState::new().hash_one("skep-log"),
             drive: Drive::Threads,
+            #[cfg(feature = "testkit")]
+            bugs: crate::testkit::Bugs::default(),
         }
     }
 }

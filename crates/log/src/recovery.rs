@@ -4,6 +4,7 @@
 //! Invariant: nothing is written here but removals of leftovers; the scan itself only reads.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -46,6 +47,8 @@ pub(crate) struct Recovered {
     pub surplus: Vec<Segment>,
     pub next_sequence: u64,
     pub next_offset: u64,
+    /// Where the last batch is in the last segment, if it is there: it may be in the kernel's cache alone.
+    pub unproven: Option<Range<u64>>,
     pub report: RecoveryReport,
 }
 
@@ -138,6 +141,7 @@ pub(crate) fn scan(segments: Vec<Segment>, options: &LogOptions) -> Result<Recov
             segment: 0,
             offset: frame::DATA_START,
         },
+        last: None,
     };
     scan.run()?;
     let Scan {
@@ -145,6 +149,7 @@ pub(crate) fn scan(segments: Vec<Segment>, options: &LogOptions) -> Result<Recov
         mut report,
         expected,
         tail,
+        last: whole,
         ..
     } = scan;
     let last = &segments[tail.segment];
@@ -168,6 +173,9 @@ pub(crate) fn scan(segments: Vec<Segment>, options: &LogOptions) -> Result<Recov
         surplus,
         next_sequence: expected.unwrap_or(1),
         next_offset: tail.offset,
+        unproven: whole
+            .filter(|(segment, _)| *segment == tail.segment)
+            .map(|(_, range)| range),
         report,
     })
 }
@@ -187,6 +195,8 @@ struct Scan<'a> {
     /// Sequence of the next batch; none before the first one was seen.
     expected: Option<u64>,
     tail: Place,
+    /// The last whole batch: its segment, and where it is in it.
+    last: Option<(usize, Range<u64>)>,
 }
 
 impl Scan<'_> {
@@ -259,8 +269,10 @@ impl Scan<'_> {
         self.take_frames(place, &header, &body)?;
         self.expected = Some(header.sequence + 1);
         self.report.batches += 1;
+        let end = place.offset + header.disk_bytes();
+        self.last = Some((place.segment, place.offset..end));
         Ok(Some(Place {
-            offset: place.offset + header.disk_bytes(),
+            offset: end,
             ..place
         }))
     }

@@ -4,6 +4,7 @@
 //! is synced after every change of names.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,19 @@ pub(crate) struct Segment {
     pub bytes: u64,
     pub path: PathBuf,
     pub file: Arc<dyn File>,
+}
+
+impl Segment {
+    /// Makes what was found in it durable, above all the batch at `unproven`. The process may have died before the sync of that batch, or
+    /// because the sync had failed: then the kernel counts it as written, and syncs it only when it is written anew.
+    pub fn make_durable(&self, unproven: Option<Range<u64>>) -> io::Result<()> {
+        if let Some(range) = unproven {
+            let mut batch = vec![0; (range.end - range.start) as usize];
+            let read = self.file.read_at(range.start, &mut batch)?;
+            self.file.write_at(range.start, &batch[..read])?;
+        }
+        self.file.sync()
+    }
 }
 
 pub(crate) fn name(number: u64) -> String {

@@ -241,11 +241,12 @@ impl LogStore {
         files.sync_dir(dir).map_err(|e| io("sync", &e))?;
         let active = recovered.segments.last().cloned();
         let active = active.ok_or_else(|| LogError::Open("there is no segment".into()))?;
-        // The process may have died between a write and its sync, see the format page.
+        let unproven = recovered.unproven.clone();
+        #[cfg(feature = "testkit")]
+        let unproven = unproven.filter(|_| !options.bugs.cache_trusted);
         active
-            .file
-            .sync()
-            .map_err(|e| io("sync the last segment in", &e))?;
+            .make_durable(unproven)
+            .map_err(|e| io("write the last batch again in", &e))?;
         let report = recovered.report.clone();
         let (next_sequence, next_offset) = (recovered.next_sequence, recovered.next_offset);
         let shared = Arc::new(Shared {

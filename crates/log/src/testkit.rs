@@ -1,7 +1,9 @@
 //! A file system in memory with the faults of a real one, for tests and the simulator.
 //!
 //! A crash keeps of everything unsynced what the seed says: any subset of the written sectors, one
-//! sector possibly torn in the middle, and any prefix of the name changes.
+//! sector possibly torn in the middle, and any prefix of the name changes. What a failed sync was to
+//! make durable counts as written from then on: another sync succeeds, but has nothing to write. It can
+//! be read until the kernel drops it from its cache.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -40,6 +42,8 @@ struct Content {
     current: Vec<u8>,
     /// Ranges of `current` written since the last sync.
     dirty: Vec<(usize, usize)>,
+    /// Ranges that a sync has failed to write: no sync tries again.
+    unwritten: Vec<(usize, usize)>,
 }
 
 #[derive(Debug, Clone)]
@@ -68,8 +72,17 @@ pub struct Faults {
     pub space_left: Option<u64>,
     /// The write with this number (from 0, over the life of the disk) fails half-way.
     pub fail_write: Option<u64>,
-    /// Every sync of a file fails, and what was to be synced may or may not be durable.
+    /// Every sync of a file fails that has something to write, and that may or may not be durable.
     pub fail_sync: bool,
+}
+
+/// Bugs put in on purpose: the simulator must find each of them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Bugs {
+    /// A sync that has failed is tried again, and taken as good when it succeeds then.
+    pub sync_again: bool,
+    /// What the kernel still has in its cache is taken as durable once it is synced.
+    pub cache_trusted: bool,
 }
 
 /// The disk. Clones share it.
@@ -114,6 +127,19 @@ impl MemFiles {
         disk.names = names;
     }
 
+    /// The process dies, and the kernel lives on: what was written is there, but of what a sync has failed to write perhaps only
+    /// what is durable. Open handles fail from now on.
+    pub fn kill(&self, random: &mut Random) {
+        let mut disk = self.disk();
+        disk.life += 1;
+        disk.faults = Faults::default();
+        for content in &mut disk.contents {
+            if !content.unwritten.is_empty() && random.below(2) == 0 {
+                content.drop_unwritten(random);
+            }
+        }
+    }
+
     /// Changes one bit of a file for good.
     pub fn flip_bit(&self, path: &Path, offset: u64, bit: u8) {
         let mut disk = self.disk();
@@ -146,7 +172,7 @@ impl MemFiles {
         disk.contents.push(Content {
             durable,
             current,
-            dirty: Vec::new(),
+            ..Content::default()
         });
         disk.names.insert(path.to_owned(), number);
         disk.durable_names.insert(path.to_owned(), number);
@@ -173,7 +199,29 @@ impl NameChange {
 
 impl Content {
     fn crash(&mut self, random: &mut Random) {
-        for (start, end) in std::mem::take(&mut self.dirty) {
+        let unwritten = std::mem::take(&mut self.unwritten);
+        self.keep_some(unwritten, random);
+        let dirty = std::mem::take(&mut self.dirty);
+        self.keep_some(dirty, random);
+        self.current.clone_from(&self.durable);
+    }
+
+    /// The cache forgets what a sync has failed to write.
+    fn drop_unwritten(&mut self, random: &mut Random) {
+        let unwritten = std::mem::take(&mut self.unwritten);
+        self.keep_some(unwritten, random);
+        let written = std::mem::replace(&mut self.current, self.durable.clone());
+        for (start, end) in &self.dirty {
+            if self.current.len() < *end {
+                self.current.resize(*end, 0);
+            }
+            self.current[*start..*end].copy_from_slice(&written[*start..*end]);
+        }
+    }
+
+    /// Some sectors of these ranges are durable.
+    fn keep_some(&mut self, ranges: Vec<(usize, usize)>, random: &mut Random) {
+        for (start, end) in ranges {
             let mut at = start;
             while at < end {
                 let sector_end = (at / SECTOR + 1) * SECTOR;
@@ -187,7 +235,6 @@ impl Content {
                 at = stop;
             }
         }
-        self.current.clone_from(&self.durable);
     }
 
     fn keep(&mut self, start: usize, end: usize) {
@@ -333,10 +380,12 @@ impl File for MemFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.disk()?;
-        if disk.faults.fail_sync {
+        let fails = disk.faults.fail_sync;
+        let content = &mut disk.contents[self.number];
+        if fails && !content.dirty.is_empty() {
+            content.unwritten.append(&mut content.dirty);
             return Err(io::Error::other("injected sync error"));
         }
-        let content = &mut disk.contents[self.number];
         for (start, end) in std::mem::take(&mut content.dirty) {
             content.keep(start, end);
         }

@@ -166,7 +166,7 @@ impl Writer {
             }
             return self.fail("write", &error, batch);
         }
-        if let Err(error) = self.active.file.sync() {
+        if let Err(error) = self.sync() {
             // What reached the disk is unknown, and asking again might pretend success.
             return self.fail("sync", &error, batch);
         }
@@ -179,6 +179,15 @@ impl Writer {
             done(Ok(()));
         }
         Step::Done
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let synced = self.active.file.sync();
+        #[cfg(feature = "testkit")]
+        if self.shared.options.bugs.sync_again && synced.is_err() {
+            return self.active.file.sync();
+        }
+        synced
     }
 
     /// Enters a durable batch into the ledger and lets segments go that nobody needs any more.

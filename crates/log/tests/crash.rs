@@ -77,7 +77,9 @@ enum Op {
     Reset { group: u32 },
     Drive,
     Fill { bytes: u64 },
+    SyncFails { seed: u64, power_lost: bool },
     Crash { seed: u64 },
+    Kill { seed: u64 },
     Close,
 }
 
@@ -92,7 +94,10 @@ fn op() -> impl Strategy<Value = Op> {
         1 => group.prop_map(|group| Op::Reset { group }),
         8 => Just(Op::Drive),
         1 => (0u64..6000).prop_map(|bytes| Op::Fill { bytes }),
+        1 => (any::<u64>(), any::<bool>())
+            .prop_map(|(seed, power_lost)| Op::SyncFails { seed, power_lost }),
         2 => any::<u64>().prop_map(|seed| Op::Crash { seed }),
+        1 => any::<u64>().prop_map(|seed| Op::Kill { seed }),
         1 => Just(Op::Close),
     ]
 }
@@ -192,8 +197,26 @@ impl Harness {
                 }
                 self.files.set_faults(Faults::default());
             }
+            Op::SyncFails { seed, power_lost } => {
+                self.files.set_faults(Faults {
+                    fail_sync: true,
+                    ..Faults::default()
+                });
+                self.store.drive();
+                self.files.set_faults(Faults::default());
+                if matches!(self.store.status(), LogStatus::Failed(_)) {
+                    self.run(match power_lost {
+                        true => Op::Crash { seed },
+                        false => Op::Kill { seed },
+                    });
+                }
+            }
             Op::Crash { seed } => {
                 self.files.crash(&mut Random::new(seed));
+                self.reopen();
+            }
+            Op::Kill { seed } => {
+                self.files.kill(&mut Random::new(seed));
                 self.reopen();
             }
             Op::Close => {
@@ -359,4 +382,23 @@ fn an_idle_group_does_not_keep_old_segments() {
         harness.store.stats()
     );
     harness.run(Op::Crash { seed: 3 });
+}
+
+/// The kernel counts it as written after that, so that another sync succeeds without writing anything.
+#[test]
+fn what_a_sync_has_failed_to_write_is_written_again_before_it_is_taken_as_durable() {
+    for seed in 0..20 {
+        let mut harness = Harness::new();
+        while harness.store.drive() {}
+        harness.run(Op::Append {
+            group: 0,
+            bytes: vec![600],
+        });
+        harness.run(Op::SyncFails {
+            seed,
+            power_lost: false,
+        });
+        // What is found now is relied on: a member of a group tells the others that it has it.
+        harness.run(Op::Crash { seed: !seed });
+    }
 }

@@ -76,7 +76,7 @@ impl World {
     pub fn lift_faults(&mut self) -> Check {
         self.note(|| "all faults are lifted".to_owned());
         self.rates = crate::settings::Rates::CALM;
-        self.lift_mishaps();
+        self.lift_mishaps()?;
         let clocks = self.nodes.iter().map(|node| node.clock_ahead_ms);
         let furthest = clocks.max().unwrap_or(0);
         for node in 0..self.nodes.len() {

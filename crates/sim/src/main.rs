@@ -102,12 +102,13 @@ fn summary(total: &Report, seeds: u64, begin: Instant) {
         hours(total.simulated_ms) * 60.0 / elapsed,
     );
     println!(
-        "{} commands in {} batches, {} answered successes, {} crashes, {} losses of data, {} elections, {} late or repeated proposals, {} replicas given content",
+        "{} commands in {} batches, {} answered successes, {} crashes, {} losses of data, {} failed syncs, {} elections, {} late or repeated proposals, {} replicas given content",
         total.commands,
         total.batches,
         total.answered,
         total.counts.crashes,
         total.counts.losses,
+        total.counts.syncs_failed,
         total.counts.elections,
         total.counts.fenced,
         total.counts.installed

@@ -39,6 +39,12 @@ impl World {
 
     fn take_mail(&mut self, mail: Mail) -> Check {
         match mail {
+            Mail::NotOpened(place, life, _)
+            | Mail::Told(place, life, ConsensusEvent::Failed { .. })
+                if self.alive(place, life) && self.disk_has_failed(place.node) =>
+            {
+                self.stop_failed(place.node)
+            }
             Mail::Told(place, life, event) if self.alive(place, life) => self.told(place, event),
             Mail::Asked(place, life, event) if self.alive(place, life) => {
                 self.host(place).told.push_back(event);
@@ -72,6 +78,21 @@ impl World {
             Mail::Found(violation) => Err(violation),
             _ => Ok(()),
         }
+    }
+
+    fn disk_has_failed(&self, node: usize) -> bool {
+        let cluster = self.cluster.as_ref();
+        cluster.is_some_and(|cluster| cluster.has_failed(node))
+    }
+
+    /// A node whose disk has failed to sync stops, and is started again after a while.
+    pub fn stop_failed(&mut self, node: usize) -> Check {
+        if !self.disk_has_failed(node) {
+            return Ok(());
+        }
+        self.counts.syncs_failed += 1;
+        self.note(|| format!("the disk of node {node} has failed to sync"));
+        self.crash_for_a_while(node)
     }
 
     /// A member tells its replica something; it is heard a while later.

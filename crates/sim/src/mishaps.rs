@@ -1,4 +1,4 @@
-//! What goes wrong around the real consensus: nodes crash, stand still, are cut off and lose data; disks are slow or full; leaderships move.
+//! What goes wrong around the real consensus: nodes crash, stand still, are cut off and lose data; disks are slow, full or fail; leaderships move.
 
 use crate::cluster::{Cut, Move, Trouble};
 use crate::violation::Check;
@@ -36,7 +36,8 @@ impl World {
             6..10 => self.cut_something(),
             10..12 => self.pause_something(),
             12..14 => self.trouble_a_disk(Trouble::Slow),
-            14..16 => {
+            14 => self.trouble_a_disk(Trouble::Failing),
+            15 => {
                 let bytes = self.random.below(20_000);
                 self.trouble_a_disk(Trouble::Full(bytes));
             }
@@ -128,19 +129,26 @@ impl World {
     }
 
     /// What went wrong is mended.
-    pub fn mend_mishap(&mut self, mishap: Mishap) {
+    pub fn mend_mishap(&mut self, mishap: Mishap) -> Check {
+        if let Mishap::Disk(node) = mishap {
+            self.stop_failed(node)?;
+        }
         self.note(|| format!("mended: {mishap:?}"));
         let Some(cluster) = &mut self.cluster else {
-            return;
+            return Ok(());
         };
         match mishap {
             Mishap::Cut(from, to) => cluster.cut(from, to, Cut::No),
             Mishap::Disk(node) => cluster.trouble(node, Trouble::None),
         }
+        Ok(())
     }
 
     /// All is mended at once.
-    pub fn lift_mishaps(&mut self) {
+    pub fn lift_mishaps(&mut self) -> Check {
+        for node in 0..self.nodes.len() {
+            self.stop_failed(node)?;
+        }
         let now = self.now;
         if let Some(cluster) = &mut self.cluster {
             cluster.lift_faults();
@@ -148,5 +156,6 @@ impl World {
                 node.paused_until = now;
             }
         }
+        Ok(())
     }
 }

@@ -29,11 +29,15 @@ pub enum Plant {
     InstallUnsynced,
     /// Members that have lost their votes vote at once.
     NewcomerVotes,
+    /// A sync that has failed is tried again, and taken as good when it succeeds then.
+    SyncAgain,
+    /// What a sync has failed to write is taken as durable after a restart, because it can be read.
+    CacheTrusted,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Plant; 11] = [
+    pub const ALL: [Plant; 13] = [
         Plant::FenceOff,
         Plant::SyncOff,
         Plant::ManifestFirst,
@@ -45,6 +49,8 @@ impl Plant {
         Plant::LeaseIgnored,
         Plant::InstallUnsynced,
         Plant::NewcomerVotes,
+        Plant::SyncAgain,
+        Plant::CacheTrusted,
     ];
 
     /// As written on the command line.
@@ -61,6 +67,8 @@ impl Plant {
             Plant::LeaseIgnored => "lease-ignored",
             Plant::InstallUnsynced => "install-unsynced",
             Plant::NewcomerVotes => "newcomer-votes",
+            Plant::SyncAgain => "sync-again",
+            Plant::CacheTrusted => "cache-trusted",
         }
     }
 }

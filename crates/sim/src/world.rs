@@ -155,6 +155,8 @@ pub struct Counts {
     pub elections: u64,
     /// Losses of data.
     pub losses: u64,
+    /// Nodes that stopped because a sync had failed.
+    pub syncs_failed: u64,
     /// Replicas that were given content.
     pub installed: u64,
     /// Batches fenced.
@@ -177,6 +179,7 @@ impl std::ops::AddAssign for Counts {
         self.crashes += other.crashes;
         self.elections += other.elections;
         self.losses += other.losses;
+        self.syncs_failed += other.syncs_failed;
         self.installed += other.installed;
         self.fenced += other.fenced;
         self.backups += other.backups;
@@ -325,10 +328,7 @@ impl World {
             Step::Envelope(target, bytes) => self.envelope(target, &bytes),
             Step::Command(partition, command, request) => self.command(partition, command, request),
             Step::Chaos => self.chaos(),
-            Step::Mend(mishap) => {
-                self.mend_mishap(mishap);
-                Ok(())
-            }
+            Step::Mend(mishap) => self.mend_mishap(mishap),
             Step::LeaseOver(place, life, term) => self.lease_over(place, life, term),
             Step::LookAtLogs => self.look_at_logs(),
             Step::Restart(node) => self.restart(node),

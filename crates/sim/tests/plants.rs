@@ -46,6 +46,16 @@ fn entries_acknowledged_before_they_are_durable_are_noticed() {
 }
 
 #[test]
+fn syncs_that_are_tried_again_after_they_have_failed_are_noticed() {
+    assert_eq!(found_in_a_cluster_by(Plant::SyncAgain), "disk");
+}
+
+#[test]
+fn entries_that_are_in_the_cache_and_not_on_the_disk_are_noticed() {
+    assert_eq!(found_in_a_cluster_by(Plant::CacheTrusted), "disk");
+}
+
+#[test]
 fn leaders_that_ignore_their_lease_are_noticed() {
     assert_eq!(found_in_a_cluster_by(Plant::LeaseIgnored), "lease");
 }

@@ -1,4 +1,5 @@
-//! A node's disk: the log of its partitions on a file system in memory, which forgets in a crash what was not synced.
+//! A node's disk: the log of its partitions on a file system in memory, which forgets in a crash what was not synced, or only what a
+//! sync has failed to write.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use tokio::time::sleep;
 
 use super::network::Pauses;
 use crate::random::Random;
-use crate::settings::ClusterSettings;
+use crate::settings::{ClusterSettings, Plant};
 
 /// How long the log waits before it asks a full disk again.
 const FULL_RETRY: Duration = Duration::from_millis(250);
@@ -29,6 +30,8 @@ pub enum Trouble {
     Slow,
     /// There is room for so many more bytes.
     Full(u64),
+    /// Syncs fail.
+    Failing,
 }
 
 /// How it is at the moment; shared with the task that writes.
@@ -50,6 +53,7 @@ impl Condition {
 pub struct Disk {
     files: MemFiles,
     segment_bytes: u64,
+    bugs: testkit::Bugs,
     condition: Arc<Mutex<Condition>>,
     crashes: testkit::Random,
     running: Option<(LogStore, JoinHandle<()>)>,
@@ -61,7 +65,7 @@ fn lock(condition: &Mutex<Condition>) -> MutexGuard<'_, Condition> {
 
 impl Disk {
     /// An empty one.
-    pub fn new(settings: ClusterSettings, seed: u64) -> Disk {
+    pub fn new(settings: ClusterSettings, seed: u64, plant: Option<Plant>) -> Disk {
         let condition = Condition {
             random: Random::new(seed),
             slow: false,
@@ -70,6 +74,10 @@ impl Disk {
         Disk {
             files: MemFiles::new(),
             segment_bytes: settings.segment_bytes,
+            bugs: testkit::Bugs {
+                sync_again: plant == Some(Plant::SyncAgain),
+                cache_trusted: plant == Some(Plant::CacheTrusted),
+            },
             condition: Arc::new(Mutex::new(condition)),
             crashes: testkit::Random::new(!seed),
             running: None,
@@ -86,6 +94,7 @@ impl Disk {
             full_retry: FULL_RETRY,
             salt: 7,
             drive: Drive::Caller,
+            bugs: self.bugs,
             ..LogOptions::default()
         };
         let files = Arc::new(self.files.clone());
@@ -109,14 +118,23 @@ impl Disk {
         Some(log.group(group))
     }
 
-    /// The power is gone.
+    /// The power is gone, or only the process.
     pub fn crash(&mut self) {
-        self.files.crash(&mut self.crashes);
+        match self.crashes.below(2) {
+            0 => self.files.crash(&mut self.crashes),
+            _ => self.files.kill(&mut self.crashes),
+        }
         if let Some((log, writing)) = self.running.take() {
             writing.abort();
             log.abandon();
         }
         lock(&self.condition).slow = false;
+    }
+
+    /// A sync has failed: the log takes nothing until it is opened again.
+    pub fn has_failed(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|(log, _)| matches!(log.status(), LogStatus::Failed(_)))
     }
 
     /// It is replaced by an empty one, while the node is down.
@@ -134,8 +152,9 @@ impl Disk {
         self.files.set_faults(testkit::Faults {
             space_left: match trouble {
                 Trouble::Full(bytes) => Some(bytes),
-                Trouble::None | Trouble::Slow => None,
+                Trouble::None | Trouble::Slow | Trouble::Failing => None,
             },
+            fail_sync: trouble == Trouble::Failing,
             ..testkit::Faults::default()
         });
     }

@@ -109,7 +109,7 @@ impl Cluster {
             (Instant::now(), network)
         };
         let node = |_| Node {
-            disk: Disk::new(settings, random.next()),
+            disk: Disk::new(settings, random.next(), plant),
             members: BTreeMap::new(),
             opening: Vec::new(),
         };
@@ -216,6 +216,11 @@ impl Cluster {
         node.disk.crash();
         // Their tasks end some time; nothing of it is seen.
         node.members.clear();
+    }
+
+    /// Whether a sync of a node's disk has failed since its start.
+    pub fn has_failed(&self, node: usize) -> bool {
+        self.nodes[node].disk.has_failed()
     }
 
     /// A node that is down has lost its log.
