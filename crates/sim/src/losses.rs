@@ -1,11 +1,12 @@
 //! Data that is lost: a node crashes, and its disk comes back empty, or without its log, or without one partition's state.
 //!
 //! **Invariant**: no more is lost than a group can bear. Whoever loses data leaves a majority behind that has its own, votes, and knows
-//! that the group has had a leader: docs/cluster.md tells operators to see to that.
+//! that the group has had a leader: docs/cluster.md tells operators to see to that. A restored cluster's members know it by their content.
+//! Whoever has that and nothing else is taken for one that was just restored; so no log is lost before the store has taken something in.
 
 use skep_log::GroupLog;
 use skep_partition::LocalPosition;
-use skep_state::{MemoryStore, Store};
+use skep_state::{MemoryStore, StateError, Store};
 
 use crate::violation::{Check, Violation};
 use crate::world::{Place, World};
@@ -74,6 +75,10 @@ impl World {
         (0..nodes).for_each(|node| self.note_whole(node));
         let mut concerned = (0..self.partitions.len()).filter(|one| loss.concerns(*one));
         concerned.all(|partition| {
+            let own = &self.partitions[partition].hosts[node];
+            if loss == Loss::Log && is_as_restored(&own.store) {
+                return false;
+            }
             let hosts = self.partitions[partition].hosts.iter().enumerate();
             let whole = hosts.filter(|(other, host)| *other != node && host.whole);
             whole.count() > nodes / 2
@@ -123,15 +128,22 @@ impl World {
     }
 }
 
+fn position(store: &MemoryStore) -> Result<LocalPosition, StateError> {
+    match store.meta()? {
+        Some(meta) => LocalPosition::read(&meta),
+        None => Ok(LocalPosition::default()),
+    }
+}
+
 /// The entries before this one are in the store.
 fn stored(store: &MemoryStore) -> Check<u64> {
-    let violated = |error: skep_state::StateError| Violation::new("state", error.to_string());
-    let at = match store.meta().map_err(violated)? {
-        Some(meta) => LocalPosition::read(&meta).map_err(violated)?,
-        None => LocalPosition::default(),
-    };
+    let at = position(store).map_err(|error| Violation::new("state", error.to_string()))?;
     Ok(match at == LocalPosition::default() {
         true => 0,
         false => at.index + 1,
     })
+}
+
+fn is_as_restored(store: &MemoryStore) -> bool {
+    position(store).is_ok_and(|at| at == LocalPosition::RESTORED)
 }

@@ -122,11 +122,12 @@ pub fn content_pairs(state: &dyn Read) -> Check<Vec<(Bytes, Bytes)>> {
 }
 
 impl Reference {
-    /// Of a partition whose replicas all start with the content of `store`.
+    /// Of a partition whose replicas all start with the content of `store`, for which the entries up to `applied` stand.
     pub fn new(
         partition: PartitionId,
         partition_count: u32,
         store: MemoryStore,
+        applied: u64,
     ) -> Check<Reference> {
         let config = EngineConfig {
             partition,
@@ -136,6 +137,11 @@ impl Reference {
         let progress = Bookkeeping::read(&overlay)
             .map_err(|error| Violation::new("state", error.to_string()))?;
         let hash = content_hash(&overlay)?;
+        // A replica that has lost everything begins before them, with nothing.
+        let nothing = Bookkeeping::read(&Overlay::new(Arc::new(MemoryStore::default())))
+            .map_err(|error| Violation::new("state", error.to_string()))?;
+        let mut history = vec![(nothing, 0); applied as usize];
+        history.push((progress.clone(), hash));
         let once = exactly_once::Seen::begin(&overlay, partition_count)?;
         Ok(Reference {
             partition,
@@ -143,9 +149,9 @@ impl Reference {
             config,
             overlay,
             store,
-            history: vec![(progress.clone(), hash)],
+            history,
             progress,
-            applied: 0,
+            applied,
             hash,
             evaluated: BTreeMap::new(),
             answers: BTreeMap::new(),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use skep_backup::WriteNotes;
-use skep_partition::{Event, Refusal, Replica, ReplicaConfig, ReplicaError, Role};
+use skep_partition::{Event, LocalPosition, Refusal, Replica, ReplicaConfig, ReplicaError, Role};
 use skep_protocol::{Envelope, Index, NodeId, PartitionId};
 use skep_state::{FlushTicket, MemoryStore};
 
@@ -85,8 +85,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// A node that does not run yet.
-    pub fn new(store: MemoryStore) -> Host {
+    /// A node that does not run yet, and was given content up to an entry.
+    pub fn new(store: MemoryStore, at: LocalPosition) -> Host {
         Host {
             store,
             replica: None,
@@ -99,7 +99,7 @@ impl Host {
             delivering: false,
             told: VecDeque::new(),
             changing: Changing::default(),
-            installed: None,
+            installed: (at != LocalPosition::default()).then_some(at.index),
             replaced_unheard: false,
             state_lost: false,
             whole: false,

@@ -71,7 +71,13 @@ pub fn run(settings: &Settings) -> Report {
     let _kept = panics::Kept::begin();
     let mut report = Report::default();
     let stores = (0..settings.partitions).map(|_| MemoryStore::default());
-    let world = World::new(settings.clone(), settings.rates, BEGIN_MS, stores.collect());
+    let world = World::new(
+        settings.clone(),
+        settings.rates,
+        BEGIN_MS,
+        stores.collect(),
+        LocalPosition::default(),
+    );
     let mut world = match world {
         Ok(world) => world,
         Err(violation) => {
@@ -252,9 +258,14 @@ fn not_at_rest(world: &World) -> Check<Violation> {
 fn restored_world(from: &World, id: CheckpointId) -> Check<World> {
     let count = from.partitions.len() as u32;
     let (found, contents) = from.backups.restore(id, count, from.now)?;
+    // As the real consensus sees it, entries stand for the content; the simulated one begins with it.
+    let at = match from.settings.cluster {
+        Some(_) => LocalPosition::RESTORED,
+        None => LocalPosition::default(),
+    };
     let stores = (1..).zip(contents).map(|(partition, pairs)| {
         let store = MemoryStore::default();
-        fill(&store, &found, PartitionId(partition), pairs)?;
+        fill(&store, &found, PartitionId(partition), pairs, at)?;
         Ok(store)
     });
     let stores = stores.collect::<Check<Vec<_>>>()?;
@@ -262,13 +273,11 @@ fn restored_world(from: &World, id: CheckpointId) -> Check<World> {
     settings.seed ^= id.0 as u64;
     // Some go on in a world without faults, some in one that is as bad as before.
     let calm = settings.seed.is_multiple_of(2);
-    let mut rates = if calm { Rates::CALM } else { settings.rates };
-    // An empty directory does not belong to a cluster that was restored.
-    rates.data_lost = 0;
+    let rates = if calm { Rates::CALM } else { settings.rates };
     if let Some(cluster) = settings.cluster.as_mut().filter(|_| calm) {
         cluster.rates = ClusterRates::CALM;
     }
-    let mut world = World::new(settings, rates, from.now, stores)?;
+    let mut world = World::new(settings, rates, from.now, stores, at)?;
     if calm {
         world.calm_clients();
     }
@@ -282,6 +291,7 @@ fn fill(
     found: &RestorableBackup,
     partition: PartitionId,
     mut pairs: StoredPairs,
+    at: LocalPosition,
 ) -> Check {
     let Some(manifest) = found.partition(skep_backup::PartitionId(partition.0)) else {
         return Err(Violation::new(
@@ -309,7 +319,7 @@ fn fill(
     let mut writes = pairs
         .iter()
         .map(|(key, value)| (key.as_ref(), Some(value.as_ref())));
-    let meta = LocalPosition::default().encode_to_vec().into();
+    let meta = at.encode_to_vec().into();
     store
         .write(&mut writes, &meta)
         .map_err(|error| Violation::new("state", error.to_string()))

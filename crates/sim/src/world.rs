@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use bytes::Bytes;
-use skep_partition::{ConsensusEvent, FrozenBackup, Reading};
+use skep_partition::{ConsensusEvent, FrozenBackup, LocalPosition, Reading};
 use skep_protocol::{CheckpointId, Command, PartitionId, RequestId};
 use skep_state::MemoryStore;
 
@@ -222,12 +222,13 @@ pub struct World {
 }
 
 impl World {
-    /// A world that begins at a time, with what the stores of each partition hold.
+    /// A world that begins at a time, with what the stores of each partition hold: the content after an entry.
     pub fn new(
         settings: Settings,
         rates: Rates,
         begin: i64,
         contents: Vec<MemoryStore>,
+        at: LocalPosition,
     ) -> Check<World> {
         let mut random = Random::new(settings.seed ^ begin as u64);
         let count = contents.len() as u32;
@@ -235,14 +236,14 @@ impl World {
         let mut partitions = Vec::new();
         for (number, content) in (1..).zip(contents) {
             let id = PartitionId(number);
-            let hosts = (0..settings.replicas).map(|_| Host::new(content.copy()));
+            let hosts = (0..settings.replicas).map(|_| Host::new(content.copy(), at));
             partitions.push(Partition {
                 id,
                 group: Group::new(settings.replicas, sync_off),
                 hosts: hosts.collect(),
-                reference: Reference::new(id, count, content.copy())?,
+                reference: Reference::new(id, count, content.copy(), at.index)?,
                 history: History::default(),
-                logs: Logs::new(settings.replicas),
+                logs: Logs::new(settings.replicas, at),
                 leaders: Leaders::default(),
                 electing: false,
             });

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use skep_log::GroupLog;
+use skep_partition::LocalPosition;
 use skep_protocol::PartitionId;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -59,10 +60,18 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Of so many members.
-    pub fn new(nodes: usize) -> Logs {
+    /// Of so many members, which have content up to an entry, if it is another than the default.
+    pub fn new(nodes: usize, content: LocalPosition) -> Logs {
+        let held = Held {
+            term: content.term,
+            hash: 0,
+        };
+        let entries = match content == LocalPosition::default() {
+            true => 0,
+            false => content.index as usize + 1,
+        };
         Logs {
-            committed: Vec::new(),
+            committed: vec![held; entries],
             seen: BTreeMap::new(),
             left: (0..nodes).map(|_| Left::default()).collect(),
             lost: vec![BTreeMap::new(); nodes],
