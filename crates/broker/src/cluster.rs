@@ -20,6 +20,7 @@ use crate::exporters::Exporters;
 use crate::local::LocalPartitions;
 use crate::nodes::{NodeHandler, Nodes, tell_status};
 use crate::partition::{Partition, Partitions};
+use crate::request_stats::RequestStats;
 use crate::router::Router;
 use crate::servers::{listen, node_security};
 use crate::view::ClusterView;
@@ -65,6 +66,7 @@ pub fn make_router(config: &BrokerConfig) -> (Arc<Router>, Vec<Receiver>) {
         view,
         local: Arc::new(LocalPartitions::new(partitions)),
         nodes: Arc::new(Nodes::default()),
+        stats: RequestStats::new(),
     };
     (Arc::new(router), receivers)
 }

@@ -1,10 +1,12 @@
 //! What has happened in a partition since this node started, as metrics show it. Counted by whoever does it, without locks.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use skep_histogram::{Histogram, Seen};
 use skep_partition::{
-    ELEMENT_TYPES, ElementAction, Happened, JOB_TYPES, JobAction, JobTypeNames, Refusal, Tally,
+    AGES, Aged, ELEMENT_TYPES, ElementAction, Happened, JOB_TYPES, JobAction, JobTypeNames,
+    Measures, Refusal, Tally,
 };
 
 struct JobCounters([[AtomicU64; JobAction::ALL.len()]; JOB_TYPES]);
@@ -15,9 +17,19 @@ impl Default for JobCounters {
     }
 }
 
+struct AgeHistograms([Histogram; Aged::ALL.len()]);
+
+impl Default for AgeHistograms {
+    fn default() -> AgeHistograms {
+        AgeHistograms(std::array::from_fn(|_| Histogram::new(AGES)))
+    }
+}
+
 /// Counters of one partition's replica.
 #[derive(Default)]
 pub struct Counters {
+    /// Batches that were evaluated and applied here.
+    pub batches: AtomicU64,
     /// Records of batches that were evaluated and applied here.
     pub records: AtomicU64,
     /// Their commands.
@@ -26,7 +38,12 @@ pub struct Counters {
     jobs: JobCounters,
     /// The names of the types of jobs, once the replica has started.
     pub job_types: OnceLock<JobTypeNames>,
+    /// What the replica measures, once it has started.
+    pub measures: OnceLock<Arc<Measures>>,
     happened: [AtomicU64; Happened::ALL.len()],
+    aged: AgeHistograms,
+    /// Position of the last record of such a batch.
+    pub position: AtomicI64,
     /// Commands of clients that came to this replica as the leader.
     pub received: AtomicU64,
     /// Those of them that were refused because too many waited, too much was written, or the disk was full.
@@ -68,6 +85,7 @@ impl Counters {
 
     /// A batch was applied that this replica had evaluated.
     pub fn applied(&self, tally: &Tally) {
+        count(&self.batches);
         add(&self.records, tally.records);
         add(&self.commands, tally.commands);
         for (counters, numbers) in self.elements.iter().zip(&tally.elements) {
@@ -83,6 +101,16 @@ impl Counters {
         for (counter, number) in self.happened.iter().zip(&tally.happened) {
             add(counter, *number);
         }
+        for (histogram, counts) in self.aged.0.iter().zip(&tally.aged) {
+            histogram.add(counts);
+        }
+        self.position
+            .store(tally.last_position.0, Ordering::Relaxed);
+    }
+
+    /// How old things were when that happened to them.
+    pub fn aged(&self, what: Aged) -> Seen {
+        self.aged.0[what as usize].seen()
     }
 
     /// What has happened to elements of a type, which is its number.

@@ -102,7 +102,8 @@ impl GatewayNode for Front {
     }
 
     fn metrics(&self) -> String {
-        self.metrics.render(&self.router.view.topology())
+        let router = &self.router;
+        self.metrics.render(&router.view.topology(), &router.stats)
     }
 
     fn relay(&self, asked: Asked) -> BoxFuture<'_, Result<Answered, RequestError>> {

@@ -17,6 +17,7 @@ use crate::gateway_metrics::GatewayMetrics;
 use crate::local::LocalPartitions;
 use crate::nodes::{NodeHandler, Nodes};
 use crate::partition::Partitions;
+use crate::request_stats::RequestStats;
 use crate::router::Router;
 use crate::servers::{exposure, node_security, serve_clients, serve_management};
 use crate::view::ClusterView;
@@ -114,6 +115,7 @@ fn make_router() -> Router {
         view,
         local: Arc::new(LocalPartitions::new(partitions)),
         nodes: Arc::new(Nodes::default()),
+        stats: RequestStats::new(),
     }
 }
 

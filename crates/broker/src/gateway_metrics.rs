@@ -12,6 +12,8 @@ use prometheus_client::registry::Registry;
 use skep_gateway::{CallStats, Role, Topology};
 
 use crate::certificates::Certificates;
+use crate::request_metrics::RequestMetrics;
+use crate::request_stats::RequestStats;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Replica {
@@ -88,7 +90,8 @@ impl Collector for CallCollector {
                 statusCode: seen.status,
             };
             let mut metric = family.encode_family(&labels)?;
-            metric.encode_histogram::<NoLabelSet>(seen.seconds, seen.count, &seen.buckets, None)?;
+            let took = &seen.took;
+            metric.encode_histogram::<NoLabelSet>(took.seconds, took.count, &took.buckets, None)?;
         }
         Ok(())
     }
@@ -105,6 +108,7 @@ pub fn register_calls(registry: &mut Registry) -> Arc<CallStats> {
 pub struct GatewayMetrics {
     registry: Mutex<Registry>,
     topology: TopologyMetrics,
+    requests: RequestMetrics,
     /// Its certificates.
     pub certificates: Arc<Certificates>,
     /// Its calls.
@@ -117,6 +121,7 @@ impl GatewayMetrics {
         let mut registry = Registry::default();
         GatewayMetrics {
             topology: TopologyMetrics::register(&mut registry),
+            requests: RequestMetrics::register(&mut registry),
             certificates: Certificates::register(&mut registry),
             calls: register_calls(&mut registry),
             registry: Mutex::new(registry),
@@ -124,10 +129,11 @@ impl GatewayMetrics {
     }
 
     /// The text that Prometheus scrapes.
-    pub fn render(&self, topology: &Topology) -> String {
+    pub fn render(&self, topology: &Topology, requests: &RequestStats) -> String {
         // Held meanwhile: what is known is cleared and set again.
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         self.topology.set(topology);
+        self.requests.set(requests);
         let mut text = String::new();
         encode(&mut text, &registry).expect("a String takes any text");
         text

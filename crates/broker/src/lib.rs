@@ -36,10 +36,15 @@ mod partition;
 mod partition_metrics;
 mod raft_metrics;
 mod replicas;
+mod replication_metrics;
+mod request_metrics;
+mod request_stats;
 mod requests;
 mod restore;
 mod router;
 mod servers;
+mod shown_histogram;
+mod timing_metrics;
 mod transfer;
 mod view;
 

@@ -328,9 +328,8 @@ impl Node for ManagedNode {
     }
 
     fn metrics(&self) -> String {
-        let (topology, log) = (self.router.view.topology(), self.log.stats());
         self.metrics
-            .render(&self.router.local, &topology, &log, &self.exporters)
+            .render(&self.router, &self.log.stats(), &self.exporters)
     }
 }
 

@@ -11,15 +11,17 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use skep_gateway::{CallStats, Topology};
+use skep_gateway::CallStats;
 use skep_log::LogStats;
 
 use crate::certificates::Certificates;
 use crate::exporter_metrics::ExporterMetrics;
 use crate::exporters::Exporters;
 use crate::gateway_metrics::{TopologyMetrics, register_calls};
-use crate::local::LocalPartitions;
 use crate::partition_metrics::PartitionMetrics;
+use crate::request_metrics::RequestMetrics;
+use crate::router::Router;
+use crate::shown_histogram::ShownHistogram;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Operation {
@@ -74,7 +76,7 @@ impl BackupMetrics {
             self.in_progress.clone(),
         );
         registry.register(
-            "zeebe_backup_operations_latency",
+            "zeebe_backup_operations_latency_seconds",
             "Seconds that backup operations took",
             self.latency.clone(),
         );
@@ -200,6 +202,7 @@ pub struct Metrics {
     exporters: ExporterMetrics,
     partitions: PartitionMetrics,
     topology: TopologyMetrics,
+    requests: RequestMetrics,
     /// Certificates in use.
     pub certificates: Arc<Certificates>,
     /// Calls of the gateway.
@@ -210,6 +213,7 @@ pub struct Metrics {
 struct LogMetrics {
     written: Counter,
     syncs: Counter,
+    sync_times: ShownHistogram<[(&'static str, &'static str); 0]>,
     bytes: Gauge,
 }
 
@@ -218,6 +222,11 @@ impl LogMetrics {
         let metrics = LogMetrics {
             written: Counter::default(),
             syncs: Counter::default(),
+            sync_times: ShownHistogram::register(
+                registry,
+                "atomix_journal_flush_time_seconds",
+                "Seconds that syncs of the log took, which all partitions of the node share",
+            ),
             bytes: Gauge::default(),
         };
         registry.register(
@@ -241,6 +250,7 @@ impl LogMetrics {
     fn set(&self, stats: &LogStats) {
         self.written.inner().store(stats.written, Ordering::Relaxed);
         self.syncs.inner().store(stats.syncs, Ordering::Relaxed);
+        self.sync_times.set(vec![([], stats.sync_times.clone())]);
         self.bytes.set(stats.bytes as i64);
     }
 }
@@ -288,6 +298,7 @@ impl Metrics {
         let exporters = ExporterMetrics::register(&mut registry);
         let partitions = PartitionMetrics::register(&mut registry);
         let topology = TopologyMetrics::register(&mut registry);
+        let requests = RequestMetrics::register(&mut registry);
         let certificates = Certificates::register(&mut registry);
         let calls = register_calls(&mut registry);
         Arc::new(Metrics {
@@ -302,23 +313,20 @@ impl Metrics {
             exporters,
             partitions,
             topology,
+            requests,
             certificates,
             calls,
         })
     }
 
     /// The text that Prometheus scrapes.
-    pub fn render(
-        &self,
-        local: &LocalPartitions,
-        topology: &Topology,
-        log: &LogStats,
-        exporters: &Exporters,
-    ) -> String {
+    pub fn render(&self, router: &Router, log: &LogStats, exporters: &Exporters) -> String {
+        let local = &router.local;
         // Held meanwhile: some of it is cleared and set again.
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         self.partitions.set(local);
-        self.topology.set(topology);
+        self.topology.set(&router.view.topology());
+        self.requests.set(&router.stats);
         self.log.set(log);
         self.exporters.set(exporters);
         for partition in local.partitions.iter() {

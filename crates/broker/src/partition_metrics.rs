@@ -17,6 +17,8 @@ use crate::flow_metrics::FlowMetrics;
 use crate::local::LocalPartitions;
 use crate::partition::Partition;
 use crate::raft_metrics::RaftMetrics;
+use crate::replication_metrics::ReplicationMetrics;
+use crate::timing_metrics::TimingMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct OfPartition {
@@ -78,10 +80,14 @@ pub(crate) struct PartitionMetrics {
     creations: Family<Creation, Counter>,
     jobs: Family<JobLabel, Counter>,
     incidents: Family<Action, Counter>,
+    open_incidents: Family<OfPartition, Gauge>,
     decisions: Family<Action, Counter>,
     checkpoints: Family<CheckpointResult, Counter>,
+    committed: Family<OfPartition, Gauge>,
     flow: FlowMetrics,
+    timings: TimingMetrics,
     raft: RaftMetrics,
+    replication: ReplicationMetrics,
     health: Family<OfPartition, Gauge>,
     role: Family<InGroup, Gauge>,
 }
@@ -124,14 +130,26 @@ impl PartitionMetrics {
             ),
             jobs: register(r, "zeebe_job_events", "What has happened to jobs"),
             incidents: register(r, "zeebe_incident_events", "What has happened to incidents"),
+            open_incidents: register(
+                r,
+                "zeebe_pending_incidents_total",
+                "Incidents that there are",
+            ),
             decisions: register(
                 r,
                 "zeebe_evaluated_dmn_elements",
                 "Decisions evaluated, required ones included",
             ),
             checkpoints: register(r, "zeebe_checkpoint_records", "Checkpoints by result"),
+            committed: register(
+                r,
+                "zeebe_log_appender_last_committed_position",
+                "Position of the last record of the leader that is committed",
+            ),
             flow: FlowMetrics::register(r),
+            timings: TimingMetrics::register(r),
             raft: RaftMetrics::register(r),
+            replication: ReplicationMetrics::register(r),
             health: register(
                 r,
                 "zeebe_health",
@@ -149,6 +167,10 @@ impl PartitionMetrics {
     pub fn set(&self, local: &LocalPartitions) {
         let partitions = &local.partitions;
         self.raft.clear();
+        self.committed.clear();
+        self.open_incidents.clear();
+        self.timings.set(partitions.iter());
+        self.replication.set(partitions.iter());
         for one in partitions.iter() {
             let partition = one.id.0;
             self.flow.set(one, &local.requests);
@@ -177,6 +199,14 @@ impl PartitionMetrics {
             partition,
         };
         self.role.get_or_create(&in_group).set(role);
+        let position = one.counters.position.load(Ordering::Relaxed);
+        if one.leads() && position > 0 {
+            self.committed.get_or_create(&label).set(position);
+        }
+        let measures = one.counters.measures.get();
+        if let Some(open) = measures.and_then(|measures| measures.open_incidents()) {
+            self.open_incidents.get_or_create(&label).set(open);
+        }
     }
 
     fn set_counters(&self, partition: u32, counters: &Counters) {

@@ -13,10 +13,21 @@ use crate::partition_metrics::{GROUP, InGroup, OfPartition, register};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 #[allow(non_snake_case, reason = "as Zeebe spells it")]
-struct Follower {
+pub(crate) struct Follower {
     partitionGroupName: &'static str,
     partition: u32,
     follower: u64,
+}
+
+impl Follower {
+    /// A follower's replica of a partition.
+    pub fn of(partition: u32, follower: u64) -> Follower {
+        Follower {
+            partitionGroupName: GROUP,
+            partition,
+            follower,
+        }
+    }
 }
 
 /// Metrics of all members of this node.
@@ -97,11 +108,7 @@ impl RaftMetrics {
             .get_or_create(&group)
             .set(lacks(committed));
         for (follower, matched) in now.matched {
-            let label = Follower {
-                partitionGroupName: GROUP,
-                partition,
-                follower,
-            };
+            let label = Follower::of(partition, follower);
             let lacked = lacks(index(matched));
             self.not_replicated.get_or_create(&label).set(lacked);
         }

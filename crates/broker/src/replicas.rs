@@ -105,6 +105,7 @@ async fn start_replica(
         Replica::open(config, store, raft, effects).map_err(|error| error.to_string())?;
     // A replica is started once.
     let _ = partition.counters.job_types.set(replica.job_types());
+    let _ = partition.counters.measures.set(replica.measures());
     let note = shared.data.note(id.0);
     let note =
         FileNote::open(&note).map_err(|error| format!("open {}: {error}", note.display()))?;

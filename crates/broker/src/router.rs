@@ -13,6 +13,7 @@ use tokio::sync::broadcast;
 
 use crate::local::LocalPartitions;
 use crate::nodes::Nodes;
+use crate::request_stats::RequestStats;
 use crate::view::ClusterView;
 
 /// An answer may take as long as its client waits, who ends the wait; longer than this nobody does.
@@ -31,6 +32,8 @@ pub struct Router {
     pub local: Arc<LocalPartitions>,
     /// The way to the others.
     pub nodes: Arc<Nodes>,
+    /// What has become of what this node's gateway has sent.
+    pub stats: RequestStats,
 }
 
 impl Router {
@@ -158,7 +161,12 @@ impl Brokers for Router {
         partition: PartitionId,
         command: &'a Command,
     ) -> BoxFuture<'a, Result<ResponseResult, BrokerError>> {
-        Box::pin(Router::execute(self, partition, command))
+        let on_its_way = self.stats.begin(partition, command.intent);
+        Box::pin(async move {
+            let result = Router::execute(self, partition, command).await;
+            on_its_way.end(&result);
+            result
+        })
     }
 
     fn topology(&self) -> Arc<Topology> {

@@ -46,7 +46,7 @@ pub struct Distribution(Vec<Vec<u32>>);
 /// More brokers than that have not been tried.
 const CLUSTER_SIZE_MAX: u64 = 64;
 /// Partitions are threads; more than this many are better served by another cluster.
-const PARTITIONS_MAX: u64 = 64;
+pub const PARTITIONS_MAX: u64 = 64;
 /// Port of a node for other nodes.
 const INTERNAL_PORT: u16 = 26_502;
 

@@ -299,6 +299,16 @@ impl Watched<'_> {
     }
 }
 
+impl Input {
+    /// The command, unless there is none to evaluate.
+    pub fn command(&self) -> Option<&Command> {
+        match self {
+            Input::Client { command, .. } => Some(command),
+            _ => own_command(self),
+        }
+    }
+}
+
 /// The command in an input, unless a client's.
 fn own_command(input: &Input) -> Option<&Command> {
     match input {

@@ -1,9 +1,9 @@
 //! How many calls there were, how they ended, how long they took. Counted without locks and without taking memory.
 
 use std::array::from_fn;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use skep_histogram::{Bounds, Histogram, Seen};
 use tonic::Code;
 
 /// Calls that there are; whatever else somebody tries is one more.
@@ -52,22 +52,18 @@ const CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// Upper bounds of the buckets, in milliseconds; the last has none.
-const BOUNDS_MS: [u64; 13] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
-
-#[derive(Debug, Default)]
-struct Cell {
-    buckets: [AtomicU64; BOUNDS_MS.len() + 1],
-    micros: AtomicU64,
-}
+const TOOK: Bounds = Bounds::of_micros(&[
+    1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000,
+    5_000_000, 10_000_000,
+]);
 
 /// Calls of one gateway.
 #[derive(Debug)]
-pub struct CallStats([[Cell; CODES.len()]; METHODS.len()]);
+pub struct CallStats([[Histogram; CODES.len()]; METHODS.len()]);
 
 impl Default for CallStats {
     fn default() -> CallStats {
-        CallStats(from_fn(|_| from_fn(|_| Cell::default())))
+        CallStats(from_fn(|_| from_fn(|_| Histogram::new(TOOK))))
     }
 }
 
@@ -78,12 +74,8 @@ pub struct CallsSeen {
     pub method: &'static str,
     /// How it ended.
     pub status: &'static str,
-    /// How many there were.
-    pub count: u64,
-    /// How long all of them took.
-    pub seconds: f64,
-    /// How many took at most so many seconds and longer than those before.
-    pub buckets: Vec<(f64, u64)>,
+    /// How many there were, and how long they took.
+    pub took: Seen,
 }
 
 /// A call that has begun.
@@ -110,43 +102,20 @@ impl CallStats {
     }
 
     fn count(&self, method: usize, code: Code, took: Duration) {
-        let cell = &self.0[method][code as usize];
-        let millis = took.as_millis();
-        let bucket = BOUNDS_MS.iter().position(|bound| {
-            // What takes longer than a whole number of them is above it.
-            millis < u128::from(*bound) || took == Duration::from_millis(*bound)
-        });
-        let bucket = &cell.buckets[bucket.unwrap_or(BOUNDS_MS.len())];
-        bucket.fetch_add(1, Ordering::Relaxed);
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        cell.micros.fetch_add(micros, Ordering::Relaxed);
+        self.0[method][code as usize].observe(took);
     }
 
     /// What was counted; kinds of which there were none are left out.
     pub fn seen(&self) -> Vec<CallsSeen> {
-        let cells = self.0.iter().zip(METHODS).flat_map(|(cells, method)| {
-            let cells = cells.iter().zip(CODES);
-            cells.map(move |(cell, status)| cell.seen(method, status))
+        let all = self.0.iter().zip(METHODS).flat_map(|(of_method, method)| {
+            let of_method = of_method.iter().zip(CODES);
+            of_method.map(move |(histogram, status)| CallsSeen {
+                method,
+                status,
+                took: histogram.seen(),
+            })
         });
-        cells.filter(|seen| seen.count > 0).collect()
-    }
-}
-
-impl Cell {
-    fn seen(&self, method: &'static str, status: &'static str) -> CallsSeen {
-        let bounds = BOUNDS_MS.iter().map(|bound| *bound as f64 / 1000.0);
-        let buckets: Vec<(f64, u64)> = bounds
-            .chain([f64::INFINITY])
-            .zip(&self.buckets)
-            .map(|(bound, bucket)| (bound, bucket.load(Ordering::Relaxed)))
-            .collect();
-        CallsSeen {
-            method,
-            status,
-            count: buckets.iter().map(|(_, count)| count).sum(),
-            seconds: self.micros.load(Ordering::Relaxed) as f64 / 1e6,
-            buckets,
-        }
+        all.filter(|seen| seen.took.count > 0).collect()
     }
 }
 
@@ -166,8 +135,9 @@ mod tests {
         let seen = stats.seen();
         assert_eq!(seen.len(), 2);
         assert_eq!((seen[0].method, seen[0].status), ("CompleteJob", "OK"));
-        assert_eq!((seen[0].count, seen[0].seconds), (4, 20.004));
-        let filled: Vec<(f64, u64)> = seen[0].buckets.clone();
+        let took = &seen[0].took;
+        assert_eq!((took.count, took.seconds), (4, 20.004));
+        let filled: Vec<(f64, u64)> = took.buckets.clone();
         let filled: Vec<_> = filled.into_iter().filter(|(_, count)| *count > 0).collect();
         assert_eq!(filled, [(0.001, 2), (0.005, 1), (f64::INFINITY, 1)]);
         assert_eq!(

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use skep_histogram::{Bounds, Histogram, Seen};
 
 use crate::error::LogError;
 use crate::files::FileSystem;
@@ -22,6 +23,11 @@ use crate::recovery::{self, RecoveryReport};
 use crate::segments::{Segment, Yard};
 use crate::writer::{Keeper, Threads, Writer};
 use crate::{Drive, GroupId, LogOptions};
+
+const SYNC_TIMES: Bounds = Bounds::of_micros(&[
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_000_000,
+]);
 
 /// Called once: with `Ok` after the sync that made the operation durable. It runs on the writer's
 /// thread (or at once on the caller's, if the operation is refused), so it must not block.
@@ -48,6 +54,8 @@ pub struct LogStats {
     pub written: u64,
     pub frames: u64,
     pub queued_frames: usize,
+    /// How long the syncs took.
+    pub sync_times: Seen,
     /// What keeps the oldest segment, if more than the one in use is there.
     pub oldest: Vec<Pin>,
 }
@@ -111,6 +119,8 @@ pub(crate) struct State {
 pub(crate) struct Shared {
     pub options: LogOptions,
     state: Mutex<State>,
+    /// How long syncs took.
+    pub sync_times: Histogram,
     pub full: AtomicBool,
     pub writer_wake: Condvar,
     pub keeper_wake: Condvar,
@@ -251,6 +261,7 @@ impl LogStore {
         let (next_sequence, next_offset) = (recovered.next_sequence, recovered.next_offset);
         let shared = Arc::new(Shared {
             state: Mutex::new(State::recovered(recovered, active.number)),
+            sync_times: Histogram::new(SYNC_TIMES),
             full: AtomicBool::new(false),
             writer_wake: Condvar::new(),
             keeper_wake: Condvar::new(),
@@ -344,6 +355,7 @@ impl LogStore {
             written: state.written,
             frames: state.frames,
             queued_frames: state.queue.len(),
+            sync_times: self.inner.shared.sync_times.seen(),
             oldest,
         }
     }

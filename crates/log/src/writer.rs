@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -166,10 +167,12 @@ impl Writer {
             }
             return self.fail("write", &error, batch);
         }
+        let begun = Instant::now();
         if let Err(error) = self.sync() {
             // What reached the disk is unknown, and asking again might pretend success.
             return self.fail("sync", &error, batch);
         }
+        self.shared.sync_times.observe(begun.elapsed());
         self.offset = end;
         self.sequence += 1;
         let callbacks = self.account(batch.frames, batch.bytes.len() as u64);

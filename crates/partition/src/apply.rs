@@ -128,6 +128,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     /// The batch is applied: its answers and messages may leave.
     pub(crate) fn take_effect(&mut self, batch: InFlight) -> Result<(), ReplicaError> {
+        self.measures.committed(batch.proposed.elapsed());
         self.effects.applied(&batch.tally);
         for response in batch.responses {
             self.effects.respond(response);

@@ -22,6 +22,8 @@ pub enum Event {
         command: Command,
         /// Who waits for the answer.
         request: Option<RequestId>,
+        /// When it was taken in; nothing but what is measured depends on it.
+        submitted: Instant,
     },
     /// Something from a partition.
     Envelope(Envelope),
@@ -141,7 +143,11 @@ impl Inbox {
             self.gauge.commands.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::Busy);
         }
-        self.push(Event::Command { command, request });
+        self.push(Event::Command {
+            command,
+            request,
+            submitted: Instant::now(),
+        });
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Gaining and losing the leadership.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use skep_protocol::Position;
 use skep_protocol::{
@@ -119,6 +120,8 @@ pub(crate) struct InFlight {
     pub checkpoint: CheckpointId,
     /// What its records say.
     pub tally: Tally,
+    /// When it was proposed.
+    pub proposed: Instant,
 }
 
 impl<C: Consensus, E: Effects> Replica<C, E> {
@@ -193,6 +196,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         self.effects
             .role_changed(Role::Leader, self.applied.epoch());
         self.clock.not_before(self.applied.time);
+        self.forget_measured();
         self.find_deadly()?;
         self.resend_all()?;
         self.announce_jobs()?;

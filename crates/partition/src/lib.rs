@@ -1,7 +1,7 @@
 //! One replica of a partition: the leader's processor, everybody's applier, the epoch fence, checkpoints.
 //!
 //! [`Replica`] is a state machine without threads or clocks: events go in, [`Effects`] come out. [`thread`] runs it on a thread
-//! of its own; the simulator runs many on one.
+//! of its own; the simulator runs many on one. Only for [`Measures`] it reads a clock, and nothing depends on those.
 //!
 //! **Invariants**
 //! - A batch is applied if its epoch is the current one and its sequence the next; else it is fenced: nothing of it counts.
@@ -13,6 +13,7 @@
 //!
 //! **Absent on purpose**: openraft, the store's engine, gRPC, HTTP, how members are found.
 
+mod ages;
 mod apply;
 mod backups;
 mod bookkeeping;
@@ -24,7 +25,9 @@ mod inbox;
 mod job_types;
 mod leader;
 pub mod limits;
+mod measures;
 mod note;
+mod open_incidents;
 mod process;
 mod replace;
 mod replica;
@@ -40,7 +43,8 @@ pub use effects::{Effects, Refusal, Role};
 pub use error::ReplicaError;
 pub use inbox::{Event, FlowControl, Inbox, Receiver, inbox};
 pub use job_types::{JOB_TYPES, JobTypeNames};
+pub use measures::Measures;
 pub use note::{FileNote, Note};
 pub use replace::FrozenContent;
 pub use replica::{Inspection, Replica, ReplicaConfig};
-pub use tally::{ELEMENT_TYPES, ElementAction, Happened, JobAction, Tally};
+pub use tally::{AGES, Aged, ELEMENT_TYPES, ElementAction, Happened, JobAction, Tally};

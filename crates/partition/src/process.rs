@@ -1,6 +1,7 @@
 //! The leader's processor: commands into batches, batches into proposals.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use skep_engine::tables::checkpoint;
 use skep_engine::{Context, Failed, Failure, Input, Outcome, Subject};
@@ -16,7 +17,7 @@ use crate::leader::{InFlight, Leadership, Leading};
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCHES_IN_FLIGHT_MAX, UNFLUSHED_BYTES_MAX,
 };
-use crate::replica::Replica;
+use crate::replica::{Queued, Replica};
 use crate::{Consensus, Effects, ReplicaError, Tally};
 
 /// A batch being built.
@@ -72,7 +73,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         leading.due_at = due.next;
         leading.due_unknown = false;
         for command in due.commands.into_iter().rev() {
-            self.queue.push_front(Input::Internal(command));
+            self.queue.push_front(Input::Internal(command).into());
         }
         Ok(())
     }
@@ -82,10 +83,11 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         for process_instance in std::mem::take(&mut self.to_ban) {
             let reason =
                 "Evaluating the process instance has ended the node more than once".to_owned();
-            self.queue.push_front(Input::Ban {
+            let ban = Input::Ban {
                 process_instance,
                 reason,
-            });
+            };
+            self.queue.push_front(ban.into());
         }
     }
 
@@ -107,7 +109,12 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             true => Some(leading.next_poll()),
             false => leading.due_at.map(|at| at.max(leading.next_poll())),
         };
-        [due, self.resend.overdue_at()].into_iter().flatten().min()
+        let counts_on = self.remembered.open_incidents.known().is_none();
+        let counting = counts_on.then_some(self.now);
+        [due, counting, self.resend.overdue_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The leader's clock, never going back within the partition.
@@ -137,6 +144,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
                 jobs_available: Vec::new(),
                 checkpoint: CheckpointId::NONE,
                 tally: Tally::default(),
+                proposed: Instant::now(),
             },
             #[cfg(feature = "testkit")]
             inputs: Vec::new(),
@@ -156,7 +164,10 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     /// The next input; an envelope of a sender with a higher checkpoint has that checkpoint taken first.
     fn next_input(&mut self) -> Result<Option<Input>, ReplicaError> {
-        if let Some(Input::Envelope(envelope)) = self.queue.front()
+        if let Some(Queued {
+            input: Input::Envelope(envelope),
+            ..
+        }) = self.queue.front()
             && envelope.checkpoint_id > checkpoint::latest(&self.overlay)?.id
         {
             let create = checkpoint_command(
@@ -166,11 +177,16 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             );
             return Ok(Some(Input::Internal(create)));
         }
-        let input = self.queue.pop_front();
-        if matches!(input, Some(Input::Client { .. })) {
+        let Some(Queued { input, submitted }) = self.queue.pop_front() else {
+            return Ok(None);
+        };
+        if matches!(input, Input::Client { .. }) {
             self.commands_taken += 1;
         }
-        Ok(input)
+        if let Some(submitted) = submitted {
+            self.measures.waited(submitted.elapsed());
+        }
+        Ok(Some(input))
     }
 
     fn evaluate(&mut self, input: Input, building: &mut Building) -> Result<(), ReplicaError> {
@@ -180,7 +196,11 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             first_position: Position(building.first_position.0 + building.records.len() as i64),
         };
         let request = request_of(&input);
+        let begun = Instant::now();
         let (outcome, writes) = self.evaluate_safely(&input, &context)?;
+        if let Some(command) = input.command() {
+            self.measures.evaluated(command.intent, begun.elapsed());
+        }
         self.overlay.absorb(writes);
         building.commands += 1;
         building.record_bytes += outcome.record_bytes;
@@ -240,7 +260,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     fn take_failed(&mut self, failed: Failed, writes: Layer) -> (Outcome, Layer) {
         if let Some(input) = failed.again {
-            self.queue.push_front(input);
+            self.queue.push_front(input.into());
         }
         (failed.outcome, writes)
     }
@@ -262,8 +282,14 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         building.effects.last_position =
             Position(building.first_position.0 + building.records.len() as i64 - 1);
         self.records_written += building.records.len() as u64;
-        building.effects.tally =
-            Tally::of(&building.records, building.commands, &mut self.job_types);
+        building.effects.tally = Tally::of(
+            &building.records,
+            building.commands,
+            building.time,
+            &mut self.remembered,
+        );
+        building.effects.tally.last_position = building.effects.last_position;
+        building.effects.proposed = Instant::now();
         let leading = self.leading();
         let header = BatchHeader {
             epoch: leading.epoch,

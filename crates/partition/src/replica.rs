@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use prost::Message as _;
 use skep_engine::{Engine, EngineConfig, Input, Subject};
@@ -12,14 +13,17 @@ use tracing::{info, warn};
 use crate::bookkeeping::STATE_VERSION;
 use crate::clock::Clock;
 use crate::consensus::{ConsensusEvent, Unproposed};
-use crate::job_types::{JobTypeNames, JobTypes};
+use crate::job_types::JobTypeNames;
 use crate::leader::{Leadership, Lost};
 use crate::limits::{
     EPOCH_RETRY_MS, LAYER_AGE_MS_MAX, LAYER_BYTES_MAX, REPLAY_BYTES_MAX, UNFLUSHED_BYTES_MAX,
 };
+use crate::measures::Measures;
 use crate::note::{NoNote, Note};
+use crate::open_incidents::OpenIncidents;
 use crate::replace::HeldBack;
 use crate::resend::Resend;
+use crate::tally::Remembered;
 use crate::{
     Bookkeeping, Consensus, Effects, Event, FrozenBackup, LocalPosition, Reading, Refusal,
     ReplicaError, Role,
@@ -38,6 +42,22 @@ pub struct ReplicaConfig {
     pub seed: u64,
 }
 
+/// What waits to be evaluated.
+pub(crate) struct Queued {
+    pub input: Input,
+    /// When a client's command was taken in.
+    pub submitted: Option<Instant>,
+}
+
+impl From<Input> for Queued {
+    fn from(input: Input) -> Queued {
+        Queued {
+            input,
+            submitted: None,
+        }
+    }
+}
+
 /// One replica of a partition.
 pub struct Replica<C, E> {
     pub(crate) config: ReplicaConfig,
@@ -51,11 +71,12 @@ pub struct Replica<C, E> {
     pub(crate) local: LocalPosition,
     pub(crate) leadership: Leadership,
     /// Commands and envelopes that wait, oldest first.
-    pub(crate) queue: VecDeque<Input>,
+    pub(crate) queue: VecDeque<Queued>,
     /// How many clients' commands of the queue have been taken out since the caller last asked.
     pub(crate) commands_taken: usize,
     pub(crate) records_written: u64,
-    pub(crate) job_types: JobTypes,
+    pub(crate) remembered: Remembered,
+    pub(crate) measures: Arc<Measures>,
     pub(crate) frozen: Vec<FrozenBackup>,
     pub(crate) given_up: Vec<CheckpointId>,
     pub(crate) held_back: HeldBack,
@@ -112,7 +133,8 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             queue: VecDeque::new(),
             commands_taken: 0,
             records_written: 0,
-            job_types: JobTypes::default(),
+            remembered: Remembered::default(),
+            measures: Arc::default(),
             frozen: Vec::new(),
             given_up: Vec::new(),
             held_back: HeldBack::default(),
@@ -139,9 +161,14 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     pub fn handle(&mut self, event: Event, now: Reading) -> Result<(), ReplicaError> {
         self.now = self.clock.read(now);
         match event {
-            Event::Command { command, request } => {
-                self.queue.push_back(Input::Client { command, request })
-            }
+            Event::Command {
+                command,
+                request,
+                submitted,
+            } => self.queue.push_back(Queued {
+                input: Input::Client { command, request },
+                submitted: Some(submitted),
+            }),
             Event::Envelope(envelope) => self.take_envelope(envelope),
             Event::Consensus(event) => self.handle_consensus(event)?,
             Event::Flushed(ticket) => {
@@ -170,7 +197,10 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         if self.is_leading() {
             self.fail_given_up();
             self.resend_overdue()?;
+            self.remembered.open_incidents.count_on(&self.overlay)?;
             self.process()?;
+            let incidents = self.remembered.open_incidents.known();
+            self.measures.set_open_incidents(incidents);
         } else {
             self.retry_epoch();
             self.refuse_queue(&Refusal::NotLeader);
@@ -216,21 +246,21 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     /// Only a leader takes envelopes in; a lost one is sent again.
     fn take_envelope(&mut self, envelope: skep_protocol::Envelope) {
         if !matches!(self.leadership, Leadership::Follower) {
-            self.queue.push_back(Input::Envelope(envelope));
+            self.queue.push_back(Input::Envelope(envelope).into());
         }
     }
 
     /// Puts a command of the replica's own behind what waits.
     pub(crate) fn feed(&mut self, command: Command) {
-        self.queue.push_back(Input::Internal(command));
+        self.queue.push_back(Input::Internal(command).into());
     }
 
     pub(crate) fn refuse_queue(&mut self, refusal: &Refusal) {
         if !matches!(self.leadership, Leadership::Follower) {
             return;
         }
-        for input in std::mem::take(&mut self.queue) {
-            if let Input::Client { request, .. } = input {
+        for queued in std::mem::take(&mut self.queue) {
+            if let Input::Client { request, .. } = queued.input {
                 self.commands_taken += 1;
                 if let Some(request) = request {
                     self.effects.refuse(request, refusal.clone());
@@ -281,7 +311,12 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     /// The names of the types of jobs that its tallies have numbers for.
     pub fn job_types(&self) -> JobTypeNames {
-        self.job_types.names()
+        self.remembered.job_types.names()
+    }
+
+    /// What it measures.
+    pub fn measures(&self) -> Arc<Measures> {
+        Arc::clone(&self.measures)
     }
 
     /// How many records have been proposed since the last call.
@@ -325,6 +360,14 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     /// other things.
     pub(crate) fn forget_evaluations(&mut self) {
         self.engine = new_engine(&self.config);
+        self.forget_measured();
+    }
+
+    /// Keys may be given again, or were given by another leader, who may have resolved incidents as well.
+    pub(crate) fn forget_measured(&mut self) {
+        self.remembered.ages.forget();
+        self.remembered.open_incidents = OpenIncidents::default();
+        self.measures.set_open_incidents(None);
     }
 
     /// Begins a new epoch, since what was evaluated on top of the proposal is void. If that is refused as well, it is tried again

@@ -2,13 +2,25 @@
 //!
 //! **Invariant**: counting allocates nothing but for a type of job that is new, and a batch is counted when it is applied at its leader, once.
 
+use std::time::Duration;
+
+use skep_histogram::{Bounds, Counts};
 use skep_protocol::values::{BpmnElementType, DecisionEvaluation, ProcessInstance};
 use skep_protocol::{
-    CheckpointIntent, DecisionEvaluationIntent, IncidentIntent, Intent, JobIntent,
-    ProcessInstanceCreationIntent, ProcessInstanceIntent, Record, RecordType, RecordValue,
+    CheckpointIntent, DecisionEvaluationIntent, IncidentIntent, Intent, JobBatchIntent, JobIntent,
+    Key, Position, ProcessInstanceCreationIntent, ProcessInstanceIntent, Record, RecordType,
+    RecordValue,
 };
 
+use crate::ages::Ages;
 use crate::job_types::{JOB_TYPES, JobTypes};
+use crate::open_incidents::OpenIncidents;
+
+/// Ages of process instances and jobs: those of Zeebe's metrics.
+pub const AGES: Bounds = Bounds::of_micros(&[
+    25_000, 50_000, 75_000, 100_000, 250_000, 500_000, 750_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000, 15_000_000, 30_000_000, 45_000_000, 60_000_000,
+]);
 
 macro_rules! counted {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident),+ $(,)? }) => {
@@ -83,6 +95,27 @@ counted! {
     }
 }
 
+counted! {
+    /// What is measured by the age of what it happens to.
+    Aged {
+        /// A process instance has ended well.
+        InstanceCompleted,
+        /// A job was given to a worker.
+        JobActivated,
+        /// A job was done.
+        JobCompleted,
+    }
+}
+
+/// What counting remembers of the batches before.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    pub job_types: JobTypes,
+    /// Of process instances and jobs.
+    pub ages: Ages,
+    pub open_incidents: OpenIncidents,
+}
+
 /// Types of elements that there are, the unspecified one included.
 pub const ELEMENT_TYPES: usize = BpmnElementType::SendTask as usize + 1;
 const ACTIONS: usize = ElementAction::ALL.len();
@@ -95,12 +128,16 @@ pub struct Tally {
     pub records: u32,
     /// Commands that were evaluated.
     pub commands: u32,
+    /// Position of its last record.
+    pub last_position: Position,
     /// By type of element and action.
     pub elements: [[u32; ACTIONS]; ELEMENT_TYPES],
     /// By number of the job's type and action.
     pub jobs: [[u32; JOB_ACTIONS]; JOB_TYPES],
     /// By what has happened.
     pub happened: [u32; Happened::ALL.len()],
+    /// How old it was, by what has happened to it, with [`AGES`] as bounds. What is too old is left out.
+    pub aged: [Counts; Aged::ALL.len()],
 }
 
 impl Default for Tally {
@@ -108,16 +145,23 @@ impl Default for Tally {
         Tally {
             records: 0,
             commands: 0,
+            last_position: Position::NONE,
             elements: [[0; ACTIONS]; ELEMENT_TYPES],
             jobs: [[0; JOB_ACTIONS]; JOB_TYPES],
             happened: [0; Happened::ALL.len()],
+            aged: Default::default(),
         }
     }
 }
 
 impl Tally {
-    /// Of a batch of that many commands.
-    pub(crate) fn of(records: &[Record], commands: usize, types: &mut JobTypes) -> Tally {
+    /// Of a batch of that many commands, evaluated at that time of the partition.
+    pub(crate) fn of(
+        records: &[Record],
+        commands: usize,
+        time: i64,
+        remembered: &mut Remembered,
+    ) -> Tally {
         let mut tally = Tally {
             records: records.len() as u32,
             commands: commands as u32,
@@ -126,7 +170,17 @@ impl Tally {
         let events = records
             .iter()
             .filter(|record| record.record_type == RecordType::Event);
-        events.for_each(|record| tally.count(record, types));
+        for event in events {
+            tally.count(event, &mut remembered.job_types);
+            tally.measure(event, time, &mut remembered.ages);
+            match event.intent {
+                Intent::Incident(IncidentIntent::Created) => remembered.open_incidents.created(),
+                Intent::Incident(IncidentIntent::Resolved) => {
+                    remembered.open_incidents.resolved(event.key);
+                }
+                _ => {}
+            }
+        }
         tally
     }
 
@@ -156,6 +210,39 @@ impl Tally {
                     self.happened(happened);
                 }
             }
+        }
+    }
+
+    /// Measures how old process instances and jobs are when something happens to them.
+    fn measure(&mut self, event: &Record, time: i64, ages: &mut Ages) {
+        match (event.intent, &event.value) {
+            (Intent::ProcessInstance(intent), RecordValue::ProcessInstance(element))
+                if element.process_instance_key == event.key.0 =>
+            {
+                match intent {
+                    ProcessInstanceIntent::ElementActivating => ages.note(event.key, time),
+                    ProcessInstanceIntent::ElementCompleted => {
+                        self.aged(Aged::InstanceCompleted, ages.of(event.key, time));
+                    }
+                    _ => {}
+                }
+            }
+            (Intent::Job(JobIntent::Created), _) => ages.note(event.key, time),
+            (Intent::Job(JobIntent::Completed), _) => {
+                self.aged(Aged::JobCompleted, ages.of(event.key, time));
+            }
+            (Intent::JobBatch(JobBatchIntent::Activated), RecordValue::JobBatch(batch)) => {
+                for job in &batch.jobs {
+                    self.aged(Aged::JobActivated, ages.of(Key(job.key), time));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn aged(&mut self, what: Aged, age: Option<Duration>) {
+        if let Some(age) = age {
+            self.aged[what as usize].observe(AGES, age);
         }
     }
 

@@ -55,6 +55,7 @@ fn a_batch_closes_by_its_records_as_well() {
         place.handle(Event::Command {
             command: Command::new(Key::NONE, MessageIntent::Publish, message.clone()),
             request: None,
+            submitted: std::time::Instant::now(),
         });
     }
     place.settle();

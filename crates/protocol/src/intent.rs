@@ -41,6 +41,9 @@ macro_rules! intents {
         pub enum Intent { $( #[doc = concat!("Of a ", $label, ".")] $value_type($intent) ),+ }
 
         impl Intent {
+            /// All of them.
+            pub const ALL: &'static [Intent] = &[ $( $( Intent::$value_type($intent::$variant), )+ )+ ];
+
             /// What the record is about.
             pub const fn value_type(self) -> ValueType {
                 match self { $( Intent::$value_type(_) => ValueType::$value_type ),+ }
@@ -71,6 +74,28 @@ macro_rules! intents {
     };
     (@event event) => { true };
     (@event command) => { false };
+}
+
+/// The place among all of each intent, by the codes on disk.
+static PLACES: [[u8; 32]; 256] = {
+    let mut places = [[0; 32]; 256];
+    let mut place = 0;
+    while place < Intent::ALL.len() {
+        let (value_type, intent) = Intent::ALL[place].codes();
+        places[value_type as usize][intent as usize] = place as u8;
+        place += 1;
+    }
+    places
+};
+
+const _: () = assert!(Intent::ALL.len() <= 256);
+
+impl Intent {
+    /// Its place among [`Intent::ALL`]: for tables in memory, since it changes with every new intent.
+    pub fn place(self) -> usize {
+        let (value_type, intent) = self.codes();
+        usize::from(PLACES[usize::from(value_type)][usize::from(intent)])
+    }
 }
 
 intents! {
@@ -205,5 +230,18 @@ intents! {
         Create = 0 "CREATE" command, Created = 1 "CREATED" event, Ignored = 2 "IGNORED" event,
         ConfirmBackup = 3 "CONFIRM_BACKUP" command, ConfirmedBackup = 4 "CONFIRMED_BACKUP" event,
         FailBackup = 5 "FAIL_BACKUP" command, FailedBackup = 6 "FAILED_BACKUP" event,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_intent_has_a_place_of_its_own() {
+        for (place, intent) in Intent::ALL.iter().enumerate() {
+            assert_eq!(intent.place(), place, "{intent:?}");
+        }
+        assert_eq!(Intent::from(JobIntent::Created).place(), 0);
     }
 }

@@ -18,6 +18,7 @@ use crate::node::RaftError;
 use crate::peers::RaftPeers;
 use crate::rpc::{self, Appended, Request, Taken};
 use crate::state_machine::StateMachine;
+use crate::stats::RaftStats;
 use crate::types::{LogId, TypeConfig, Vote};
 
 /// The preferred member is given the leadership when it lacks no more entries than it gets in a moment.
@@ -80,6 +81,7 @@ pub struct RaftHandle {
     pub(crate) incoming: Arc<Incoming>,
     pub(crate) peers: Arc<dyn RaftPeers>,
     pub(crate) leads: Arc<AtomicBool>,
+    pub(crate) stats: Arc<RaftStats>,
     pub(crate) seen: watch::Receiver<LeaderSeen>,
     /// A member that has answered within it can be reached.
     pub(crate) lease: Duration,
@@ -119,6 +121,7 @@ impl RaftHandle {
                 let appended = self.raft.append_entries(append).await;
                 let appended = appended.map_err(|error| refused(error.to_string()))?;
                 if appended.is_success() {
+                    self.stats.heard();
                     self.kept.set_from(keep_from);
                     if self.suffrage.is_earned_by(&proof) {
                         self.suffrage.grant().await;
@@ -198,6 +201,11 @@ impl RaftHandle {
     /// Who leads, as this member knows it; changes are told at once.
     pub fn leader(&self) -> watch::Receiver<LeaderSeen> {
         self.seen.clone()
+    }
+
+    /// What it has sent and heard.
+    pub fn stats(&self) -> &RaftStats {
+        &self.stats
     }
 
     pub fn metrics(&self) -> RaftMetrics {

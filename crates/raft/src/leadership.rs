@@ -15,6 +15,7 @@ use skep_partition::consensus::{ConsensusEvent, ConsensusEvents};
 use tokio::sync::watch;
 
 use crate::state_machine::StateMachine;
+use crate::stats::RaftStats;
 use crate::types::TypeConfig;
 
 type Watched<T> = openraft::type_config::alias::WatchReceiverOf<TypeConfig, T>;
@@ -34,6 +35,7 @@ pub(crate) struct Watch {
     all: Watched<RaftMetrics<TypeConfig>>,
     events: Arc<dyn ConsensusEvents>,
     leads: Arc<AtomicBool>,
+    stats: Arc<RaftStats>,
     seen: watch::Sender<LeaderSeen>,
     group: u32,
     timing: Option<Timing>,
@@ -50,7 +52,7 @@ impl Watch {
     pub fn new(
         raft: &Raft<TypeConfig, StateMachine>,
         events: Arc<dyn ConsensusEvents>,
-        leads: Arc<AtomicBool>,
+        (leads, stats): (Arc<AtomicBool>, Arc<RaftStats>),
         seen: watch::Sender<LeaderSeen>,
         group: u32,
         timing: Option<Timing>,
@@ -60,6 +62,7 @@ impl Watch {
             all: raft.metrics(),
             events,
             leads,
+            stats,
             seen,
             group,
             timing,
@@ -87,6 +90,7 @@ impl Watch {
             self.events.send(ConsensusEvent::LostLeadership { term });
         }
         if let Some(term) = now {
+            self.stats.leads();
             self.events.send(ConsensusEvent::BecameLeader { term });
         }
     }

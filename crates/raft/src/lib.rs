@@ -35,6 +35,7 @@ mod refusal;
 mod rpc;
 mod runtime;
 mod state_machine;
+mod stats;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod timing;
@@ -47,3 +48,4 @@ pub use leadership::LeaderSeen;
 pub use node::{RaftError, RaftNode, RaftOptions};
 pub use peers::{Alone, PeerError, RaftPeers};
 pub use reader::LogReader;
+pub use stats::{RaftStats, SentTo};

@@ -21,6 +21,7 @@ use crate::content::Fetched;
 use crate::peers::{PeerError, RaftPeers};
 use crate::pipeline::Pipeline;
 use crate::rpc::{self, Append, Appended, AskVote, Offered, RpcError, Taken, Voted};
+use crate::stats::RaftStats;
 use crate::types::{Snapshot, TypeConfig, Vote, log_id};
 
 /// How long a member that fetches content may not be heard of: a connection is made anew within it, a restart is not.
@@ -38,6 +39,7 @@ pub(crate) struct Network {
     pub group: u32,
     pub peers: Arc<dyn RaftPeers>,
     pub kept: Arc<Kept>,
+    pub stats: Arc<RaftStats>,
     /// How long an answer to entries may take: their sync included.
     pub patience: Duration,
 }
@@ -81,9 +83,21 @@ impl Peer {
     /// Sends entries; they are queued when this is called.
     pub fn append(&self, append: &Append) -> BoxFuture<'static, Result<Appended, CallError>> {
         let request = rpc::encode_append(append, self.network.kept.from());
+        let (stats, target) = (Arc::clone(&self.network.stats), self.target);
+        let entries = append.entries.len();
+        if entries > 0 {
+            stats.sends(target, entries, request.len());
+        }
+        let begun = Instant::now();
         let answer = self.call(request, self.network.patience);
         answer
-            .map(|answer| rpc::decode_appended(answer?).map_err(|error| unreadable(&error)))
+            .map(move |answer| {
+                let appended = rpc::decode_appended(answer?).map_err(|error| unreadable(&error))?;
+                if entries > 0 && appended.is_success() {
+                    stats.answered(target, begun.elapsed());
+                }
+                Ok(appended)
+            })
             .boxed()
     }
 
@@ -191,6 +205,7 @@ impl RaftNetworkV2<TypeConfig> for Peer {
     }
 
     async fn pre_vote(&mut self, rpc: AskVote, option: RPCOption) -> Result<Voted, CallError> {
+        self.network.stats.asks(self.target);
         self.ask(rpc::encode_pre_vote(&rpc), option).await
     }
 

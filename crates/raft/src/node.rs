@@ -28,6 +28,7 @@ use crate::peers::RaftPeers;
 use crate::reader::LogReader;
 use crate::refusal::TellRefusal;
 use crate::state_machine::{Parts, Progress, StateMachine};
+use crate::stats::RaftStats;
 use crate::timing;
 use crate::types::{Proposal, TypeConfig, log_id};
 
@@ -82,6 +83,20 @@ impl RaftOptions {
     fn kept(&self) -> Kept {
         let bounds = (self.kept_bytes_max, self.kept_entries_max);
         Kept::new(self.members.len(), bounds)
+    }
+
+    fn network(
+        &self,
+        group: u32,
+        (peers, kept, stats): (&Arc<dyn RaftPeers>, &Arc<Kept>, &Arc<RaftStats>),
+    ) -> Network {
+        Network {
+            group,
+            peers: Arc::clone(peers),
+            kept: Arc::clone(kept),
+            stats: Arc::clone(stats),
+            patience: self.election_timeout * 2,
+        }
     }
 
     fn timing(&self, lease: Duration) -> Option<Timing> {
@@ -185,12 +200,8 @@ impl RaftNode {
             members: options.members.iter().copied().collect(),
         });
         let suffrage = Suffrage::new(store.clone(), options.election_timeout * 3);
-        let network = Network {
-            group,
-            peers: Arc::clone(&peers),
-            kept: Arc::clone(&kept),
-            patience: options.election_timeout * 2,
-        };
+        let stats = Arc::new(RaftStats::new(options.node_id, &options.members));
+        let network = options.network(group, (&peers, &kept, &stats));
         let (id, config) = (options.node_id, Arc::new(config));
         let raft = Raft::new(id, config, network, store.clone(), machine).await;
         let raft = raft.map_err(|error| RaftError::Start {
@@ -203,7 +214,7 @@ impl RaftNode {
         let watch = Watch::new(
             &raft,
             Arc::clone(&events),
-            Arc::clone(&leads),
+            (Arc::clone(&leads), Arc::clone(&stats)),
             seen,
             group,
             timing,
@@ -218,6 +229,7 @@ impl RaftNode {
             members: options.members.clone().into(),
             kept,
             leads,
+            stats,
             seen: seen_by_others,
             lease,
         };

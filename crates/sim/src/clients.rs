@@ -167,7 +167,12 @@ impl World {
             return Ok(());
         }
         let request = Some(request);
-        self.handle(place, Event::Command { command, request })
+        let command = Event::Command {
+            command,
+            request,
+            submitted: std::time::Instant::now(),
+        };
+        self.handle(place, command)
     }
 
     /// A replica answers.

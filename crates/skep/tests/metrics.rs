@@ -8,6 +8,12 @@ use std::time::{Duration, Instant};
 
 use common::cluster::Cluster;
 use common::{Place, repository};
+use skep_gateway::proto::gateway_client::GatewayClient;
+use skep_gateway::proto::{
+    ActivateJobsRequest, CancelProcessInstanceRequest, CreateProcessInstanceRequest,
+    CreateProcessInstanceWithResultRequest, FailJobRequest,
+};
+use tonic::transport::Channel;
 
 /// Only what hangs needs as long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -97,6 +103,42 @@ fn work_is_counted_by_what_has_happened_under_zeebes_names() {
         let roles = "zeebe_gateway_topology_partition_roles";
         assert_eq!(of(roles, &[partition, "broker=\"0\""]), 3.0);
     }
+    for (histogram, count) in [
+        ("zeebe_process_instance_execution_time_seconds", 12.0),
+        ("zeebe_job_activation_time_seconds", 24.0),
+        ("zeebe_job_life_time_seconds", 24.0),
+    ] {
+        assert_eq!(of(&format!("{histogram}_count"), &[]), count, "{histogram}");
+        assert!(of(&format!("{histogram}_sum"), &[]) > 0.0, "{histogram}");
+    }
+    let evaluations = "zeebe_stream_processor_processing_duration_seconds_count";
+    let requests = "zeebe_gateway_total_requests_total";
+    let answers = "zeebe_gateway_request_latency_seconds_count";
+    for (value_type, intent, count) in [
+        ("PROCESS_INSTANCE_CREATION", "CREATE", 12.0),
+        ("JOB", "COMPLETE", 24.0),
+    ] {
+        let labels = [
+            format!("valueType=\"{value_type}\""),
+            format!("intent=\"{intent}\""),
+        ];
+        let labels = labels.each_ref().map(String::as_str);
+        assert_eq!(of(evaluations, &labels), count, "{value_type}");
+        let request = format!("requestType=\"{value_type}#{intent}\"");
+        assert_eq!(of(requests, &[&request]), count, "{value_type}");
+        assert_eq!(of(answers, &[&request]), count, "{value_type}");
+    }
+    assert_eq!(of("zeebe_gateway_failed_requests_total", &[]), 0.0);
+    assert!(of("zeebe_stream_processor_latency_seconds_count", &[]) >= 36.0);
+    for partition in ["partition=\"1\"", "partition=\"2\""] {
+        let committed = of("zeebe_log_appender_last_committed_position", &[partition]);
+        assert!(committed > 0.0, "{partition}");
+        let commits = of(
+            "zeebe_log_appender_commit_latency_seconds_count",
+            &[partition],
+        );
+        assert!(commits > 0.0, "{partition}");
+    }
     let calls = "grpc_server_processing_duration_seconds_count";
     let creations = ["method=\"CreateProcessInstance\"", "statusCode=\"OK\""];
     assert_eq!(of(calls, &creations), 12.0);
@@ -107,9 +149,103 @@ fn work_is_counted_by_what_has_happened_under_zeebes_names() {
 }
 
 #[test]
+fn a_request_whose_answer_nobody_waits_for_any_more_counts_as_timed_out() {
+    let place = Place::new(1);
+    let broker = place.start();
+    let order = repository().join("examples/order.bpmn");
+    place.skep(&["deploy", order.to_str().unwrap()]);
+    // Nobody works on its jobs.
+    let request = CreateProcessInstanceWithResultRequest {
+        request: Some(CreateProcessInstanceRequest {
+            bpmn_process_id: "order".to_owned(),
+            version: -1,
+            ..CreateProcessInstanceRequest::default()
+        }),
+        request_timeout: 100,
+        ..CreateProcessInstanceWithResultRequest::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let result = runtime.block_on(async {
+        let address = format!("http://{}", place.variable("ZEEBE_ADDRESS"));
+        let mut client = GatewayClient::connect(address).await.unwrap();
+        client.create_process_instance_with_result(request).await
+    });
+    assert_eq!(result.unwrap_err().code(), tonic::Code::DeadlineExceeded);
+    let kind =
+        "requestType=\"PROCESS_INSTANCE_CREATION#CREATE_WITH_AWAITING_RESULT\",partition=\"1\"";
+    let failed = [kind, "error=\"TIMEOUT\""];
+    let metrics = scrape(&place, |seen| {
+        sum(seen, "zeebe_gateway_failed_requests_total", &failed) == 1.0
+    });
+    let of = |name: &str, labels: &[&str]| sum(&metrics, name, labels);
+    assert_eq!(of("zeebe_gateway_failed_requests_total", &[]), 1.0);
+    assert_eq!(of("zeebe_gateway_total_requests_total", &[kind]), 1.0);
+    assert_eq!(broker.stop(), Some(0));
+}
+
+/// Has the first job of each of so many orders fail for good; gives the instances.
+async fn fail_orders(client: &mut GatewayClient<Channel>, count: i32) -> Vec<i64> {
+    let request = ActivateJobsRequest {
+        r#type: "payment".to_owned(),
+        timeout: 600_000,
+        max_jobs_to_activate: count,
+        request_timeout: 60_000,
+        ..ActivateJobsRequest::default()
+    };
+    let mut answers = client.activate_jobs(request).await.unwrap().into_inner();
+    let jobs = answers.message().await.unwrap().unwrap().jobs;
+    assert_eq!(jobs.len(), count as usize);
+    for job in &jobs {
+        let failure = FailJobRequest {
+            job_key: job.key,
+            ..FailJobRequest::default()
+        };
+        client.fail_job(failure).await.unwrap();
+    }
+    jobs.iter().map(|job| job.process_instance_key).collect()
+}
+
+#[test]
+fn incidents_are_known_also_those_that_were_there_before_the_leader() {
+    let place = Place::new(1);
+    let order = repository().join("examples/order.bpmn");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let address = format!("http://{}", place.variable("ZEEBE_ADDRESS"));
+    let connect = || runtime.block_on(GatewayClient::connect(address.clone()));
+    let await_open = |open: u32| {
+        let shown = format!("zeebe_pending_incidents_total{{partition=\"1\"}} {open}");
+        scrape(&place, |seen| seen.lines().any(|line| line == shown));
+    };
+    let broker = place.start();
+    await_open(0);
+    place.skep(&["deploy", order.to_str().unwrap()]);
+    place.skep(&["start", "order", "--count", "3"]);
+    let mut client = connect().unwrap();
+    let instances = runtime.block_on(fail_orders(&mut client, 3));
+    await_open(3);
+    assert_eq!(broker.stop(), Some(0));
+
+    // The new leader has seen none of them happen.
+    let broker = place.start();
+    await_open(3);
+    let mut client = connect().unwrap();
+    let cancelled = CancelProcessInstanceRequest {
+        process_instance_key: instances[1],
+        ..CancelProcessInstanceRequest::default()
+    };
+    let cancelled = runtime.block_on(client.cancel_process_instance(cancelled));
+    cancelled.unwrap();
+    await_open(2);
+    place.skep(&["start", "order"]);
+    runtime.block_on(fail_orders(&mut client, 1));
+    await_open(3);
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
 fn in_a_cluster_each_event_is_counted_once_where_it_was_evaluated() {
     let cluster = Cluster::new(3, 3, 3);
-    let brokers = cluster.start();
+    let mut brokers = cluster.start();
     cluster.await_topology(0, |seen| seen.count(", HEALTHY") == 9);
     let order = repository().join("examples/order.bpmn");
     cluster.places[0].skep(&["deploy", order.to_str().unwrap()]);
@@ -132,6 +268,35 @@ fn in_a_cluster_each_event_is_counted_once_where_it_was_evaluated() {
     let counted: Vec<f64> = cluster.places.iter().map(activated).collect();
     assert_eq!(counted.iter().sum::<f64>(), 30.0, "{counted:?}");
     assert!(counted.iter().all(|one| *one > 0.0), "{counted:?}");
+    // Each leads one partition and follows in two.
+    for place in &cluster.places {
+        let metrics = scrape(place, |seen| {
+            sum(seen, "atomix_heartbeat_time_in_s_seconds_count", &[]) >= 2.0
+        });
+        for moved in [
+            "atomix_append_entries_latency_seconds_count",
+            "atomix_append_entries_rate_total",
+            "atomix_append_entries_data_rate_total",
+            "atomix_commit_entries_rate_total",
+            "atomix_journal_flush_time_seconds_count",
+        ] {
+            assert!(sum(&metrics, moved, &[]) > 0.0, "{moved}: {metrics}");
+        }
+    }
+    let missed = || {
+        let of = |place: &Place| {
+            let metrics = scrape(place, |_| true);
+            sum(&metrics, "atomix_heartbeat_miss_count_total", &[])
+        };
+        cluster.places[1..].iter().map(of).sum::<f64>()
+    };
+    let before = missed();
+    brokers.remove(0).kill();
+    let end = Instant::now() + PATIENCE;
+    while missed() == before {
+        assert!(Instant::now() < end, "nobody misses the leader");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     drop(brokers);
 }
 
@@ -147,7 +312,9 @@ fn a_partition_takes_no_more_than_it_may_write_but_what_makes_room() {
     // Each writes more records than may be written in a second, so that far fewer than these can be taken in.
     let (_, refused) = place.fails(&["start", "order", "--count", "500"]);
     assert!(refused.contains("ResourceExhausted"), "{refused}");
-    let metrics = scrape(&place, |_| true);
+    // The client may have gone before all of its commands were answered.
+    let in_flight = "zeebe_backpressure_inflight_requests_count";
+    let metrics = scrape(&place, |seen| sum(seen, in_flight, &[]) == 0.0);
     let of = |name: &str, labels: &[&str]| sum(&metrics, name, labels);
     assert_eq!(of("zeebe_backpressure_requests_limit", &[]), 100.0);
     for rate in ["limit", "maximum"] {
@@ -166,6 +333,5 @@ fn a_partition_takes_no_more_than_it_may_write_but_what_makes_room() {
     assert!(flow("accepted") > 0.0, "{metrics}");
     assert_eq!(flow("requestLimitExhausted"), 0.0);
     assert_eq!(of("zeebe_dropped_request_count_total", &[]), too_fast);
-    assert_eq!(of("zeebe_backpressure_inflight_requests_count", &[]), 0.0);
     assert_eq!(broker.stop(), Some(0));
 }

@@ -5,8 +5,21 @@ use crate::repository::{Crate, Repository};
 /// Our crates by level; one depends on those of lower levels only.
 const LEVELS: &[&[&str]] = &[
     &[
-        "protocol", "bpmn", "feel", "dmn", "state", "log", "blob", "config", "auth", "tls", "xml",
-        "rate", "ports", "xtask",
+        "protocol",
+        "bpmn",
+        "feel",
+        "dmn",
+        "state",
+        "log",
+        "blob",
+        "config",
+        "auth",
+        "tls",
+        "xml",
+        "rate",
+        "histogram",
+        "ports",
+        "xtask",
     ],
     &["engine", "store", "backup", "exporter", "transport"],
     &["partition"],
@@ -24,6 +37,7 @@ const WITHIN_A_LEVEL: &[(&str, &str)] = &[
     ("state", "protocol"),
     ("auth", "rate"),
     ("tls", "rate"),
+    ("log", "histogram"),
 ];
 
 /// Libraries that have one owner; the clients of the gateway speak its language.

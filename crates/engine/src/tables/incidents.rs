@@ -5,7 +5,7 @@
 
 use prost::Message;
 use skep_protocol::{Key, values};
-use skep_state::{Read, StateError, TableKey, Txn};
+use skep_state::{KeyRange, KeyReader, Read, StateError, TableKey, Txn, Visit};
 
 use super::{delete as delete_value, insert, prefix, put, read};
 
@@ -41,6 +41,30 @@ pub fn get(state: &dyn Read, key: Key) -> Result<Option<values::Incident>, State
 pub fn of_owner(state: &dyn Read, owner: Key) -> Result<Option<Key>, StateError> {
     let reference: Option<Reference> = read(state, &by_owner(owner))?;
     Ok(reference.map(|reference| Key(reference.incident)))
+}
+
+/// Counts incidents after that key, up to a limit. Gives how many there are, and the key of the last if there may be more.
+pub fn count_after(
+    state: &dyn Read,
+    after: Option<Key>,
+    limit: usize,
+) -> Result<(usize, Option<Key>), StateError> {
+    let table = TableKey::new(prefix::INCIDENTS);
+    let from = after.map_or_else(|| table.as_bytes().to_vec(), |after| by_key(after).end());
+    let range = KeyRange {
+        from: &from,
+        to: Some(&table.end()),
+    };
+    let (mut count, mut last) = (0, None);
+    state.scan(range, &mut |key, _| {
+        count += 1;
+        if count < limit {
+            return Visit::Next;
+        }
+        last = Some(Key(KeyReader::new(key).i64()));
+        Visit::Stop
+    })?;
+    Ok((count, last))
 }
 
 /// Writes a new incident down.

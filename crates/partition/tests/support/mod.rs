@@ -175,6 +175,7 @@ impl Place {
         self.handle(Event::Command {
             command,
             request: Some(request),
+            submitted: std::time::Instant::now(),
         });
         request
     }
