@@ -8,6 +8,8 @@
 mod cache;
 mod fetch;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ use skep_store::PartitionStore;
 
 use crate::metrics::TransferMetrics;
 use crate::nodes::Nodes;
+use fetch::Remote;
 use serve::Outgoing;
 
 /// One partition of this node.
@@ -100,7 +103,8 @@ impl Transfers {
         let transfers = Arc::clone(self);
         async move {
             let partition = PartitionId(group);
-            let fetched = fetch::fetch(&transfers, nodes, partition, from, &ticket).await?;
+            let leader = Arc::new(Remote { nodes, node: from });
+            let fetched = fetch::fetch(&transfers, leader, partition, from, &ticket).await?;
             Ok(Box::new(fetched) as Box<dyn FetchedContent>)
         }
         .boxed()

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::cluster::{Cluster, Topology, begin};
 use common::orders::{Load, each_once, fill};
+use common::small_disk::{SmallDisk, with_small_disks};
 use common::{Place, Running, repository};
 
 /// Only what hangs needs as long.
@@ -186,4 +187,41 @@ fn a_partition_whose_directory_is_lost_is_brought_up_and_the_others_are_left_alo
     let led = |seen: &Topology| (1..=2).all(|one| seen.leader(one).is_some_and(|node| node != 1));
     cluster.await_topology(2, led);
     each_once(&keys, places[2]);
+}
+
+#[test]
+fn a_broker_whose_disk_is_full_is_brought_up_when_there_is_room() {
+    with_small_disks(
+        "a_broker_whose_disk_is_full_is_brought_up_when_there_is_room",
+        || {
+            let mut cluster = cluster(1);
+            let small = &mut cluster.places[0];
+            small.set("ZEEBE_BROKER_DATA_LOGSEGMENTSIZE", "8MB");
+            small.set("ZEEBE_BROKER_DATA_DISK_FREESPACE_PROCESSING", "0");
+            std::fs::create_dir(small.data()).unwrap();
+            let disk = SmallDisk::mount(&small.data(), 256);
+            let places: Vec<&Place> = cluster.places.iter().collect();
+            let mut brokers = vec![None, Some(begin(places[1])), Some(begin(places[2]))];
+            cluster.await_topology(1, |seen| seen.leader(1).is_some());
+            deploy(places[1]);
+            let mut keys = fill(places[1], 60, LARGE);
+
+            // Room for the log and a part of the content.
+            let ballast = disk.take(216 << 20);
+            let mut broker = begin(places[0]);
+            let said = broker.await_line("the leader's content did not come");
+            assert!(said.contains("No space left on device"), "{said}");
+            let (ready, _) = places[0].get("/actuator/health/readiness");
+            assert_ne!(ready, 200);
+            keys.extend(fill(places[1], 4, 100));
+            drop(ballast);
+            broker.await_line("has fetched the leader's content");
+            broker.line(BROUGHT_UP);
+            broker.line("votes from now on");
+            brokers[0] = Some(broker);
+            cluster.await_topology(1, whole(1));
+            make_lead(&cluster, &mut brokers, 0);
+            each_once(&keys, places[0]);
+        },
+    );
 }

@@ -45,6 +45,25 @@ const CHUNKS_AHEAD: usize = 2;
 /// Between two lines of the log about how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
+/// Whoever offers the content.
+pub trait Leader: Send + Sync {
+    /// Answers a question, unless it is lost on the way.
+    fn ask(&self, question: Bytes) -> BoxFuture<'_, Result<Bytes, RequestError>>;
+}
+
+/// One on another broker.
+pub struct Remote {
+    pub nodes: Arc<Nodes>,
+    pub node: NodeId,
+}
+
+impl Leader for Remote {
+    fn ask(&self, question: Bytes) -> BoxFuture<'_, Result<Bytes, RequestError>> {
+        let asked = self.nodes.ask_content(self.node, question, ANSWER_PATIENCE);
+        asked.boxed()
+    }
+}
+
 /// Lets the replica write back again when nothing has come of the attempt, or the replica has been told what has.
 struct HeldBack {
     inbox: Inbox,
@@ -73,7 +92,7 @@ struct Fetch {
     partition: PartitionId,
     from: NodeId,
     ticket: u64,
-    nodes: Arc<Nodes>,
+    leader: Arc<dyn Leader>,
     own: Arc<SnapshotContent>,
     cache: ChunkCache,
     metrics: TransferMetrics,
@@ -102,7 +121,7 @@ type Next = Option<(PairRun, Option<Vec<u8>>)>;
 /// Fetches what the leader has frozen under the ticket.
 pub async fn fetch(
     transfers: &Transfers,
-    nodes: Arc<Nodes>,
+    leader: Arc<dyn Leader>,
     partition: PartitionId,
     from: NodeId,
     ticket: &[u8],
@@ -121,7 +140,7 @@ pub async fn fetch(
         partition,
         from,
         ticket,
-        nodes,
+        leader,
         own: Arc::new(SnapshotContent::whole(own)),
         cache: cache.clone(),
         metrics: transfers.metrics.clone(),
@@ -295,10 +314,7 @@ impl Fetch {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let asked = self
-                .nodes
-                .ask_content(self.from, question.clone(), ANSWER_PATIENCE);
-            match asked.await {
+            match self.leader.ask(question.clone()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error @ RequestError::Refused { .. }) => return Err(error.to_string()),
                 Err(error) if attempt == ATTEMPTS => {

@@ -36,6 +36,15 @@ pub struct Outgoing {
     ready: Mutex<Ready>,
 }
 
+impl Outgoing {
+    pub fn new(content: SnapshotContent) -> Outgoing {
+        Outgoing {
+            content: Arc::new(content),
+            ready: Mutex::default(),
+        }
+    }
+}
+
 /// Chunks that were read for a list, so that they need not be read again.
 #[derive(Default)]
 struct Ready {
@@ -90,10 +99,7 @@ pub async fn offer(transfers: &Arc<Transfers>, partition: PartitionId) -> Result
         .map_err(|_| "the replica has stopped".to_owned())?;
     let FrozenContent { log_id, view } = frozen.map_err(|error| error.to_string())?;
     let ticket = process_nonce();
-    let outgoing = Outgoing {
-        content: Arc::new(SnapshotContent::whole(Arc::new(view))),
-        ready: Mutex::default(),
-    };
+    let outgoing = Outgoing::new(SnapshotContent::whole(Arc::new(view)));
     lock(&transfers.outgoing).insert(ticket, Arc::new(outgoing));
     info!(
         partition = partition.0,

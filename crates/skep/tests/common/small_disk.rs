@@ -70,10 +70,15 @@ impl SmallDisk {
 
     /// A file on it that takes up all the space there is.
     pub fn fill(&self) -> Ballast {
+        self.take(u64::MAX)
+    }
+
+    /// A file on it of that size, or as large as it can become.
+    pub fn take(&self, bytes: u64) -> Ballast {
         let path = self.path.join("ballast");
         let mut file = std::fs::File::create(&path).unwrap();
         let block = [1; 4096];
-        loop {
+        for _ in 0..bytes / block.len() as u64 {
             match std::io::Write::write(&mut file, &block) {
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::StorageFull => break,
