@@ -284,6 +284,7 @@ fn start_disk_watch(
     let (stop, stopped) = mpsc::channel();
     let (directory, limit) = (data.path().to_owned(), config.data.free_space_bytes);
     let (log, partitions) = (log.clone(), Arc::clone(partitions));
+    let runtime = Handle::current();
     let thread = std::thread::Builder::new()
         .name("disk-watch".to_owned())
         .spawn(move || {
@@ -292,6 +293,7 @@ fn start_disk_watch(
                 limit,
                 || matches!(log.status(), LogStatus::Full(_)),
                 partitions,
+                &runtime,
                 &stopped,
             )
         })

@@ -37,6 +37,7 @@ pub(crate) struct RaftMetrics {
     not_committed: Family<InGroup, Gauge>,
     not_replicated: Family<Follower, Gauge>,
     term: Family<OfPartition, Gauge>,
+    given_way: Family<OfPartition, Gauge>,
     transition: Family<OfPartition, Gauge>,
 }
 
@@ -65,6 +66,11 @@ impl RaftMetrics {
                 "Entries of the leader that a follower is not known to have",
             ),
             term: register(r, "skep_raft_term", "Term that the member is in"),
+            given_way: register(
+                r,
+                "skep_raft_given_way",
+                "How often the member has led and let others lead, as it was not followed steadily",
+            ),
             transition: register(
                 r,
                 "zeebe_leader_transition_latency",
@@ -96,6 +102,8 @@ impl RaftMetrics {
         self.committed.get_or_create(&group).set(committed);
         let label = OfPartition { partition };
         self.term.get_or_create(&label).set(now.term as i64);
+        let given_way = self.given_way.get_or_create(&label);
+        given_way.set(raft.stats().given_way() as i64);
         let transition = one.transition_ms.load(Ordering::Relaxed);
         if transition >= 0 {
             self.transition.get_or_create(&label).set(transition);

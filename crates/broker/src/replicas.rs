@@ -164,10 +164,13 @@ async fn open_raft(
 ) -> Result<RaftNode, String> {
     let members = shared.config.cluster.distribution.replicas(id.0);
     let members = members.iter().map(|node| u64::from(*node)).collect();
+    let elections = &shared.config.cluster.elections;
     let options = RaftOptions {
         applied: (applied != LocalPosition::default())
             .then_some((applied.raft_index(), applied.term)),
         kept_entries_max: shared.config.cluster.kept_entries_max,
+        heartbeat: elections.heartbeat,
+        election_timeout: elections.timeout,
         ..RaftOptions::new(u64::from(shared.config.node_id), members)
     };
     let group = shared.log.group(GroupId(id.0));

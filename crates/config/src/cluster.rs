@@ -1,6 +1,7 @@
 //! How brokers form a cluster: how many there are, which of them keeps which partitions, how they reach one another.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -22,6 +23,17 @@ pub struct ClusterConfig {
     pub internal: Option<InternalConfig>,
     /// Log entries that are kept for a replica that lacks them, if there are not too many bytes of them.
     pub kept_entries_max: u64,
+    /// When a partition's leader is taken for lost.
+    pub elections: ElectionConfig,
+}
+
+/// How long leaders may be silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ElectionConfig {
+    /// Between two signs of life of a leader.
+    pub heartbeat: Duration,
+    /// Silence after which the broker that should lead next stands for election; the others wait longer, at most twice as long.
+    pub timeout: Duration,
 }
 
 /// Where a broker listens for other nodes, and where it finds them.
@@ -47,6 +59,11 @@ pub struct Distribution(Vec<Vec<u32>>);
 const CLUSTER_SIZE_MAX: u64 = 64;
 /// Partitions are threads; more than this many are better served by another cluster.
 pub const PARTITIONS_MAX: u64 = 64;
+const HEARTBEAT_MIN: Duration = Duration::from_millis(10);
+const HEARTBEAT_MAX: Duration = Duration::from_secs(10);
+/// A leader counts as one for half of the timeout after others have answered.
+const TIMEOUT_IN_HEARTBEATS: u32 = 5;
+const TIMEOUT_MAX: Duration = Duration::from_secs(300);
 /// Port of a node for other nodes.
 const INTERNAL_PORT: u16 = 26_502;
 
@@ -107,9 +124,31 @@ impl ClusterConfig {
             distribution,
             internal: internal(source, size)?,
             kept_entries_max: kept_entries_max(source)?,
+            elections: elections(source)?,
         };
         Ok((cluster, node_id, partitions))
     }
+}
+
+fn elections(source: &Source) -> Result<ElectionConfig, ConfigError> {
+    let (heartbeat_key, timeout_key) = (
+        "zeebe.broker.cluster.heartbeatInterval",
+        "zeebe.broker.cluster.electionTimeout",
+    );
+    let heartbeat = source.duration(heartbeat_key)?;
+    if !(HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(&heartbeat) {
+        let expected = format!("a duration from {HEARTBEAT_MIN:?} to {HEARTBEAT_MAX:?}");
+        return Err(source.wrong(heartbeat_key, &source.text(heartbeat_key), &expected));
+    }
+    let timeout = source.duration(timeout_key)?;
+    if !(heartbeat * TIMEOUT_IN_HEARTBEATS..=TIMEOUT_MAX).contains(&timeout) {
+        let expected = format!(
+            "a duration of at least {TIMEOUT_IN_HEARTBEATS} times {heartbeat_key}, which is {heartbeat:?}, so that a late heartbeat \
+             is not taken for a lost leader, and of at most {TIMEOUT_MAX:?}"
+        );
+        return Err(source.wrong(timeout_key, &source.text(timeout_key), &expected));
+    }
+    Ok(ElectionConfig { heartbeat, timeout })
 }
 
 /// 0 stands for no limit besides that of bytes.

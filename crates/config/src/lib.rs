@@ -27,7 +27,7 @@ pub use backup::{BackupConfig, BackupStoreConfig, S3StoreConfig, UploadFrom, Upl
 pub use broker::{
     BrokerConfig, DataConfig, GatewayListenConfig, LongPolling, ManagementConfig, RestConfig,
 };
-pub use cluster::{ClusterConfig, Distribution, InternalConfig, PARTITIONS_MAX};
+pub use cluster::{ClusterConfig, Distribution, ElectionConfig, InternalConfig, PARTITIONS_MAX};
 pub use error::ConfigError;
 pub use exporters::ExporterConfig;
 pub use flow_control::FlowControlConfig;

@@ -65,6 +65,16 @@ pub const PROPERTIES: &[Property] = &[
         "Replicas of each partition, each on another broker; 3 outlive the loss of any one broker. The same on all brokers.",
     ),
     key(
+        "zeebe.broker.cluster.heartbeatInterval",
+        "150ms",
+        "Between two signs of life of a partition's leader, 10ms to 10s (Zeebe's default is 250ms). The same on all brokers.",
+    ),
+    key(
+        "zeebe.broker.cluster.electionTimeout",
+        "1s",
+        "Silence of a leader after which another broker stands for election, others up to twice as late; at least 5 heartbeats, at most 5m (Zeebe's default is 2500ms). It has to be several times as long as an answer of another broker takes. The same on all brokers.",
+    ),
+    key(
         "zeebe.broker.cluster.clusterName",
         "zeebe-cluster",
         "Name of the cluster, the same on all brokers. Backups carry it; clusters that share a bucket need different base paths.",

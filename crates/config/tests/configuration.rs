@@ -452,3 +452,23 @@ fn an_algorithm_of_flow_control_that_is_not_here_is_refused_with_those_that_are(
         );
     }
 }
+
+#[test]
+fn leaders_may_be_silent_for_several_heartbeats() {
+    let [heartbeat, timeout] = [
+        "ZEEBE_BROKER_CLUSTER_HEARTBEATINTERVAL",
+        "ZEEBE_BROKER_CLUSTER_ELECTIONTIMEOUT",
+    ];
+    let read = |given: &[(&str, &str)]| config("", given).map(|config| config.cluster.elections);
+    let zeebes = read(&[(heartbeat, "250ms"), (timeout, "PT2.5S")]).unwrap();
+    assert_eq!(zeebes.heartbeat.as_millis(), 250);
+    assert_eq!(zeebes.timeout.as_millis(), 2_500);
+    for (given, told) in [
+        ((heartbeat, "1ms"), "10ms"),
+        ((heartbeat, "500ms"), "at least 5 times"),
+        ((timeout, "1d"), "at most 300s"),
+    ] {
+        let error = read(&[given]).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}

@@ -193,6 +193,11 @@ impl RaftHandle {
         self.suffrage.is_withheld()
     }
 
+    /// Whether there is another member that could lead.
+    pub fn has_others(&self) -> bool {
+        self.members.len() > 1
+    }
+
     /// Whether this member leads and can propose.
     pub fn is_leader(&self) -> bool {
         self.leads.load(Ordering::Acquire)
@@ -285,6 +290,30 @@ impl RaftHandle {
             Some((node, _)) => self.transfer_leadership(node, patience).await,
             None => Err(RaftError::Refused(
                 "no other member can be reached".to_owned(),
+            )),
+        }
+    }
+
+    /// Hands the leadership over to the next member in the order of preference, and round again, that can be reached and has nearly
+    /// all of the log: for a leader that can do nothing itself at the moment. If the next one can't either and does the same, each comes in turn.
+    ///
+    /// # Errors
+    /// As [`RaftHandle::transfer_leadership`], and if there is no such member.
+    pub async fn pass_on(&self, patience: Duration) -> Result<(), RaftError> {
+        let own = self.members.iter().position(|one| *one == self.node_id);
+        let (before, after) = self.members.split_at(own.map_or(0, |own| own + 1));
+        let last = self.metrics().last_index.map_or(0, |index| index.0);
+        let reachable = self.reachable();
+        let can_lead = |member: &&u64| {
+            let lacks =
+                |matched: &Option<Index>| last - matched.map_or(0, |index| index.0).min(last);
+            let mut others = reachable.iter();
+            others.any(|(node, matched)| node == *member && lacks(matched) <= NEARLY_ALL)
+        };
+        match after.iter().chain(before).find(can_lead) {
+            Some(next) => self.transfer_leadership(*next, patience).await,
+            None => Err(RaftError::Refused(
+                "no other member that can be reached has nearly all of the log".to_owned(),
             )),
         }
     }

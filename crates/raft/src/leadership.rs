@@ -2,7 +2,7 @@
 //!
 //! openraft's leader stays one when it can reach nobody; it only takes no proposals. Here it counts as leader as long as a quorum
 //! has answered within its lease: so a leader that is cut off gives up what is in flight, and one that was just elected is told
-//! so when it can propose.
+//! so when it can propose. One that is not followed steadily lets another member lead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::state_machine::StateMachine;
 use crate::stats::RaftStats;
+use crate::steadiness::Steadiness;
 use crate::types::TypeConfig;
 
 type Watched<T> = openraft::type_config::alias::WatchReceiverOf<TypeConfig, T>;
@@ -31,6 +32,8 @@ pub struct LeaderSeen {
 
 /// Watches one member.
 pub(crate) struct Watch {
+    raft: Raft<TypeConfig, StateMachine>,
+    own: u64,
     server: Watched<RaftServerMetrics<TypeConfig>>,
     all: Watched<RaftMetrics<TypeConfig>>,
     events: Arc<dyn ConsensusEvents>,
@@ -51,6 +54,7 @@ pub(crate) struct Timing {
 impl Watch {
     pub fn new(
         raft: &Raft<TypeConfig, StateMachine>,
+        own: u64,
         events: Arc<dyn ConsensusEvents>,
         (leads, stats): (Arc<AtomicBool>, Arc<RaftStats>),
         seen: watch::Sender<LeaderSeen>,
@@ -58,6 +62,8 @@ impl Watch {
         timing: Option<Timing>,
     ) -> Self {
         Self {
+            raft: raft.clone(),
+            own,
             server: raft.server_metrics(),
             all: raft.metrics(),
             events,
@@ -98,12 +104,18 @@ impl Watch {
     /// Runs until the member ends.
     pub async fn run(mut self) {
         let mut leading: Option<u64> = None;
+        let mut steadiness = self.timing.map(|timing| Steadiness::new(timing.lease));
         loop {
             let elected = self.elected();
             let now = elected.filter(|_| self.is_followed());
             if now != leading {
                 self.tell(leading, now);
                 leading = now;
+            }
+            if let (Some(term), Some(steadiness)) = (elected, &mut steadiness)
+                && steadiness.gives_way(term, now.is_some(), tokio::time::Instant::now())
+            {
+                self.give_way(term).await;
             }
             if self.wait(elected.is_some(), now.is_some()).await.is_err() {
                 break;
@@ -121,6 +133,30 @@ impl Watch {
                 self.events.send(ConsensusEvent::Failed { message });
             }
         }
+    }
+
+    /// Has the member lead that has most of the log. Whether that hears of it or not, this one is silent from now on, so that others can
+    /// be elected.
+    async fn give_way(&self, term: u64) {
+        let best = {
+            let now = self.all.borrow_watched();
+            let others = now.replication.iter().flatten();
+            let others = others.filter(|(node, _)| **node != self.own);
+            let best = others.max_by_key(|(_, matched)| matched.as_ref().map(|id| id.index));
+            best.map(|(node, _)| *node)
+        };
+        let Some(next) = best else {
+            return;
+        };
+        tracing::info!(
+            group = self.group,
+            term,
+            next,
+            "is not followed steadily and lets another member lead"
+        );
+        // It fails if consensus has ended, which shows elsewhere.
+        let _ = self.raft.trigger().transfer_leader(next).await;
+        self.stats.gave_way();
     }
 
     /// The term in which this member is openraft's leader.

@@ -36,6 +36,7 @@ mod rpc;
 mod runtime;
 mod state_machine;
 mod stats;
+mod steadiness;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod timing;

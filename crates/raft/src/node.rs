@@ -210,14 +210,14 @@ impl RaftNode {
         })?;
         let (seen, seen_by_others) = watch::channel(LeaderSeen::default());
         let leads = Arc::new(AtomicBool::new(false));
-        let timing = options.timing(lease);
         let watch = Watch::new(
             &raft,
+            id,
             Arc::clone(&events),
             (Arc::clone(&leads), Arc::clone(&stats)),
             seen,
             group,
-            timing,
+            options.timing(lease),
         );
         let handle = RaftHandle {
             raft,

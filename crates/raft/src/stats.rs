@@ -26,6 +26,7 @@ pub struct RaftStats {
     /// When a leader was heard last, in nanoseconds since this was made; 0 if it has not followed anybody since.
     heard_at: AtomicU64,
     missed: AtomicU64,
+    given_way: AtomicU64,
     others: Vec<(u64, Sent)>,
 }
 
@@ -63,6 +64,7 @@ impl RaftStats {
             heard: Histogram::new(HEARD),
             heard_at: AtomicU64::new(0),
             missed: AtomicU64::new(0),
+            given_way: AtomicU64::new(0),
             others: others.map(|member| (*member, sent())).collect(),
         }
     }
@@ -112,6 +114,16 @@ impl RaftStats {
         {
             self.missed.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// As the leader it lets another member lead.
+    pub(crate) fn gave_way(&self) {
+        self.given_way.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has led and let others lead, as it was not followed steadily.
+    pub fn given_way(&self) -> u64 {
+        self.given_way.load(Ordering::Relaxed)
     }
 
     /// Times between two signs of life of the leader.

@@ -104,6 +104,32 @@ fn a_leader_that_is_cut_off_gives_up_and_its_entries_are_overwritten() {
     });
 }
 
+/// It has let others lead, and nobody was there: one that comes back lacks entries, and nobody else votes.
+#[test]
+fn a_leader_that_has_given_way_to_nobody_gives_one_that_comes_back_what_it_lacks() {
+    runtime().block_on(async {
+        let mut cluster = Cluster::start(8, [0, 1, 2], QUICK).await;
+        cluster.all_vote().await;
+        cluster.write(0).await;
+        cluster.all_have([0]).await;
+        let old = cluster.leader().await;
+        let others: Vec<u64> = (0..3).filter(|node| *node != old).collect();
+        for node in &others {
+            cluster.stop(*node).await;
+        }
+        for number in 1_000..1_010 {
+            cluster.raft(old).propose(proposal(number));
+        }
+        let handle = cluster.handle(old);
+        until("that it gives way", || handle.stats().given_way() > 0).await;
+        cluster.open(others[0]).await;
+        cluster.write(1).await;
+        cluster.all_have((1_000..1_010).chain([0, 1])).await;
+        cluster.assert_agreement();
+        cluster.stop_all().await;
+    });
+}
+
 #[test]
 fn nothing_that_was_committed_is_lost_whatever_the_network_and_the_members_do() {
     // Fresh ones each time; SKEP_RAFT_SEEDS=7..8 tries seed 7 again.

@@ -163,14 +163,20 @@ impl World {
         for node in 0..self.nodes.len() {
             let other = Place { node, ..place };
             let (leads, life) = (self.host(other).leads_term, self.host(other).life);
-            if node != place.node && leads > 0 {
-                self.schedule(LEASE_MS_MAX, Step::LeaseOver(other, life, leads));
+            if node == place.node || leads == 0 {
+                continue;
             }
+            // One that is followed again may have been followed upon meanwhile, and be told late.
+            let earlier = match leads < term {
+                true => Step::LeaseOver(other, life, leads),
+                false => Step::LeaseOver(place, self.host(place).life, term),
+            };
+            self.schedule(LEASE_MS_MAX, earlier);
         }
         self.look_at_partition(place.partition)
     }
 
-    /// Another leader was elected a while ago: whoever led before counts as leader no more.
+    /// The leader of a later term was elected a while ago: whoever leads an earlier one counts as leader no more.
     pub fn lease_over(&mut self, place: Place, life: u64, term: u64) -> Check {
         if !self.alive(place, life) || self.host(place).leads_term != term {
             return Ok(());
@@ -178,7 +184,7 @@ impl World {
         Err(Violation::new(
             "lease",
             format!(
-                "{place:?} counts as leader of term {term}, {LEASE_MS_MAX} ms after another one was elected"
+                "{place:?} counts as leader of term {term}, {LEASE_MS_MAX} ms after that of a later one was elected"
             ),
         ))
     }

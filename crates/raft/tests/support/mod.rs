@@ -138,8 +138,6 @@ pub struct Net {
     /// Fetching content waits while this is set, and counts.
     pub fetches_wait: AtomicBool,
     pub fetches_begun: AtomicU64,
-    /// So many questions were refused in words.
-    pub refused: AtomicU64,
     handles: Mutex<BTreeMap<u64, RaftHandle>>,
     cut_off: Mutex<BTreeSet<u64>>,
     /// Of a hundred messages.
@@ -155,11 +153,6 @@ impl Net {
 
     pub fn heal(&self) {
         self.cut_off.lock().unwrap().clear();
-    }
-
-    /// Cuts that node off, and no other any more.
-    pub fn cut_off_only(&self, node: u64) {
-        *self.cut_off.lock().unwrap() = BTreeSet::from([node]);
     }
 
     fn is_cut(&self, one: u64, other: u64) -> bool {
@@ -218,10 +211,7 @@ impl RaftPeers for Way {
             if net.loses() || net.is_cut(own, target) {
                 return Err(PeerError::NoAnswer);
             }
-            answer.map_err(|error| {
-                net.refused.fetch_add(1, Ordering::Relaxed);
-                PeerError::Refused(error.to_string())
-            })
+            answer.map_err(|error| PeerError::Refused(error.to_string()))
         }
         .boxed()
     }
@@ -343,7 +333,6 @@ impl Cluster {
             fetches_failing: AtomicU64::new(0),
             fetches_wait: AtomicBool::new(false),
             fetches_begun: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
             handles: Mutex::default(),
             cut_off: Mutex::default(),
             lost: AtomicU64::new(0),

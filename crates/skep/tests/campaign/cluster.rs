@@ -127,6 +127,9 @@ impl FaultyCluster {
             Fault::SilenceOneWay => self.each_link(node, |network, this, other| {
                 network.set(this, other, Link::Silent);
             }),
+            Fault::Deafness => self.each_link(node, |network, this, other| {
+                network.set(other, this, Link::Silent);
+            }),
             Fault::SlowNetwork => {
                 let delay = random.duration(20, 400);
                 self.each_link(node, |network, this, other| {
@@ -157,7 +160,11 @@ impl FaultyCluster {
                     stutter.thread.join().unwrap();
                 }
             }
-            Fault::Cut | Fault::Silence | Fault::SilenceOneWay | Fault::SlowNetwork => {
+            Fault::Cut
+            | Fault::Silence
+            | Fault::SilenceOneWay
+            | Fault::Deafness
+            | Fault::SlowNetwork => {
                 self.each_link(node, |network, this, other| {
                     network.set(this, other, Link::Whole);
                     network.set(other, this, Link::Whole);

@@ -53,7 +53,7 @@ int fdatasync(int file) { NEXT(fdatasync); slow_disk(); return next(file); }
 
 static int is_full(int file) {
     struct stat status;
-    if (!faults[DISK_FULL] || fstat(file, &status) || !S_ISREG(status.st_mode)) return 0;
+    if (file <= STDERR_FILENO || !faults[DISK_FULL] || fstat(file, &status) || !S_ISREG(status.st_mode)) return 0;
     errno = ENOSPC;
     return 1;
 }

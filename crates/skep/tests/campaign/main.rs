@@ -17,6 +17,7 @@
 mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
+mod failover;
 #[path = "../common/history/mod.rs"]
 #[allow(dead_code, reason = "each test uses a part")]
 mod history;
@@ -57,6 +58,15 @@ fn number(variable: &str) -> Option<u64> {
         .map(|value| value.parse().unwrap())
 }
 
+/// Of the clients, which leave the rest of the machine to the brokers.
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
 #[test]
 fn nothing_is_lost_or_done_twice_or_stuck_whatever_happens_to_brokers() {
     // The standard library seeds its hash maps from the system's entropy.
@@ -69,11 +79,7 @@ fn nothing_is_lost_or_done_twice_or_stuck_whatever_happens_to_brokers() {
 
 fn campaign(seed: u64, faults: u64) {
     println!("SKEP_CAMPAIGN_SEED={seed} repeats this run of {faults} faults");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let mut campaign = Campaign::begin(&runtime, seed);
     campaign.run(faults);
     campaign.end(&runtime);

@@ -48,6 +48,8 @@ pub enum Fault {
     Silence,
     /// Nothing that it sends arrives; what is sent to it does.
     SilenceOneWay,
+    /// What it sends arrives; nothing that is sent to it does.
+    Deafness,
     SlowNetwork,
     SlowDisk,
     DiskFull,
@@ -56,7 +58,7 @@ pub enum Fault {
 }
 
 /// Faults with their weights.
-const WEIGHTS: [(Fault, u64); 12] = [
+const WEIGHTS: [(Fault, u64); 13] = [
     (Fault::Kill, 20),
     (Fault::KillAll, 4),
     (Fault::Stop, 8),
@@ -64,7 +66,8 @@ const WEIGHTS: [(Fault, u64); 12] = [
     (Fault::Stutter, 6),
     (Fault::Cut, 10),
     (Fault::Silence, 8),
-    (Fault::SilenceOneWay, 8),
+    (Fault::SilenceOneWay, 4),
+    (Fault::Deafness, 4),
     (Fault::SlowNetwork, 8),
     (Fault::SlowDisk, 8),
     (Fault::DiskFull, 8),
