@@ -110,12 +110,8 @@ impl RaftHandle {
         match request {
             Request::Append { append, keep_from } => {
                 check_sender(from, &append.vote)?;
-                match self.suffrage.check_leader(&append.vote) {
-                    Ok(()) => {}
-                    Err(Unfollowed::TermsUnknown) => return Err(refused(TERMS_UNKNOWN.to_owned())),
-                    Err(Unfollowed::Outdated(later)) => {
-                        return Ok(rpc::encode_appended(&Appended::HigherVote(later)));
-                    }
+                if let Some(later) = self.later_than(&append.vote)? {
+                    return Ok(rpc::encode_appended(&Appended::HigherVote(later)));
                 }
                 let proof = ProofOf::of(&append);
                 let appended = self.raft.append_entries(append).await;
@@ -156,12 +152,8 @@ impl RaftHandle {
             }
             Request::Offer(offered) => {
                 check_sender(from, &offered.vote)?;
-                match self.suffrage.check_leader(&offered.vote) {
-                    Ok(()) => {}
-                    Err(Unfollowed::TermsUnknown) => return Err(refused(TERMS_UNKNOWN.to_owned())),
-                    Err(Unfollowed::Outdated(later)) => {
-                        return Ok(rpc::encode_taken(&Taken::HigherVote(later)));
-                    }
+                if let Some(later) = self.later_than(&offered.vote)? {
+                    return Ok(rpc::encode_taken(&Taken::HigherVote(later)));
                 }
                 let member = Member {
                     group: self.group,
@@ -177,6 +169,15 @@ impl RaftHandle {
                 let has = has.map_err(|error| refused(error.to_string()))?;
                 Ok(rpc::encode_history(has))
             }
+        }
+    }
+
+    /// The later vote that keeps a member without its data from following this leader, if there is one.
+    fn later_than(&self, leader: &Vote) -> Result<Option<Vote>, RaftError> {
+        match self.suffrage.check_leader(leader) {
+            Ok(()) => Ok(None),
+            Err(Unfollowed::Outdated(later)) => Ok(Some(later)),
+            Err(Unfollowed::TermsUnknown) => Err(RaftError::Refused(TERMS_UNKNOWN.to_owned())),
         }
     }
 
@@ -251,6 +252,12 @@ impl RaftHandle {
         matched
     }
 
+    /// How many entries of this member's log one lacks that has it up to there.
+    fn lacked(&self, matched: Option<Index>) -> u64 {
+        let last = self.metrics().last_index.map_or(0, |index| index.0);
+        last.saturating_sub(matched.map_or(0, |index| index.0))
+    }
+
     /// Hands the leadership over to a member, and waits until another one leads. Proposals are refused meanwhile.
     ///
     /// # Errors
@@ -302,13 +309,10 @@ impl RaftHandle {
     pub async fn pass_on(&self, patience: Duration) -> Result<(), RaftError> {
         let own = self.members.iter().position(|one| *one == self.node_id);
         let (before, after) = self.members.split_at(own.map_or(0, |own| own + 1));
-        let last = self.metrics().last_index.map_or(0, |index| index.0);
         let reachable = self.reachable();
         let can_lead = |member: &&u64| {
-            let lacks =
-                |matched: &Option<Index>| last - matched.map_or(0, |index| index.0).min(last);
             let mut others = reachable.iter();
-            others.any(|(node, matched)| node == *member && lacks(matched) <= NEARLY_ALL)
+            others.any(|(node, matched)| node == *member && self.lacked(*matched) <= NEARLY_ALL)
         };
         match after.iter().chain(before).find(can_lead) {
             Some(next) => self.transfer_leadership(*next, patience).await,
@@ -332,8 +336,7 @@ impl RaftHandle {
             let reason = format!("node {preferred} can't be reached");
             return Ok(Rebalanced::NotPossible(reason));
         };
-        let last = self.metrics().last_index.map_or(0, |index| index.0);
-        let lacks = last.saturating_sub(matched.map_or(0, |index| index.0));
+        let lacks = self.lacked(matched);
         if lacks > NEARLY_ALL {
             let reason = format!("node {preferred} lacks {lacks} entries of the log");
             return Ok(Rebalanced::NotPossible(reason));
