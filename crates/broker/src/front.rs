@@ -35,8 +35,9 @@ pub fn health(view: &ClusterView) -> Health {
 }
 
 impl Front {
-    /// Asks a broker, and another as long as none was reached: what perhaps was done is not done again.
+    /// Asks a broker, and another if that one cannot have done it or doing it again changes nothing.
     async fn ask(&self, asked: Asked) -> Result<Answered, RequestError> {
+        let reads = matches!(asked.method.as_str(), "GET" | "HEAD");
         let request = NodeRequest::Manage(ManagementRequest {
             method: asked.method,
             target: asked.target,
@@ -46,13 +47,23 @@ impl Front {
         for broker in self.router.nodes.brokers() {
             let nodes = &self.router.nodes;
             match nodes.ask(broker, request.clone(), self.patience).await {
-                Err(AskError::NotSent(_)) => {}
+                Err(error) if may_ask_another(reads, &error) => {}
                 answer => return answered(broker, answer),
             }
         }
         Err(RequestError::NoLeader(
             "No broker is connected to this gateway; its log says what it finds at zeebe.gateway.cluster.initialContactPoints".to_owned(),
         ))
+    }
+}
+
+/// A broker that was not reached has done nothing; one that was lost may have, which is no harm where the request only reads. One that
+/// is silent has taken the time there is.
+fn may_ask_another(reads: bool, error: &AskError) -> bool {
+    match error {
+        AskError::NotSent(_) => true,
+        AskError::Lost(_) => reads,
+        AskError::Timeout(_) | AskError::Refused { .. } => false,
     }
 }
 
@@ -72,7 +83,7 @@ fn answered(
         }
         Err(error) => {
             let text = format!("{error}: what was asked may have been done");
-            return Err(RequestError::Failed(text));
+            return Err(RequestError::Lost(text));
         }
     };
     match answer {
@@ -108,5 +119,27 @@ impl GatewayNode for Front {
 
     fn relay(&self, asked: Asked) -> BoxFuture<'_, Result<Answered, RequestError>> {
         Box::pin(self.ask(asked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_reads_is_asked_of_another_broker_when_one_is_lost() {
+        let lost = AskError::Lost(NodeId(1));
+        assert!(may_ask_another(true, &lost));
+        assert!(!may_ask_another(false, &lost));
+        let away = AskError::NotSent(skep_transport::SendError::NotConnected(NodeId(1)));
+        assert!(may_ask_another(false, &away));
+        assert!(!may_ask_another(true, &AskError::Timeout(NodeId(1))));
+    }
+
+    #[test]
+    fn a_lost_broker_is_a_bad_gateway_and_not_a_failure_of_the_request() {
+        let error = answered(NodeId(1), Err(AskError::Lost(NodeId(1)))).unwrap_err();
+        assert_eq!(error.status(), 502);
+        assert!(error.message().contains("may have been done"));
     }
 }

@@ -122,6 +122,8 @@ pub enum RequestError {
     NoStore,
     /// Nobody leads the partition.
     NoLeader(String),
+    /// The node that was asked went away before it answered: it may have done what it was asked.
+    Lost(String),
     /// The partition takes nothing in at present.
     Exhausted(String),
     /// No answer in time.

@@ -94,7 +94,10 @@ impl RequestError {
                 "Cannot process backup requests. No backup store is configured. To use this feature, configure backup in broker configuration.".to_owned()
             }
             RequestError::Timeout(text) => format!("Request from gateway to broker timed out. {text}"),
-            RequestError::NoLeader(text) | RequestError::Exhausted(text) | RequestError::Failed(text) => text.clone(),
+            RequestError::NoLeader(text)
+            | RequestError::Lost(text)
+            | RequestError::Exhausted(text)
+            | RequestError::Failed(text) => text.clone(),
         }
     }
 
@@ -102,7 +105,7 @@ impl RequestError {
     pub fn status(&self) -> u16 {
         match self {
             RequestError::Disabled | RequestError::NoStore => 400,
-            RequestError::NoLeader(_) => 502,
+            RequestError::NoLeader(_) | RequestError::Lost(_) => 502,
             RequestError::Exhausted(_) => 503,
             RequestError::Timeout(_) => 504,
             RequestError::Failed(_) => 500,

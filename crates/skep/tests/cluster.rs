@@ -88,7 +88,7 @@ fn a_gateway_of_its_own_serves_brokers_that_have_none() {
         let said = gateway.await_line("what is logged has changed");
         assert!(said.contains("skep=debug"), "{said}");
         drop(brokers);
-        gateway.await_line("disconnected");
+        // The gateway may not have heard yet that they are gone.
         let (status, said) = front.get("/actuator/backups");
         assert_eq!(status, 502, "{said}");
         assert!(said.contains("No broker is connected"), "{said}");

@@ -426,6 +426,7 @@ async fn errors_have_their_status_on_the_newer_path_and_500_on_the_old() {
     for (error, status) in [
         (RequestError::NoStore, 400),
         (RequestError::NoLeader("x".to_owned()), 502),
+        (RequestError::Lost("x".to_owned()), 502),
         (RequestError::Exhausted("x".to_owned()), 503),
         (RequestError::Timeout("x".to_owned()), 504),
         (RequestError::Failed("x".to_owned()), 500),
