@@ -4,6 +4,7 @@
 //! broker.lock            held by the running broker
 //! log/                   the log, shared by all partitions
 //! partitions/{p}/        the store of partition p
+//! partitions/{p}.begun   there from when this node's member of partition p has begun its log
 //! partitions/{p}.note    what partition p is evaluating
 //! partitions/{p}.{id}.exported   how far exporter id has exported partition p
 //! partitions/{p}.chunks/ what has come of another replica's content, while this one is given it
@@ -19,6 +20,7 @@ use skep_backup::{DataDirState, inspect_data_dir};
 use tracing::info;
 
 use crate::BrokerError;
+use crate::begun_file::BegunFile;
 
 /// How long to wait for a broker that is being killed to let the directory go.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
@@ -92,6 +94,11 @@ impl DataDir {
     /// Where the store of a partition is.
     pub fn partition(&self, partition: u32) -> PathBuf {
         partition_directory(&self.path, partition)
+    }
+
+    /// What is there from when this node's member of a partition has begun its log.
+    pub(crate) fn begun(&self, partition: u32) -> BegunFile {
+        BegunFile(self.partition(partition).with_extension("begun"))
     }
 
     /// Where a partition writes down what it is evaluating.

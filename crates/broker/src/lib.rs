@@ -10,6 +10,7 @@
 mod agreement;
 mod backup_parts;
 mod backups;
+mod begun_file;
 mod blob;
 mod broker;
 mod certificates;

@@ -76,6 +76,7 @@ impl ManagedNode {
         &self,
         partition: u32,
         attempt: impl Fn() -> F,
+        is_repeated: impl Fn(&BrokerError) -> bool,
     ) -> Result<T, RequestError> {
         self.store()?;
         let here = self.partitions.get(PartitionId(partition));
@@ -84,7 +85,7 @@ impl ManagedNode {
         loop {
             match attempt().await {
                 Ok(done) => return Ok(done),
-                Err(error) if !has_no_leader(&error) => return Err(refused(partition, &error)),
+                Err(error) if !is_repeated(&error) => return Err(refused(partition, &error)),
                 Err(_) if failed() && !self.partitions.is_led(PartitionId(partition)) => {
                     return Err(stopped(partition));
                 }
@@ -108,7 +109,7 @@ impl ManagedNode {
         };
         let command = Command::new(Key::NONE, CheckpointIntent::Create, value);
         let execute = || self.router.execute(PartitionId(partition), &command);
-        match self.with_leader(partition, execute).await? {
+        match self.with_leader(partition, execute, has_no_leader).await? {
             Ok(event) => Ok(answer(&event)),
             Err(rejection) => Err(RequestError::Failed(rejection.to_string())),
         }
@@ -116,7 +117,7 @@ impl ManagedNode {
 
     async fn latest(&self, partition: u32) -> Result<Option<u64>, RequestError> {
         let id = PartitionId(partition);
-        let latest = self.with_leader(partition, || async move {
+        let ask = || async move {
             match self
                 .router
                 .ask(id, NodeRequest::LatestCheckpoint(id))
@@ -125,8 +126,9 @@ impl ManagedNode {
                 NodeAnswer::LatestCheckpoint(latest) => Ok(latest),
                 answer => Err(router::unanswered_question(id, answer)),
             }
-        });
-        Ok(u64::try_from(latest.await?.0).ok())
+        };
+        let latest = self.with_leader(partition, ask, is_leader_away).await?;
+        Ok(u64::try_from(latest.0).ok())
     }
 
     /// What the leader knows, or else a replica of this node. Does not wait for a leader: what is asked for is how things stand.
@@ -167,6 +169,11 @@ fn has_no_leader(error: &BrokerError) -> bool {
         error,
         BrokerError::PartitionLeaderMismatch { .. } | BrokerError::Unavailable { .. }
     )
+}
+
+/// Nobody leads, or who did went away before it answered what only reads.
+fn is_leader_away(error: &BrokerError) -> bool {
+    has_no_leader(error) || matches!(error, BrokerError::ConnectionLost { .. })
 }
 
 fn refused(partition: u32, error: &BrokerError) -> RequestError {

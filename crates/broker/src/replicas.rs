@@ -175,6 +175,7 @@ async fn open_raft(
     };
     let group = shared.log.group(GroupId(id.0));
     let peers: Arc<dyn RaftPeers> = Arc::new(Members(Arc::clone(&shared.router.nodes)));
-    let raft = RaftNode::open(options, group, events, peers).await;
+    let begun = shared.data.begun(id.0);
+    let raft = RaftNode::open(options, group, &begun, events, peers).await;
     raft.map_err(|error| error.to_string())
 }

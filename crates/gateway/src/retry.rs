@@ -116,7 +116,7 @@ pub async fn on_any_partition(
 }
 
 /// The same for a command about something deployed. A partition that does not know it may only not have got it yet: then the one that
-/// deployments come to is asked, and what that says counts.
+/// deployments come to is asked, as soon as it is led, and what that says counts.
 pub async fn on_any_partition_that_knows(
     brokers: &dyn Brokers,
     start: u32,
@@ -125,16 +125,11 @@ pub async fn on_any_partition_that_knows(
     is_unknown: fn(&Rejection) -> bool,
 ) -> Result<ResponseResult, Status> {
     let (partition, answer) = in_turn(brokers, start, command, deadline).await?;
-    let rejection = match answer {
-        Err(rejection) if partition != DEPLOYMENT_PARTITION && is_unknown(&rejection) => rejection,
+    match answer {
+        Err(rejection) if partition != DEPLOYMENT_PARTITION && is_unknown(&rejection) => {}
         answer => return Ok(answer),
-    };
-    match timeout_at(deadline, brokers.execute(DEPLOYMENT_PARTITION, command)).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) if may_go_elsewhere(&error) => Ok(Err(rejection)),
-        Ok(Err(error)) => Err(status::of_broker_error(&error)),
-        Err(_) => Err(timed_out(command, DEPLOYMENT_PARTITION, None)),
     }
+    on_partition(brokers, DEPLOYMENT_PARTITION, command, deadline).await
 }
 
 async fn in_turn(

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use skep_log::{GroupId, LogOptions, LogStore, RealFiles};
 use skep_partition::consensus::{Consensus, ConsensusEvent, ConsensusEvents};
+use skep_raft::testkit::MemoryNote;
 use skep_raft::{Alone, RaftNode, RaftOptions};
 
 const TIME: Duration = Duration::from_secs(3);
@@ -46,13 +47,20 @@ fn open(dir: &std::path::Path) -> LogStore {
 /// How long until 64 groups lead, at the first start and again.
 fn groups(runtime: &tokio::runtime::Runtime, dir: &std::path::Path) {
     let store = open(dir);
+    let notes: Vec<MemoryNote> = (1..=64).map(|_| MemoryNote::default()).collect();
     for what in ["first start", "restart"] {
         let (sender, receiver) = mpsc::channel();
         let began = Instant::now();
         let nodes: Vec<_> = runtime.block_on(async {
-            let opened = (1..=64).map(|group| {
+            let opened = (1..=64).zip(&notes).map(|(group, note)| {
                 let (log, sink) = (store.group(GroupId(group)), Arc::new(Sink(sender.clone())));
-                RaftNode::open(RaftOptions::new(0, vec![0]), log, sink, Arc::new(Alone))
+                RaftNode::open(
+                    RaftOptions::new(0, vec![0]),
+                    log,
+                    note,
+                    sink,
+                    Arc::new(Alone),
+                )
             });
             futures::future::join_all(opened).await
         });
@@ -75,9 +83,11 @@ fn row(runtime: &tokio::runtime::Runtime, dir: &std::path::Path, in_flight: usiz
     let store = open(dir);
     let (sender, receiver) = mpsc::channel();
     let log = store.group(GroupId(1));
+    let note = MemoryNote::default();
     let opening = RaftNode::open(
         RaftOptions::new(0, vec![0]),
         log,
+        &note,
         Arc::new(Sink(sender)),
         Arc::new(Alone),
     );

@@ -18,7 +18,7 @@
 //! for are among them, and having followed a leader of such a term it votes in later ones only. If some have not, it does not vote before all
 //! candidates have given up the elections that they had begun, each after its own timeout.
 
-use std::collections::BTreeSet;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,6 +28,7 @@ use skep_protocol::Index;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::begun::BegunNote;
 use crate::log_store::LogStore;
 use crate::node::RaftOptions;
 use crate::peers::RaftPeers;
@@ -36,48 +37,57 @@ use crate::types::{Vote, log_id, vote};
 
 /// Between two questions to the other members.
 const ASK_EVERY: Duration = Duration::from_millis(100);
+const LOG_GONE: &str = "the log is gone, and what was acknowledged may have been in it alone; put it back, or restore the data directory from a backup";
 /// How long a member may take to answer one.
 const ASK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Begins the log if it is needed, and says whether this is the first start of a group that need not ask whether it is.
-pub(crate) async fn form(store: &LogStore, options: &RaftOptions) -> Result<bool, String> {
-    let text = |error: std::io::Error| error.to_string();
-    let members: BTreeSet<u64> = options.members.iter().copied().collect();
-    let alone = members.len() == 1;
-    let next = options.applied.map_or(0, |(index, _)| index.0 + 1);
+pub(crate) async fn form(
+    store: &LogStore,
+    options: &RaftOptions,
+    note: &dyn BegunNote,
+) -> Result<bool, String> {
+    let text = |error: io::Error| error.to_string();
     if store.is_empty().map_err(text)? {
-        return match options.applied {
-            None => begin(store, &members, alone).await,
-            Some((Index(index), 0)) => {
-                let formed = store.form_after(&members, log_id(index, 0)).await;
-                formed.map(|()| true).map_err(text)
-            }
-            Some((Index(index), _)) if alone => Err(format!(
-                "the log is gone, and the partition's state is that of its entry {index}; restore the partition from a backup"
-            )),
-            Some((Index(index), term)) => {
-                store.set_newcomer(true).await.map_err(text)?;
-                let formed = store.form_after(&members, log_id(index, term)).await;
-                formed.map(|()| false).map_err(text)
-            }
-        };
+        let is_first = begin(store, options, note.is_there().map_err(text)?).await?;
+        // Before anything is promised: a log that is gone from now on is missed.
+        note.write().map_err(text)?;
+        return Ok(is_first);
     }
-    if store.first_index().map_err(text)? > next && !alone {
+    if !note.is_there().map_err(text)?
+        && let Err(error) = note.write()
+    {
+        tracing::warn!(%error, "it could not be noted beside the log that the member has begun; the next start tries again");
+    }
+    let members = options.voters();
+    let next = options.applied.map_or(0, |(index, _)| index.0 + 1);
+    if store.first_index().map_err(text)? > next && members.len() > 1 {
         tracing::warn!(
             "the log begins after what the partition's state has; both are begun anew from the other members"
         );
         store.begin_anew().await.map_err(text)?;
-        return begin(store, &members, false).await;
+        store.form(&members).await.map_err(text)?;
     }
     Ok(false)
 }
 
-async fn begin(store: &LogStore, members: &BTreeSet<u64>, is_first: bool) -> Result<bool, String> {
+/// Begins an empty log: as one of the first, or as a newcomer. Content of term 0 is that of a restore, which all members were given.
+async fn begin(store: &LogStore, options: &RaftOptions, has_begun: bool) -> Result<bool, String> {
+    let members = options.voters();
+    let alone = members.len() == 1;
+    let may_be_first = !has_begun && options.applied.is_none_or(|(_, term)| term == 0);
+    if alone && !may_be_first {
+        return Err(LOG_GONE.to_owned());
+    }
+    let is_first = may_be_first && (alone || options.applied.is_some());
     let begun = async {
         store.set_newcomer(!is_first).await?;
-        store.form(members).await
+        match options.applied {
+            None => store.form(&members).await,
+            Some((Index(index), term)) => store.form_after(&members, log_id(index, term)).await,
+        }
     };
-    let begun: Result<(), std::io::Error> = begun.await;
+    let begun: Result<(), io::Error> = begun.await;
     begun.map(|()| is_first).map_err(|error| error.to_string())
 }
 
@@ -152,7 +162,7 @@ impl Suffrage {
         }
     }
 
-    pub fn has_history_with(&self, node: u64) -> Result<bool, std::io::Error> {
+    pub fn has_history_with(&self, node: u64) -> Result<bool, io::Error> {
         Ok(!self.is_withheld() && self.store.has_history_with(node)?)
     }
 

@@ -18,6 +18,7 @@
 //! Deliberately absent: how nodes are connected and content is moved ([`RaftPeers`]), and changes of members.
 
 mod backlog;
+mod begun;
 mod codec;
 mod compaction;
 mod content;
@@ -43,6 +44,7 @@ mod timing;
 mod types;
 mod watch;
 
+pub use begun::BegunNote;
 pub use content::{FetchedContent, Offer};
 pub use handle::{MemberRole, RaftHandle, RaftMetrics, Rebalanced};
 pub use leadership::LeaderSeen;

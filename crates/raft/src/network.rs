@@ -219,6 +219,7 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         // Entries after this one follow the content, whatever it ends with.
         let from = snapshot.meta.last_log_id.map_or(0, |id| id.index + 1);
         tokio::select! {
+            biased;
             closed = cancel => Err(StreamingError::Closed(closed)),
             brought_up = self.bring_up(vote, from) => match brought_up {
                 Ok(vote) => Ok(SnapshotResponse { vote }),

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::backlog::Backlog;
+use crate::begun::BegunNote;
 use crate::codec::ENTRY_OVERHEAD;
 use crate::compaction::{KEPT_BYTES_MAX, Kept};
 use crate::formation::{Earned, Suffrage, form};
@@ -65,6 +66,11 @@ impl RaftOptions {
             heartbeat: Duration::from_millis(150),
             election_timeout: Duration::from_secs(1),
         }
+    }
+
+    /// The members, in no order.
+    pub(crate) fn voters(&self) -> BTreeSet<u64> {
+        self.members.iter().copied().collect()
     }
 
     /// This member's place in the order of preference.
@@ -155,6 +161,7 @@ impl RaftNode {
     pub async fn open(
         options: RaftOptions,
         log: GroupLog,
+        note: &dyn BegunNote,
         events: Arc<dyn ConsensusEvents>,
         peers: Arc<dyn RaftPeers>,
     ) -> Result<Self, RaftError> {
@@ -162,11 +169,10 @@ impl RaftNode {
         let group = log.id().0;
         let start = |message: String| RaftError::Start { group, message };
         let store = LogStore::open(log.clone()).map_err(|e| start(e.to_string()))?;
-        let members = options.members.iter().copied().collect();
-        let formed = form(&store, &options).await;
+        let formed = form(&store, &options, note).await;
         let first_start = formed.map_err(start)?;
         if let Some(voters) = store.voters() {
-            check_members(&voters, &members).map_err(RaftError::Options)?;
+            check_members(&voters, &options.voters()).map_err(RaftError::Options)?;
         }
         let mut node = Self::start(&options, place, log, store, events, peers).await?;
         node.begin(first_start, place, options.election_timeout)

@@ -1,6 +1,10 @@
-//! For simulations: random numbers from a seed, and bugs put in on purpose. Both hold for the thread that sets them.
+//! For tests and simulations: notes in memory; random numbers from a seed, and bugs put in on purpose, which hold for the thread that sets them.
 
 use std::cell::Cell;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::begun::BegunNote;
 
 thread_local! {
     static SEED: Cell<Option<u64>> = const { Cell::new(None) };
@@ -50,4 +54,26 @@ pub(crate) fn next_seed() -> Option<u64> {
 
 pub(crate) fn faults() -> Faults {
     FAULTS.get()
+}
+
+/// A note in memory.
+#[derive(Debug, Default)]
+pub struct MemoryNote(AtomicBool);
+
+impl MemoryNote {
+    /// It is lost.
+    pub fn lose(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl BegunNote for MemoryNote {
+    fn is_there(&self) -> io::Result<bool> {
+        Ok(self.0.load(Ordering::Relaxed))
+    }
+
+    fn write(&self) -> io::Result<()> {
+        self.0.store(true, Ordering::Relaxed);
+        Ok(())
+    }
 }

@@ -9,29 +9,34 @@ use std::time::Duration;
 
 use skep_log::testkit::MemFiles;
 use skep_partition::consensus::Consensus;
+use skep_protocol::Index;
 use skep_raft::RaftOptions;
-use support::{Cluster, Disk, proposal, runtime, until};
+use support::{Cluster, Disk, runtime, until};
 
 /// Long enough that a busy machine seldom makes a member stand for election for nothing.
 const QUIET: Duration = Duration::from_secs(5);
 const QUICK: Duration = Duration::from_millis(400);
 
-async fn start(seed: u64, election_timeout: Duration) -> Cluster {
-    let options = RaftOptions {
+fn options(election_timeout: Duration) -> RaftOptions {
+    RaftOptions {
         heartbeat: election_timeout / 10,
         election_timeout,
         kept_entries_max: 10,
         ..RaftOptions::new(0, vec![0, 1, 2])
-    };
-    let disks = std::array::from_fn(|_| Disk::Memory(MemFiles::new()));
-    Cluster::on(disks, seed, options).await
+    }
+}
+
+fn disks() -> [Disk; 3] {
+    std::array::from_fn(|_| Disk::Memory(MemFiles::new()))
+}
+
+async fn start(seed: u64, election_timeout: Duration) -> Cluster {
+    Cluster::on(disks(), seed, options(election_timeout)).await
 }
 
 /// Writes more than is kept for others, and lets those who run forget it.
 async fn outgrow(cluster: &mut Cluster, away: u64) {
-    let leader = cluster.leader().await;
-    (1..11_000).for_each(|number| cluster.raft(leader).propose(proposal(number)));
-    cluster.all_have(1..11_000).await;
+    cluster.write_all(1..11_000).await;
     for node in (0..3).filter(|node| *node != away) {
         let last = cluster.last_index(node);
         until("the log is compacted", || {
@@ -128,8 +133,10 @@ fn who_has_lost_its_disk_does_not_vote_until_a_leader_has_brought_it_up() {
             assert_eq!(cluster.sink(2).replaced().is_some(), outgrown);
             // That is remembered, unless the content is lost again: this replica keeps none.
             cluster.stop(2).await;
+            cluster.net.cut_off(2);
             cluster.open(2).await;
             assert_eq!(cluster.handle(2).is_newcomer(), outgrown);
+            cluster.net.heal();
             if !outgrown {
                 let leader = cluster.leader().await;
                 cluster.crash(leader, 4);
@@ -140,11 +147,38 @@ fn who_has_lost_its_disk_does_not_vote_until_a_leader_has_brought_it_up() {
     }
 }
 
+/// Its content looks as a restore has left it; the note beside the log says that it has begun.
+#[test]
+fn who_has_lost_its_log_alone_right_after_a_restore_does_not_vote_as_if_it_had_never_begun() {
+    runtime().block_on(async {
+        let options = RaftOptions {
+            applied: Some((Index(0), 0)),
+            ..options(QUICK)
+        };
+        let mut cluster = Cluster::on(disks(), 6, options).await;
+        cluster.write(0).await;
+        cluster.all_have([0]).await;
+        cluster.net.cut_off(2);
+        cluster.lose_log(2);
+        cluster.open(2).await;
+        let handle = cluster.handle(2);
+        assert!(handle.is_newcomer());
+        let refused = handle.answer(1, ask_for_vote().into()).await.unwrap_err();
+        assert!(refused.to_string().contains("does not vote"), "{refused}");
+        cluster.net.heal();
+        cluster.all_vote().await;
+        cluster.write(1).await;
+        cluster.all_have(0..2).await;
+        cluster.stop_all().await;
+    });
+}
+
 #[test]
 fn a_new_group_begins_when_most_of_its_members_are_there() {
     runtime().block_on(async {
-        let mut cluster = start(4, QUICK).await;
-        cluster.crash(0, 1);
+        let mut cluster = Cluster::new(disks(), 4, options(QUICK));
+        cluster.open(1).await;
+        cluster.open(2).await;
         cluster.write(0).await;
         cluster.open(0).await;
         cluster.write(1).await;
@@ -171,7 +205,6 @@ fn sign_of_life(leader: u64, term: u64) -> Vec<u8> {
 fn who_has_lost_its_disk_does_not_follow_a_leader_that_another_has_followed_upon() {
     runtime().block_on(async {
         let mut cluster = start(5, QUICK).await;
-        cluster.all_vote().await;
         cluster.write(0).await;
         cluster.all_have([0]).await;
         let earlier = cluster.leader().await;

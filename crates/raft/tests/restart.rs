@@ -10,6 +10,7 @@ use bytes::Bytes;
 use skep_log::{GroupId, LogOptions, LogStore, RealFiles};
 use skep_partition::consensus::{Consensus, ConsensusEvent, ConsensusEvents};
 use skep_protocol::Index;
+use skep_raft::testkit::MemoryNote;
 use skep_raft::{Alone, RaftError, RaftNode, RaftOptions};
 use tokio::sync::Notify;
 
@@ -91,9 +92,15 @@ async fn node(store: &LogStore, applied: Option<(Index, u64)>) -> (RaftNode, Arc
         ..RaftOptions::new(0, vec![0])
     };
     let log = store.group(GroupId(1));
-    let node = RaftNode::open(options, log, sink.clone(), Arc::new(Alone))
-        .await
-        .unwrap();
+    let node = RaftNode::open(
+        options,
+        log,
+        &MemoryNote::default(),
+        sink.clone(),
+        Arc::new(Alone),
+    )
+    .await
+    .unwrap();
     (node, sink)
 }
 
@@ -250,9 +257,15 @@ fn many_groups_share_a_log_and_all_elect_themselves() {
             let options = RaftOptions::new(0, vec![0]);
             let log = store.group(GroupId(group));
             nodes.push((
-                RaftNode::open(options, log, sink.clone(), Arc::new(Alone))
-                    .await
-                    .unwrap(),
+                RaftNode::open(
+                    options,
+                    log,
+                    &MemoryNote::default(),
+                    sink.clone(),
+                    Arc::new(Alone),
+                )
+                .await
+                .unwrap(),
                 sink,
             ));
         }
@@ -294,7 +307,14 @@ fn a_node_that_is_no_member_or_one_twice_is_refused() {
         for members in [vec![1, 2], vec![0, 1, 1], vec![]] {
             let options = RaftOptions::new(0, members);
             let sink = Arc::new(Sink::default());
-            let opened = RaftNode::open(options, log.clone(), sink, Arc::new(Alone)).await;
+            let opened = RaftNode::open(
+                options,
+                log.clone(),
+                &MemoryNote::default(),
+                sink,
+                Arc::new(Alone),
+            )
+            .await;
             assert!(matches!(opened.err(), Some(RaftError::Options(_))));
         }
     });
@@ -391,6 +411,29 @@ fn damage(dir: &Path, bytes: &[u8]) -> std::path::PathBuf {
 }
 
 #[test]
+fn a_member_alone_does_not_begin_again_when_its_log_is_gone() {
+    let restored = Some((Index(0), 0));
+    for applied in [None, restored] {
+        runtime().block_on(async {
+            let (note, sink) = (MemoryNote::default(), Arc::new(Sink::default()));
+            let open = async |dir: &Path| {
+                let options = RaftOptions {
+                    applied,
+                    ..RaftOptions::new(0, vec![0])
+                };
+                let log = store(dir).group(GroupId(1));
+                RaftNode::open(options, log, &note, sink.clone(), Arc::new(Alone)).await
+            };
+            let [first, second] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+            open(first.path()).await.unwrap().shutdown().await.unwrap();
+            let refused = open(second.path()).await.err().unwrap().to_string();
+            assert!(refused.contains("the log is gone"), "{refused}");
+            open(first.path()).await.unwrap().shutdown().await.unwrap();
+        });
+    }
+}
+
+#[test]
 fn a_damaged_entry_stops_its_partition_with_what_to_do_and_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let open = async |store: &LogStore, group: u32| {
@@ -399,6 +442,7 @@ fn a_damaged_entry_stops_its_partition_with_what_to_do_and_no_other() {
         let node = RaftNode::open(
             RaftOptions::new(0, vec![0]),
             log,
+            &MemoryNote::default(),
             sink.clone(),
             Arc::new(Alone),
         )

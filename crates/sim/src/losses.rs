@@ -2,7 +2,6 @@
 //!
 //! **Invariant**: no more is lost than a group can bear. Whoever loses data leaves a majority behind that has its own, votes, and knows
 //! that the group has had a leader: docs/cluster.md tells operators to see to that. A restored cluster's members know it by their content.
-//! Whoever has that and nothing else is taken for one that was just restored; so no log is lost before the store has taken something in.
 
 use skep_log::GroupLog;
 use skep_partition::LocalPosition;
@@ -75,10 +74,6 @@ impl World {
         (0..nodes).for_each(|node| self.note_whole(node));
         let mut concerned = (0..self.partitions.len()).filter(|one| loss.concerns(*one));
         concerned.all(|partition| {
-            let own = &self.partitions[partition].hosts[node];
-            if loss == Loss::Log && is_as_restored(&own.store) {
-                return false;
-            }
             let hosts = self.partitions[partition].hosts.iter().enumerate();
             let whole = hosts.filter(|(other, host)| *other != node && host.whole);
             whole.count() > nodes / 2
@@ -107,6 +102,9 @@ impl World {
             && loss.is_of_log()
         {
             cluster.lose_log(node);
+            if loss == Loss::Disk {
+                cluster.lose_notes(node);
+            }
         }
         for partition in (0..self.partitions.len()).filter(|one| loss.concerns(*one)) {
             let host = self.host(Place { partition, node });
@@ -142,8 +140,4 @@ fn stored(store: &MemoryStore) -> Check<u64> {
         true => 0,
         false => at.index + 1,
     })
-}
-
-fn is_as_restored(store: &MemoryStore) -> bool {
-    position(store).is_ok_and(|at| at == LocalPosition::RESTORED)
 }

@@ -169,3 +169,28 @@ fn a_damaged_log_entry_stops_its_partition_at_start() {
     assert_stopped(&place, &mut broker, &frame.file, frame.offset);
     assert_eq!(broker.stop(), Some(0));
 }
+
+/// Neither with its content nor without: what it had acknowledged would be gone without a word.
+#[test]
+fn a_broker_alone_does_not_begin_again_without_its_log() {
+    for with_content in [true, false] {
+        let (place, broker) = with_instances(2);
+        broker.kill();
+        fs::remove_dir_all(place.data().join("log")).unwrap();
+        if !with_content {
+            for partition in 1..=2 {
+                fs::remove_dir_all(place.data().join(format!("partitions/{partition}"))).unwrap();
+            }
+        }
+        let mut broker = place.start();
+        broker.line("the log is gone");
+        let (_, partitions) = place.get("/actuator/partitions");
+        let partitions: serde_json::Value = serde_json::from_str(&partitions).unwrap();
+        for partition in ["1", "2"] {
+            let failure = partitions[partition]["failure"].as_str().unwrap();
+            assert!(failure.contains("restore the data directory"), "{failure}");
+        }
+        assert_eq!(place.get("/actuator/health/readiness").0, 503);
+        assert_eq!(broker.stop(), Some(0));
+    }
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::future::{BoxFuture, FutureExt};
 use skep_protocol::NodeId;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter, Take};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::debug;
@@ -170,8 +170,7 @@ impl Connection {
         // Dropped with the connection, and with them all that are being served.
         let mut serving = Serving::default();
         loop {
-            let frame = timeout(SILENCE_MAX, read_frame(&mut reader));
-            let frame = frame.await.map_err(|_| Ended::Silence)??;
+            let frame = read_frame(&mut reader).await?;
             if self.is_closed() {
                 return Err(Ended::Closed);
             }
@@ -293,11 +292,20 @@ async fn put(writer: &mut (impl AsyncWrite + Unpin), frame: &Frame) -> io::Resul
 }
 
 /// Reads one frame. Memory is taken as its bytes arrive, not as it announces them.
+/// Reads a frame. It may take long as long as some of it comes.
 async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> Result<Frame, Ended> {
     let mut length = [0; LENGTH];
-    reader.read_exact(&mut length).await?;
+    heard(reader.read_exact(&mut length)).await?;
     let bytes = frame::checked_length(length)?;
-    Ok(frame::decode(length, read_exactly(reader, bytes).await?)?)
+    let mut read = Reading::new(reader, bytes);
+    while !heard(read.step()).await? {}
+    Ok(frame::decode(length, read.done())?)
+}
+
+/// What a read gives, unless the peer is silent for too long.
+async fn heard<T>(read: impl Future<Output = io::Result<T>>) -> Result<T, Ended> {
+    let read = timeout(SILENCE_MAX, read).await;
+    Ok(read.map_err(|_| Ended::Silence)??)
 }
 
 /// Reads that many bytes.
@@ -305,12 +313,66 @@ pub(crate) async fn read_exactly(
     reader: &mut (impl AsyncRead + Unpin),
     bytes: usize,
 ) -> io::Result<Bytes> {
-    let mut read = BytesMut::with_capacity(bytes.min(READ_STEP));
-    let mut reader = reader.take(bytes as u64);
-    while read.len() < bytes {
-        if reader.read_buf(&mut read).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+    let mut read = Reading::new(reader, bytes);
+    while !read.step().await? {}
+    Ok(read.done())
+}
+
+/// So many bytes, as they come.
+struct Reading<R> {
+    reader: Take<R>,
+    read: BytesMut,
+}
+
+impl<R: AsyncRead + Unpin> Reading<R> {
+    fn new(reader: R, bytes: usize) -> Reading<R> {
+        Reading {
+            reader: reader.take(bytes as u64),
+            read: BytesMut::with_capacity(bytes.min(READ_STEP)),
         }
     }
-    Ok(read.freeze())
+
+    /// Reads what is there, and says whether that was the last of it.
+    async fn step(&mut self) -> io::Result<bool> {
+        if self.reader.limit() > 0 && self.reader.read_buf(&mut self.read).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(self.reader.limit() == 0)
+    }
+
+    fn done(self) -> Bytes {
+        self.read.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_may_take_long_as_long_as_some_of_it_comes() {
+        let payload = Bytes::from(vec![7; 300_000]);
+        let sent = Frame {
+            kind: Kind::Message,
+            channel: Channel::new(1),
+            id: 0,
+            payload: payload.clone(),
+        };
+        let (head, checksum) = sent.head();
+        let bytes = [&head[..], &payload[..], &checksum[..]].concat();
+        let (mut near, mut far) = tokio::io::duplex(1 << 20);
+        let slowly = async {
+            for piece in bytes.chunks(40_000) {
+                tokio::time::sleep(SILENCE_MAX / 2).await;
+                far.write_all(piece).await.unwrap();
+            }
+        };
+        let (frame, ()) = tokio::join!(read_frame(&mut near), slowly);
+        assert_eq!(frame.unwrap().payload, payload);
+        far.write_all(&bytes[..10_000]).await.unwrap();
+        let ended = read_frame(&mut near).await.err().unwrap();
+        assert!(matches!(ended, Ended::Silence), "{ended}");
+    }
 }

@@ -51,8 +51,8 @@ pub(crate) async fn keep_connected(shared: Arc<Shared>, address: String) {
                 node = Some(peer.node);
             }
             Err(refusal) => {
-                complain(&address, &refusal, &mut complaint);
                 shared.tell_refused(&refusal);
+                complain(&address, &refusal, &mut complaint);
                 pause = (pause * 2).min(REDIAL_MAX);
             }
         }

@@ -97,6 +97,7 @@ impl Follower {
                         assert!(held_back.remove(&attempt));
                     }
                     Some(Event::Stop) => break,
+                    None => {}
                     _ => panic!("this is not of a transfer"),
                 }
             }

@@ -16,6 +16,7 @@ use skep_log::testkit::{MemFiles, Random};
 use skep_log::{GroupId, LogOptions, LogStore, RealFiles};
 use skep_partition::consensus::{Consensus, ConsensusEvent, ConsensusEvents};
 use skep_protocol::Index;
+use skep_raft::testkit::MemoryNote;
 use skep_raft::{FetchedContent, Offer, PeerError, RaftHandle, RaftNode, RaftOptions, RaftPeers};
 use tokio::sync::Notify;
 
@@ -298,6 +299,7 @@ impl Disk {
 
 struct Member {
     disk: Disk,
+    note: Arc<MemoryNote>,
     running: Option<(RaftNode, LogStore)>,
     sink: Arc<Sink>,
 }
@@ -314,6 +316,11 @@ pub fn proposal(number: u64) -> Bytes {
     Bytes::from(bytes)
 }
 
+/// What a proposal was made of.
+fn number_of(entry: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(*entry.first_chunk()?))
+}
+
 impl Cluster {
     /// Starts the members 0, 1, 2, of which the first of `preference` is preferred.
     pub async fn start(seed: u64, preference: [u64; 3], election_timeout: Duration) -> Cluster {
@@ -326,8 +333,18 @@ impl Cluster {
         Self::on(disks, seed, options).await
     }
 
-    /// Starts three members with these options.
+    /// Starts three members with these options, and waits until all of them vote: before that, to lose one may be to lose the majority.
     pub async fn on(disks: [Disk; 3], seed: u64, options: RaftOptions) -> Cluster {
+        let mut cluster = Self::new(disks, seed, options);
+        for node in 0..3 {
+            cluster.open(node).await;
+        }
+        cluster.all_vote().await;
+        cluster
+    }
+
+    /// Three members that do not run yet.
+    pub fn new(disks: [Disk; 3], seed: u64, options: RaftOptions) -> Cluster {
         let net = Net {
             sinks: Mutex::default(),
             fetches_failing: AtomicU64::new(0),
@@ -341,18 +358,15 @@ impl Cluster {
         };
         let members = disks.into_iter().map(|disk| Member {
             disk,
+            note: Arc::default(),
             running: None,
             sink: Arc::default(),
         });
-        let mut cluster = Cluster {
+        Cluster {
             net: Arc::new(net),
             options,
             members: members.collect(),
-        };
-        for node in 0..3 {
-            cluster.open(node).await;
         }
-        cluster
     }
 
     /// Starts a member with what is on its disk, and a replica that has nothing.
@@ -368,7 +382,9 @@ impl Cluster {
         member.sink = Arc::default();
         let sink = Arc::clone(&member.sink);
         self.net.sinks.lock().unwrap().insert(node, sink);
-        let opened = RaftNode::open(options, log.group(GroupId(1)), member.sink.clone(), way);
+        let group = log.group(GroupId(1));
+        let note = Arc::clone(&member.note);
+        let opened = RaftNode::open(options, group, &*note, member.sink.clone(), way);
         let raft = opened.await.unwrap();
         self.net.handles.lock().unwrap().insert(node, raft.handle());
         member.running = Some((raft, log));
@@ -386,6 +402,12 @@ impl Cluster {
 
     /// Its disk is gone, and it is replaced.
     pub fn lose(&mut self, node: u64) {
+        self.lose_log(node);
+        self.members[node as usize].note.lose();
+    }
+
+    /// Its log is gone, and what was noted beside it is not.
+    pub fn lose_log(&mut self, node: u64) {
         self.crash(node, 0);
         self.members[node as usize].disk = Disk::Memory(MemFiles::new());
     }
@@ -420,6 +442,37 @@ impl Cluster {
             let handle = self.handle(node);
             until("that all members vote", || !handle.is_newcomer()).await;
         }
+    }
+
+    /// Proposes all of these at once, and those that were refused or lost with a leadership again, until all members have all.
+    pub async fn write_all(&mut self, numbers: std::ops::Range<u64>) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut missing: BTreeSet<u64> = numbers.clone().collect();
+        while !missing.is_empty() {
+            assert!(
+                Instant::now() < deadline,
+                "{} are not written",
+                missing.len()
+            );
+            let leader = self.leader().await;
+            let (sink, mut known) = (self.sink(leader), 0);
+            let before = sink.setbacks();
+            let raft = self.raft(leader);
+            missing
+                .iter()
+                .for_each(|number| raft.propose(proposal(*number)));
+            until("the proposals' end", || {
+                for (_, _, entry) in sink.entries(known) {
+                    known += 1;
+                    if let Some(number) = number_of(&entry) {
+                        missing.remove(&number);
+                    }
+                }
+                missing.is_empty() || sink.setbacks() > before
+            })
+            .await;
+        }
+        self.all_have(numbers).await;
     }
 
     pub fn sink(&self, node: u64) -> Arc<Sink> {

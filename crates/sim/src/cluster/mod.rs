@@ -20,7 +20,7 @@ use skep_log::{GroupId, GroupLog};
 use skep_partition::consensus::{Consensus, ConsensusEvents};
 use skep_partition::{ConsensusEvent, LocalPosition};
 use skep_protocol::Index;
-use skep_raft::testkit::{self, Faults};
+use skep_raft::testkit::{self, Faults, MemoryNote};
 use skep_raft::{RaftHandle, RaftNode, RaftOptions};
 use skep_state::MemoryStore;
 use tokio::runtime::Runtime;
@@ -58,6 +58,8 @@ pub enum Move {
 /// A node's part in consensus.
 struct Node {
     disk: Disk,
+    /// By partition: that its member has begun.
+    notes: BTreeMap<usize, Arc<MemoryNote>>,
     /// Its members of the partitions' groups, once they are open.
     members: BTreeMap<usize, RaftNode>,
     opening: Vec<JoinHandle<()>>,
@@ -110,6 +112,7 @@ impl Cluster {
         };
         let node = |_| Node {
             disk: Disk::new(settings, random.next(), plant),
+            notes: BTreeMap::new(),
             members: BTreeMap::new(),
             opening: Vec::new(),
         };
@@ -174,6 +177,7 @@ impl Cluster {
             };
             let group = group_id(partition);
             store_behind_log::check(place, &stored, &log.group(group))?;
+            let note = self.nodes[node].notes.entry(partition).or_default();
             let opening = open(
                 Start {
                     place,
@@ -182,7 +186,7 @@ impl Cluster {
                     stored,
                 },
                 options,
-                log.group(group),
+                (log.group(group), Arc::clone(note)),
                 Arc::clone(&self.network),
                 Arc::clone(&self.mailbox),
             );
@@ -226,6 +230,11 @@ impl Cluster {
     /// A node that is down has lost its log.
     pub fn lose_log(&mut self, node: usize) {
         self.nodes[node].disk.lose();
+    }
+
+    /// A node that is down has lost what is noted beside its log.
+    pub fn lose_notes(&mut self, node: usize) {
+        self.nodes[node].notes.clear();
     }
 
     /// Whether a member votes.
@@ -361,7 +370,7 @@ impl ConsensusEvents for Events {
 async fn open(
     start: Start,
     options: RaftOptions,
-    log: GroupLog,
+    (log, note): (GroupLog, Arc<MemoryNote>),
     network: Arc<Network>,
     mailbox: Arc<Mailbox>,
 ) {
@@ -377,7 +386,7 @@ async fn open(
         mailbox: Arc::clone(&mailbox),
     });
     let peers = network.peers(place.node, life);
-    let mail = match RaftNode::open(options, log.clone(), events, peers).await {
+    let mail = match RaftNode::open(options, log.clone(), &*note, events, peers).await {
         Ok(member) => {
             let reached = Member {
                 handle: member.handle(),

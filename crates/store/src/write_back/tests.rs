@@ -147,8 +147,10 @@ fn a_partition_whose_disk_refuses_does_not_hold_up_another() {
 fn damage_is_the_answer_to_all_layers_that_wait() {
     let (store, outcomes) = (FakeStore::refusing([full(), damaged()]), channel());
     let write_back = WriteBack::spawn().unwrap();
-    // All are queued while the first one is refused.
+    // All are queued before the first one is refused.
+    let writes = store.outcomes.lock().unwrap();
     submit(&write_back, &store, 3, &outcomes);
+    drop(writes);
     for number in 1..=3 {
         assert_eq!(outcomes.1.recv().unwrap(), (number, Err(damaged())));
     }
