@@ -8,12 +8,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::cluster::{Cluster, Topology, begin};
-use common::orders::{Load, each_once, fill};
+use common::orders::{Load, create, deploy, each_once, fill};
 use common::small_disk::{SmallDisk, with_small_disks};
-use common::{Place, Running, repository};
+use common::{PATIENCE, Place};
+use serde_json::json;
 
-/// Only what hangs needs as long.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Bytes of an instance's variable: not far below a chunk's.
 const LARGE: u64 = 800_000;
 
@@ -22,16 +21,9 @@ const BROUGHT_UP: &str = "brought up by the leader's content";
 /// Three brokers that keep little log for others.
 fn cluster(partitions: u32) -> Cluster {
     let mut cluster = Cluster::new(3, partitions, 3);
-    for place in &mut cluster.places {
-        let key = "ZEEBE_BROKER_EXPERIMENTAL_RAFT_PREFERSNAPSHOTREPLICATIONTHRESHOLD";
-        place.set(key, "5");
-    }
+    let key = "ZEEBE_BROKER_EXPERIMENTAL_RAFT_PREFERSNAPSHOTREPLICATIONTHRESHOLD";
+    cluster.set(key, "5");
     cluster
-}
-
-fn deploy(place: &Place) {
-    let order = repository().join("examples/order.bpmn");
-    place.skep(&["deploy", order.to_str().unwrap()]);
 }
 
 fn whole(partitions: usize) -> impl Fn(&Topology) -> bool {
@@ -53,24 +45,16 @@ fn await_files(directory: &Path, count: usize) {
     let there = || std::fs::read_dir(directory).map_or(0, Iterator::count);
     while there() < count {
         assert!(Instant::now() < end, "{} files", there());
-        std::thread::yield_now();
+        // So soon that not all of them are there.
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Kills the brokers that lead partition 1 until the wanted one does.
-fn make_lead(cluster: &Cluster, brokers: &mut [Option<Running>], wanted: usize) {
-    loop {
-        let seen = cluster.await_topology(wanted, |seen| seen.leader(1).is_some());
-        let leader = seen.leader(1).unwrap();
-        if leader == wanted {
-            return;
-        }
-        brokers[leader].take().unwrap().kill();
-        let moved = |seen: &Topology| seen.leader(1).is_some_and(|now| now != leader);
-        cluster.await_topology(wanted, moved);
-        brokers[leader] = Some(cluster.places[leader].start());
-        cluster.await_topology(wanted, whole(1));
-    }
+/// Has the broker lead partition 1 that should lead it.
+#[track_caller]
+fn make_lead(cluster: &Cluster, preferred: usize) {
+    cluster.rebalance(preferred);
+    cluster.await_topology(preferred, |seen| seen.leader(1) == Some(preferred));
 }
 
 #[test]
@@ -84,7 +68,7 @@ fn a_broker_that_has_lost_its_data_is_brought_up_though_it_is_killed_meanwhile_a
     places[0].lose_data();
     let others_lead = |seen: &Topology| seen.leader(1).is_some_and(|node| node != 0);
     cluster.await_topology(1, others_lead);
-    let mut keys = fill(places[1], 120, LARGE);
+    let mut created = fill(places[1], 120, LARGE);
     let load = Load::begin(&places[1..], 2);
     load.await_more(100);
 
@@ -105,11 +89,11 @@ fn a_broker_that_has_lost_its_data_is_brought_up_though_it_is_killed_meanwhile_a
     cluster.await_topology(1, whole(1));
     assert!(!places[0].data().join("partitions/1.chunks").exists());
     load.await_more(100);
-    keys.extend(load.end());
+    created = created.and(load.end());
 
-    make_lead(&cluster, &mut brokers, 0);
-    places[0].skep(&["backup", "take", "1", "--wait"]);
-    each_once(&keys, places[0]);
+    make_lead(&cluster, 0);
+    places[0].take_backup(1);
+    each_once(&created, places[0]);
     for broker in brokers.into_iter().flatten() {
         assert_eq!(broker.stop(), Some(0));
     }
@@ -117,14 +101,20 @@ fn a_broker_that_has_lost_its_data_is_brought_up_though_it_is_killed_meanwhile_a
 
 #[test]
 fn a_broker_that_was_away_too_long_is_sent_what_it_lacks_and_no_more() {
-    let cluster = cluster(1);
+    let mut cluster = cluster(1);
+    // It should lead afterwards.
+    let nodes = [(0, 1), (1, 2), (2, 3)];
+    let nodes = nodes.map(|(node, priority)| json!({ "nodeId": node, "priority": priority }));
+    let listed = json!({ "partitionId": 1, "nodes": nodes }).to_string();
+    cluster.set("ZEEBE_BROKER_EXPERIMENTAL_PARTITIONING_SCHEME", "FIXED");
+    cluster.set("ZEEBE_BROKER_EXPERIMENTAL_PARTITIONING_FIXED", &listed);
     let places: Vec<&Place> = cluster.places.iter().collect();
     let mut brokers: Vec<_> = cluster.start().into_iter().map(Some).collect();
     deploy(places[0]);
     cluster.await_topology(1, whole(1));
-    let mut keys = fill(places[1], 60, LARGE);
+    let mut created = fill(places[1], 60, LARGE);
     brokers[2].take().unwrap().kill();
-    keys.extend(fill(places[1], 90, LARGE));
+    created = created.and(fill(places[1], 90, LARGE));
     let mut broker = begin(places[2]);
     let fetched = broker.await_line("has fetched the leader's content");
     let (chunks, sent) = (field(&fetched, "chunks"), field(&fetched, "chunks_fetched"));
@@ -132,8 +122,8 @@ fn a_broker_that_was_away_too_long_is_sent_what_it_lacks_and_no_more() {
     broker.line(BROUGHT_UP);
     brokers[2] = Some(broker);
     cluster.await_topology(1, whole(1));
-    make_lead(&cluster, &mut brokers, 2);
-    each_once(&keys, places[2]);
+    make_lead(&cluster, 2);
+    each_once(&created, places[2]);
 }
 
 #[test]
@@ -142,15 +132,15 @@ fn in_a_restored_cluster_an_empty_broker_that_is_told_of_the_restore_is_brought_
     let places: Vec<&Place> = cluster.places.iter().collect();
     let brokers = cluster.start();
     deploy(places[0]);
-    places[0].skep(&["start", "order", "--count", "20"]);
-    places[1].skep(&["backup", "take", "1", "--wait"]);
+    let mut created = create(places[0], 20);
+    places[1].take_backup(1);
     drop(brokers);
     for place in &places {
         place.lose_data();
         place.skep(&["restore", "--backupId=1"]);
     }
     let mut brokers: Vec<_> = cluster.start().into_iter().map(Some).collect();
-    places[0].skep(&["start", "order", "--count", "10"]);
+    created = created.and(create(places[0], 10));
     brokers[0].take().unwrap().kill();
     places[0].lose_data();
     std::fs::create_dir(places[0].data()).unwrap();
@@ -160,9 +150,8 @@ fn in_a_restored_cluster_an_empty_broker_that_is_told_of_the_restore_is_brought_
     broker.line("votes from now on");
     brokers[0] = Some(broker);
     cluster.await_topology(1, whole(1));
-    make_lead(&cluster, &mut brokers, 0);
-    let worked = places[0].skep(&["work", "payment", "--idle", "1s"]);
-    assert!(worked.contains("Completed 30 jobs"), "{worked}");
+    make_lead(&cluster, 0);
+    each_once(&created, places[0]);
 }
 
 #[test]
@@ -173,10 +162,10 @@ fn a_partition_whose_directory_is_lost_is_brought_up_and_the_others_are_left_alo
     deploy(places[0]);
     cluster.await_topology(1, whole(2));
     // Some of it is of each partition.
-    let mut keys = fill(places[1], 240, LARGE);
+    let mut created = fill(places[1], 240, LARGE);
     brokers[2].take().unwrap().kill();
     std::fs::remove_dir_all(places[2].data().join("partitions/1")).unwrap();
-    keys.extend(fill(places[1], 4, 100));
+    created = created.and(fill(places[1], 4, 100));
     let mut broker = begin(places[2]);
     let said = broker.await_line(BROUGHT_UP);
     assert_eq!(field(&said, "group"), 1, "{said}");
@@ -186,7 +175,7 @@ fn a_partition_whose_directory_is_lost_is_brought_up_and_the_others_are_left_alo
     brokers[1].take().unwrap().kill();
     let led = |seen: &Topology| (1..=2).all(|one| seen.leader(one).is_some_and(|node| node != 1));
     cluster.await_topology(2, led);
-    each_once(&keys, places[2]);
+    each_once(&created, places[2]);
 }
 
 #[test]
@@ -201,10 +190,10 @@ fn a_broker_whose_disk_is_full_is_brought_up_when_there_is_room() {
             std::fs::create_dir(small.data()).unwrap();
             let disk = SmallDisk::mount(&small.data(), 256);
             let places: Vec<&Place> = cluster.places.iter().collect();
-            let mut brokers = vec![None, Some(begin(places[1])), Some(begin(places[2]))];
+            let mut brokers = [None, Some(begin(places[1])), Some(begin(places[2]))];
             cluster.await_topology(1, |seen| seen.leader(1).is_some());
             deploy(places[1]);
-            let mut keys = fill(places[1], 60, LARGE);
+            let mut created = fill(places[1], 60, LARGE);
 
             // Room for the log and a part of the content.
             let ballast = disk.take(216 << 20);
@@ -213,15 +202,15 @@ fn a_broker_whose_disk_is_full_is_brought_up_when_there_is_room() {
             assert!(said.contains("No space left on device"), "{said}");
             let (ready, _) = places[0].get("/actuator/health/readiness");
             assert_ne!(ready, 200);
-            keys.extend(fill(places[1], 4, 100));
+            created = created.and(fill(places[1], 4, 100));
             drop(ballast);
             broker.await_line("has fetched the leader's content");
             broker.line(BROUGHT_UP);
             broker.line("votes from now on");
             brokers[0] = Some(broker);
             cluster.await_topology(1, whole(1));
-            make_lead(&cluster, &mut brokers, 0);
-            each_once(&keys, places[0]);
+            make_lead(&cluster, 0);
+            each_once(&created, places[0]);
         },
     );
 }

@@ -12,7 +12,7 @@ use common::Place;
 use common::fault_proxy::{FaultProxy, Mode};
 use common::s3::{BUCKET, S3, SECRET, place_for};
 use common::small_disk::{SmallDisk, with_small_disks};
-use common::{Running, repository, text_of};
+use common::{PAUSE, Running, repository, text_of};
 
 /// A broker whose store is behind a proxy, with some instances that wait.
 struct Scene {
@@ -231,7 +231,7 @@ fn no_backup_stays_in_progress_though_one_partition_was_done_when_the_broker_was
     scene.proxy.await_hung_request();
     let state_of_1 = |scene: &Scene| scene.shown("1")["details"][0]["state"].clone();
     while state_of_1(&scene) != "COMPLETED" {
-        std::thread::yield_now();
+        std::thread::sleep(PAUSE);
     }
     scene.broker.kill();
     scene.proxy.set(Mode::Pass);

@@ -49,12 +49,12 @@ fn nothing_acknowledged_is_lost_or_doubled_by_killing_the_broker_under_load() {
         }
         broker = place.start();
     }
-    let acknowledged = load.end();
-    let found = each_once(&acknowledged, &place);
+    let created = load.end();
+    let found = each_once(&created, &place);
     println!(
         "{} kills, {} instances acknowledged, {} found",
         kills(),
-        acknowledged.len(),
+        created.keys.len(),
         found
     );
 

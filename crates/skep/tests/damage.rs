@@ -6,9 +6,10 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use common::restorable::files_below;
-use common::{Place, Running, repository};
+use common::{PATIENCE, PAUSE, Place, Running, repository};
 
 /// The partition whose disk fails; the other one is 1.
 const DAMAGED: u32 = 2;
@@ -50,6 +51,23 @@ fn block_at(file: &Path, at: u64) -> u64 {
     (0..=at as usize).rfind(begins).unwrap() as u64
 }
 
+/// What the broker says of its partitions once it says that these have stopped, which it logs before.
+#[track_caller]
+fn await_failures(place: &Place, stopped: &[u32]) -> serde_json::Value {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let (status, partitions) = place.get("/actuator/partitions");
+        assert_eq!(status, 200);
+        let partitions: serde_json::Value = serde_json::from_str(&partitions).unwrap();
+        let has_failed = |one: &u32| partitions[one.to_string()]["failure"].is_string();
+        if stopped.iter().all(has_failed) {
+            return partitions;
+        }
+        assert!(Instant::now() < end, "{partitions}");
+        std::thread::sleep(PAUSE);
+    }
+}
+
 /// The partition has stopped with a message that names the file, the offset and what to do; the other one serves.
 fn assert_stopped(place: &Place, broker: &mut Running, file: &Path, offset: u64) {
     let said = broker.line("restore a backup");
@@ -57,9 +75,7 @@ fn assert_stopped(place: &Place, broker: &mut Running, file: &Path, offset: u64)
     for part in [&place_named, "Other partitions go on"] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    let (status, partitions) = place.get("/actuator/partitions");
-    assert_eq!(status, 200);
-    let partitions: serde_json::Value = serde_json::from_str(&partitions).unwrap();
+    let partitions = await_failures(place, &[DAMAGED]);
     let failure = |partition: u32| partitions[partition.to_string()]["failure"].clone();
     assert!(failure(1).is_null(), "{partitions}");
     assert!(
@@ -184,8 +200,7 @@ fn a_broker_alone_does_not_begin_again_without_its_log() {
         }
         let mut broker = place.start();
         broker.line("the log is gone");
-        let (_, partitions) = place.get("/actuator/partitions");
-        let partitions: serde_json::Value = serde_json::from_str(&partitions).unwrap();
+        let partitions = await_failures(&place, &[1, 2]);
         for partition in ["1", "2"] {
             let failure = partitions[partition]["failure"].as_str().unwrap();
             assert!(failure.contains("restore the data directory"), "{failure}");

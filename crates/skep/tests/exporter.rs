@@ -13,11 +13,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::small_disk::{SmallDisk, with_small_disks};
-use common::{Place, SKEP, repository};
+use common::{PATIENCE, Place, SKEP, repository};
 use serde_json::Value;
-
-/// Only a hanging broker needs as long; nothing is measured by it.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 fn exports(place: &Place) -> PathBuf {
     place.directory.path().join("exports")
@@ -147,8 +144,9 @@ fn is_exported(report: &Value) -> bool {
     report["exportedPosition"] == report["processedPosition"]
 }
 
+/// What the files in a directory have, which may not be there yet.
 fn bytes(directory: &Path) -> u64 {
-    let files = fs::read_dir(directory).unwrap();
+    let files = fs::read_dir(directory).into_iter().flatten();
     files
         .map(|entry| entry.unwrap().metadata().map_or(0, |found| found.len()))
         .sum()
@@ -172,8 +170,10 @@ fn every_record_is_there_once_and_in_order_however_often_the_broker_is_killed() 
             .spawn()
             .unwrap();
         // Killed while it writes, each time at another place.
+        let end = Instant::now() + PATIENCE;
         while bytes(&exports(&place).join("partition-1")) < before + 40_000 {
-            std::thread::yield_now();
+            assert!(Instant::now() < end, "nothing is exported");
+            std::thread::sleep(Duration::from_millis(2));
         }
         broker.kill();
         more.kill().unwrap();

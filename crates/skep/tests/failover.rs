@@ -4,21 +4,18 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use common::cluster::{Cluster, Topology};
-use common::orders::{Load, each_once};
-use common::{Place, repository};
+use common::orders::{Load, create, deploy, each_once};
+use common::{PATIENCE, Place};
 
 const PARTITIONS: u32 = 3;
 
-fn deploy(place: &Place) {
-    let order = repository().join("examples/order.bpmn");
-    place.skep(&["deploy", order.to_str().unwrap()]);
-}
-
-fn all_led(seen: &Topology) -> bool {
-    (1..=PARTITIONS).all(|partition| seen.leader(partition).is_some())
+/// Each partition has a leader, which is not the one that was killed.
+fn led_without(victim: usize) -> impl Fn(&Topology) -> bool {
+    move |seen| (1..=PARTITIONS).all(|one| seen.leader(one).is_some_and(|node| node != victim))
 }
 
 /// All brokers are there, each partition has a leader, and all others follow.
@@ -28,7 +25,7 @@ fn whole(seen: &Topology) -> bool {
 
 #[test]
 fn what_was_acknowledged_is_done_once_though_each_broker_is_killed_under_load() {
-    let cluster = Cluster::new(3, PARTITIONS, 3);
+    let cluster = Cluster::new(3, PARTITIONS, 3).failing_over_early();
     let places: Vec<&Place> = cluster.places.iter().collect();
     let mut brokers: Vec<_> = cluster.start().into_iter().map(Some).collect();
     deploy(places[0]);
@@ -38,15 +35,13 @@ fn what_was_acknowledged_is_done_once_though_each_broker_is_killed_under_load() 
         let other = (victim + 1) % 3;
         load.await_more(100);
         brokers[victim].take().unwrap().kill();
-        cluster.await_topology(other, |seen| {
-            all_led(seen) && (1..=PARTITIONS).all(|one| seen.leader(one) != Some(victim))
-        });
+        cluster.await_topology(other, led_without(victim));
         load.await_more(100);
         brokers[victim] = Some(places[victim].start());
         cluster.await_topology(other, whole);
     }
-    let acknowledged = load.end();
-    each_once(&acknowledged, places[1]);
+    let created = load.end();
+    each_once(&created, places[1]);
     for broker in brokers.into_iter().flatten() {
         assert_eq!(broker.stop(), Some(0));
     }
@@ -63,7 +58,11 @@ fn exported(places: &[&Place], partition: u32) -> BTreeSet<i64> {
         // A broker that has never led it has none.
         for file in std::fs::read_dir(directory).into_iter().flatten() {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            positions.extend(text.lines().map(|line| {
+            // What is not a whole line was being written when the broker was killed, and counts for nothing.
+            let lines = text
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
+            positions.extend(lines.map(|line| {
                 let record: serde_json::Value = serde_json::from_str(line).unwrap();
                 record["position"].as_i64().unwrap()
             }));
@@ -74,7 +73,7 @@ fn exported(places: &[&Place], partition: u32) -> BTreeSet<i64> {
 
 #[test]
 fn every_record_is_exported_though_leaders_are_killed() {
-    let mut cluster = Cluster::new(3, PARTITIONS, 3);
+    let mut cluster = Cluster::new(3, PARTITIONS, 3).failing_over_early();
     for place in &mut cluster.places {
         let directory = place.directory.path().join("exports");
         let directory = directory.to_str().unwrap().to_owned();
@@ -93,13 +92,13 @@ fn every_record_is_exported_though_leaders_are_killed() {
     for victim in 0..2 {
         load.await_more(100);
         brokers[victim].take().unwrap().kill();
-        cluster.await_topology(2, all_led);
+        cluster.await_topology(2, led_without(victim));
         load.await_more(100);
         brokers[victim] = Some(places[victim].start());
         cluster.await_topology(2, whole);
     }
-    let acknowledged = load.end();
-    each_once(&acknowledged, places[2]);
+    let created = load.end();
+    each_once(&created, places[2]);
     for broker in brokers.into_iter().flatten() {
         assert_eq!(broker.stop(), Some(0));
     }
@@ -112,19 +111,19 @@ fn every_record_is_exported_though_leaders_are_killed() {
 
 #[test]
 fn a_backup_outlives_the_leader_that_began_it_and_restores_on_all_brokers() {
-    let cluster = Cluster::new(3, PARTITIONS, 3);
+    let cluster = Cluster::new(3, PARTITIONS, 3).failing_over_early();
     let places: Vec<&Place> = cluster.places.iter().collect();
     let mut brokers: Vec<_> = cluster.start().into_iter().map(Some).collect();
     deploy(places[0]);
-    places[1].skep(&["start", "order", "--count", "50"]);
+    let created = create(places[1], 50);
     let leader = cluster.await_topology(0, whole).leader(1).unwrap();
     let other = (leader + 1) % 3;
-    places[other].skep(&["backup", "take", "1"]);
+    places[other].begin_backup(1);
     brokers[leader].take().unwrap().kill();
     // With two of three brokers left, whoever leads now finishes what is not done.
-    places[other].skep(&["backup", "wait", "1"]);
-    cluster.await_topology(other, all_led);
-    places[other].skep(&["backup", "take", "2", "--wait"]);
+    places[other].insist(&["backup", "wait", "1"]);
+    cluster.await_topology(other, led_without(leader));
+    places[other].take_backup(2);
     brokers
         .into_iter()
         .flatten()
@@ -135,47 +134,65 @@ fn a_backup_outlives_the_leader_that_began_it_and_restores_on_all_brokers() {
         place.skep(&["restore", "--backupId=2"]);
     }
     let brokers = cluster.start();
-    let worked = places[2].skep(&["work", "payment", "--idle", "1s"]);
-    assert!(worked.contains("Completed 50 jobs"), "{worked}");
-    places[0].skep(&["start", "order", "--count", "10"]);
-    places[2].skep(&["backup", "take", "3", "--wait"]);
+    each_once(&created, places[2]);
+    create(places[0], 10);
+    places[2].take_backup(3);
     drop(brokers);
 }
 
 #[test]
 fn a_follower_uploads_where_that_is_configured_and_the_leader_where_none_can() {
     let mut cluster = Cluster::new(3, PARTITIONS, 3);
-    for place in &mut cluster.places {
-        place.set("ZEEBE_BROKER_DATA_BACKUP_UPLOADFROM", "FOLLOWER");
-    }
+    cluster.set("ZEEBE_BROKER_DATA_BACKUP_UPLOADFROM", "FOLLOWER");
     let places: Vec<&Place> = cluster.places.iter().collect();
     let mut brokers: Vec<_> = cluster.start().into_iter().map(Some).collect();
     deploy(places[0]);
-    places[1].skep(&["start", "order", "--count", "50"]);
-    let seen = cluster.await_topology(0, whole);
-    places[0].skep(&["backup", "take", "1", "--wait"]);
-    for (partition, uploader) in uploaders(places[0], 1) {
-        assert_ne!(seen.leader(partition), Some(uploader));
+    let created = create(places[1], 50);
+    let (id, leaders) = backup_under_the_same_leaders(&cluster, 1, whole);
+    for (partition, uploader) in uploaders(places[0], id) {
+        assert_ne!(leaders[&partition], uploader);
     }
     // Of a partition that one broker leads and another follows, the latter uploads; the third cannot be reached.
     brokers[2].take().unwrap().kill();
-    let seen = cluster.await_topology(0, all_led);
-    places[0].skep(&["backup", "take", "2", "--wait"]);
-    for (partition, uploader) in uploaders(places[0], 2) {
-        assert_eq!(seen.leader(partition), Some(1 - uploader));
+    let (id, leaders) = backup_under_the_same_leaders(&cluster, id + 1, led_without(2));
+    for (partition, uploader) in uploaders(places[0], id) {
+        assert_eq!(leaders[&partition], 1 - uploader);
     }
     brokers.into_iter().flatten().for_each(|one| one.kill());
     for place in &places {
         place.lose_data();
-        place.skep(&["restore", "--backupId=2"]);
+        place.skep(&["restore", &format!("--backupId={id}")]);
     }
     let _brokers = cluster.start();
-    let worked = places[2].skep(&["work", "payment", "--idle", "1s"]);
-    assert!(worked.contains("Completed 50 jobs"), "{worked}");
+    each_once(&created, places[2]);
+}
+
+/// Takes backups, with ids from that one on, until one is completed under the leaders that it began under; gives its id, and who led.
+fn backup_under_the_same_leaders(
+    cluster: &Cluster,
+    first: u64,
+    begins: impl Fn(&Topology) -> bool,
+) -> (u64, BTreeMap<u32, usize>) {
+    let end = Instant::now() + PATIENCE;
+    let leaders = |seen: &Topology| {
+        let leader = |partition| Some((partition, seen.leader(partition)?));
+        (1..=PARTITIONS)
+            .filter_map(leader)
+            .collect::<BTreeMap<_, _>>()
+    };
+    for id in first.. {
+        let before = leaders(&cluster.await_topology(0, &begins));
+        cluster.places[0].take_backup(id);
+        if leaders(&cluster.topology(0)) == before {
+            return (id, before);
+        }
+        assert!(Instant::now() < end, "the leaders change all the time");
+    }
+    unreachable!("there is always another id")
 }
 
 /// Partitions of a backup, each with the broker that has uploaded it.
-fn uploaders(place: &Place, backup: u32) -> Vec<(u32, usize)> {
+fn uploaders(place: &Place, backup: u64) -> Vec<(u32, usize)> {
     let (_, body) = place.get(&format!("/actuator/backups/{backup}"));
     let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
     let details = answer["details"].as_array().unwrap();

@@ -7,16 +7,14 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::cluster::Cluster;
-use common::{Place, repository};
+use common::orders::{create, deploy};
+use common::{PATIENCE, Place, repository};
 use skep_gateway::proto::gateway_client::GatewayClient;
 use skep_gateway::proto::{
     ActivateJobsRequest, CancelProcessInstanceRequest, CreateProcessInstanceRequest,
     CreateProcessInstanceWithResultRequest, FailJobRequest,
 };
 use tonic::transport::Channel;
-
-/// Only what hangs needs as long.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The sum of all samples that have this name and these labels.
 fn sum(metrics: &str, name: &str, labels: &[&str]) -> f64 {
@@ -52,6 +50,12 @@ fn work_is_counted_by_what_has_happened_under_zeebes_names() {
     let broker = place.start();
     let order = repository().join("examples/order.bpmn");
     place.skep(&["deploy", order.to_str().unwrap()]);
+    // Where the process has not come to yet, an instance is asked for more than once.
+    let evaluations = "zeebe_stream_processor_processing_duration_seconds_count";
+    scrape(&place, |seen| {
+        let deployed = ["partition=\"2\"", "valueType=\"DEPLOYMENT\""];
+        sum(seen, evaluations, &deployed) > 0.0
+    });
     place.skep(&["start", "order", "--count", "12"]);
     for job_type in ["payment", "shipping"] {
         place.skep(&["work", job_type, "--max", "12"]);
@@ -59,8 +63,11 @@ fn work_is_counted_by_what_has_happened_under_zeebes_names() {
     place.skep(&["backup", "take", "1", "--wait"]);
     let executed = "zeebe_executed_instances_total";
     let root = "type=\"ROOT_PROCESS_INSTANCE\"";
+    let calls = "grpc_server_processing_duration_seconds_count";
+    let creations = ["method=\"CreateProcessInstance\"", "statusCode=\"OK\""];
     let metrics = scrape(&place, |seen| {
         sum(seen, executed, &[root, "action=\"completed\""]) >= 12.0
+            && sum(seen, calls, &creations) >= 12.0
     });
     let of = |name: &str, labels: &[&str]| sum(&metrics, name, labels);
     assert_eq!(of(executed, &[root, "action=\"activated\""]), 12.0);
@@ -112,7 +119,6 @@ fn work_is_counted_by_what_has_happened_under_zeebes_names() {
         assert_eq!(of(&format!("{histogram}_count"), &[]), count, "{histogram}");
         assert!(of(&format!("{histogram}_sum"), &[]) > 0.0, "{histogram}");
     }
-    let evaluations = "zeebe_stream_processor_processing_duration_seconds_count";
     let requests = "zeebe_gateway_total_requests_total";
     let answers = "zeebe_gateway_request_latency_seconds_count";
     for (value_type, intent, count) in [
@@ -140,8 +146,6 @@ fn work_is_counted_by_what_has_happened_under_zeebes_names() {
         );
         assert!(commits > 0.0, "{partition}");
     }
-    let calls = "grpc_server_processing_duration_seconds_count";
-    let creations = ["method=\"CreateProcessInstance\"", "statusCode=\"OK\""];
     assert_eq!(of(calls, &creations), 12.0);
     let last = "grpc_server_processing_duration_seconds_bucket";
     let [method, status] = creations;
@@ -248,28 +252,31 @@ fn in_a_cluster_each_event_is_counted_once_where_it_was_evaluated() {
     let cluster = Cluster::new(3, 3, 3);
     let mut brokers = cluster.start();
     cluster.await_topology(0, |seen| seen.count(", HEALTHY") == 9);
-    let order = repository().join("examples/order.bpmn");
-    cluster.places[0].skep(&["deploy", order.to_str().unwrap()]);
-    cluster.places[1].skep(&["start", "order", "--count", "30"]);
-    let activated = |place: &Place| {
-        let metrics = scrape(place, |_| true);
-        let of = |name: &str, labels: &[&str]| sum(&metrics, name, labels);
-        assert_eq!(of("atomix_role", &[]), 5.0, "one of three leads: {metrics}");
-        of("zeebe_executed_instances_total", &["action=\"activated\""])
-    };
+    cluster.rebalance(0);
+    // Each leads one partition and follows in two.
+    for place in &cluster.places {
+        scrape(place, |seen| sum(seen, "atomix_role", &[]) == 5.0);
+    }
+    deploy(&cluster.places[0]);
+    let created = create(&cluster.places[1], 30);
     // What all followers have is seen by each leader in the end.
     for place in &cluster.places {
-        let lacked = scrape(place, |seen| {
-            sum(seen, "atomix_non_replicated_entries", &[]) == 0.0
+        scrape(place, |seen| {
+            seen.matches("atomix_non_replicated_entries{").count() == 2
+                && sum(seen, "atomix_non_replicated_entries", &[]) == 0.0
                 && sum(seen, "atomix_non_committed_entries", &[]) == 0.0
         });
-        let followers = lacked.matches("atomix_non_replicated_entries{").count();
-        assert_eq!(followers, 2, "{lacked}");
     }
+    let activated = |place: &Place| {
+        let metrics = scrape(place, |_| true);
+        let activated = ["action=\"activated\""];
+        sum(&metrics, "zeebe_executed_instances_total", &activated)
+    };
     let counted: Vec<f64> = cluster.places.iter().map(activated).collect();
-    assert_eq!(counted.iter().sum::<f64>(), 30.0, "{counted:?}");
+    // One whose answer was lost may be there besides.
+    let expected = 30.0..=created.at_most() as f64;
+    assert!(expected.contains(&counted.iter().sum()), "{counted:?}");
     assert!(counted.iter().all(|one| *one > 0.0), "{counted:?}");
-    // Each leads one partition and follows in two.
     for place in &cluster.places {
         let metrics = scrape(place, |seen| {
             sum(seen, "atomix_heartbeat_time_in_s_seconds_count", &[]) >= 2.0
@@ -315,7 +322,15 @@ fn a_partition_takes_no_more_than_it_may_write_but_what_makes_room() {
     assert!(refused.contains("ResourceExhausted"), "{refused}");
     // The client may have gone before all of its commands were answered.
     let in_flight = "zeebe_backpressure_inflight_requests_count";
-    let metrics = scrape(&place, |seen| sum(seen, in_flight, &[]) == 0.0);
+    let too_fast_by = [
+        "outcome=\"writeRateLimitExhausted\"",
+        "context=\"userCommand\"",
+    ];
+    let metrics = scrape(&place, |seen| {
+        let dropped = sum(seen, "zeebe_dropped_request_count_total", &[]);
+        sum(seen, in_flight, &[]) == 0.0
+            && sum(seen, "zeebe_flow_control_total", &too_fast_by) == dropped
+    });
     let of = |name: &str, labels: &[&str]| sum(&metrics, name, labels);
     assert_eq!(of("zeebe_backpressure_requests_limit", &[]), 100.0);
     for rate in ["limit", "maximum"] {
@@ -333,6 +348,5 @@ fn a_partition_takes_no_more_than_it_may_write_but_what_makes_room() {
     assert!(too_fast > 0.0, "{metrics}");
     assert!(flow("accepted") > 0.0, "{metrics}");
     assert_eq!(flow("requestLimitExhausted"), 0.0);
-    assert_eq!(of("zeebe_dropped_request_count_total", &[]), too_fast);
     assert_eq!(broker.stop(), Some(0));
 }

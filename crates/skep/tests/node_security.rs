@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 
 use common::certificates::secure;
 use common::cluster::{Cluster, await_status, begin};
-use common::{Place, Running, SKEP, repository};
+use common::orders::{create, deploy, each_once};
+use common::{PATIENCE, Place, Running, SKEP};
 use skep_tls::testkit::{Authority, Files};
 
 const NODES: &str = "ZEEBE_BROKER_NETWORK";
-/// Only what hangs needs as long; files are looked at every ten seconds.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Keys {
     directory: tempfile::TempDir,
@@ -52,10 +51,7 @@ fn brokers_and_a_gateway_work_over_mutual_tls_and_take_a_backup() {
     let brokers = cluster.start();
     let [zero, one, two] = [0, 1, 2].map(|node| &cluster.places[node]);
     cluster.await_topology(0, |seen| seen.count(", HEALTHY") == 9);
-    zero.skep(&[
-        "deploy",
-        repository().join("examples/order.bpmn").to_str().unwrap(),
-    ]);
+    deploy(zero);
 
     let mut front = Place::without_store(1);
     let port = front
@@ -72,40 +68,31 @@ fn brokers_and_a_gateway_work_over_mutual_tls_and_take_a_backup() {
     let gateway = Running::spawn_until(front.command(SKEP).arg("gateway"), "gateway is running");
     await_status(&front, |seen| seen.count("LEADER, HEALTHY") == 3);
 
-    front.skep(&["start", "order", "--count", "30"]);
-    let worked = two.skep(&["work", "payment", "--idle", "1s"]);
-    assert!(worked.contains("Completed 30 jobs"), "{worked}");
-    one.skep(&["backup", "take", "1", "--wait"]);
-    let shown = one.skep(&["backup", "show", "1"]);
+    let created = create(&front, 30);
+    each_once(&created, two);
+    one.take_backup(1);
+    let shown = one.insist(&["backup", "show", "1"]);
     assert!(shown.contains("COMPLETED"), "{shown}");
     assert_eq!(gateway.stop(), Some(0));
     drop(brokers);
 }
 
-/// Starts the third broker with `change`, and gives what it and the first one say of their connection.
-fn refused(cluster: &mut Cluster, first: &mut Running, change: impl FnOnce(&mut Place)) -> Refusal {
+/// Starts the third broker with `change`, and waits until it and the first one say this of their connection.
+#[track_caller]
+fn refused(
+    cluster: &mut Cluster,
+    first: &mut Running,
+    change: impl FnOnce(&mut Place),
+    (here, there): (&str, &str),
+) {
     let third = &mut cluster.places[2];
     let before = third.variables.clone();
     change(third);
     let mut stray = begin(third);
-    let here = first.await_line("a connection");
-    let there = stray.await_line("connection");
+    first.await_line_with(&["a connection", here]);
+    stray.await_line_with(&["connection", there]);
     stray.kill();
     cluster.places[2].variables = before;
-    Refusal { here, there }
-}
-
-struct Refusal {
-    here: String,
-    there: String,
-}
-
-impl Refusal {
-    #[track_caller]
-    fn says(&self, here: &str, there: &str) {
-        assert!(self.here.contains(here), "{}", self.here);
-        assert!(self.there.contains(there), "{}", self.there);
-    }
 }
 
 #[test]
@@ -123,19 +110,23 @@ fn a_broker_without_an_accepted_certificate_is_refused_and_both_sides_say_why() 
             secure(place, NODES, &files, None);
         }
     };
-    refused(&mut cluster, &mut first, shows(foreign)).says(
+    let not_accepted = "it does not accept the certificate or the TLS of this side";
+    let says = (
         "its certificate is not accepted: UnknownIssuer",
-        "it does not accept the certificate or the TLS of this side",
+        not_accepted,
     );
-    refused(&mut cluster, &mut first, shows(expired)).says(
+    refused(&mut cluster, &mut first, shows(foreign), says);
+    let says = (
         "its certificate is not accepted: it has expired",
-        "it does not accept the certificate or the TLS of this side",
+        not_accepted,
     );
+    refused(&mut cluster, &mut first, shows(expired), says);
     let plain = |place: &mut Place| place.set(&format!("{NODES}_SECURITY_ENABLED"), "false");
-    refused(&mut cluster, &mut first, plain).says(
+    let says = (
         "it speaks no TLS",
         "it speaks TLS, which this node does not",
     );
+    refused(&mut cluster, &mut first, plain, says);
 
     // With its own certificate it is welcome, and two of three have gone on without it.
     let third = cluster.places[2].start();
@@ -143,7 +134,7 @@ fn a_broker_without_an_accepted_certificate_is_refused_and_both_sides_say_why() 
     drop((second, third));
 }
 
-/// Waits until a broker has taken a new certificate for connections between nodes, or refused it.
+/// Waits until a broker has taken a new certificate for connections between nodes, or refused it: files are looked at every ten seconds.
 #[track_caller]
 fn await_renewal(place: &Place, result: &str) {
     let server = "server=\"connections between nodes\"";

@@ -7,7 +7,9 @@ mod common;
 use std::fs;
 use std::process::Output;
 
-use common::restorable::{Aside, backup_files, contents_below, with_backup, with_body};
+use common::restorable::{
+    Aside, await_backup_file, backup_files, contents_below, with_backup, with_body,
+};
 use common::{Place, SKEP, text_of};
 
 /// Restores in vain, and for good once the cause is mended.
@@ -215,6 +217,8 @@ fn a_backup_that_has_failed_is_13_and_the_reason_is_told() {
     let broker = place.start();
     let (code, text) = place.fails(&["backup", "take", "1", "--wait"]);
     assert_eq!(code, 7, "{text}");
+    // That it has failed is in the partition's state, and in the store a moment later.
+    await_backup_file(&place, "partition-00001.failed.json");
     broker.kill();
     place.lose_data();
     for _ in 0..2 {

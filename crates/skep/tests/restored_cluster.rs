@@ -4,24 +4,25 @@
 
 mod common;
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::Instant;
 
 use common::cluster::{Cluster, Topology, begin};
-use common::{Place, Running, repository};
+use common::orders::{Created, create, deploy, each_once, each_once_at, pay};
+use common::{PATIENCE, PAUSE, Place, Running};
 
 const PARTITIONS: u32 = 3;
 const INSTANCES: usize = 60;
 
-/// A cluster of three that has taken backup 1 with `INSTANCES` instances in it.
-fn with_backup() -> (Cluster, Vec<Running>) {
+/// A cluster of three that has taken backup 1 with these instances in it, of which there are `INSTANCES`.
+fn with_backup() -> (Cluster, Vec<Running>, Created) {
     let cluster = Cluster::new(3, PARTITIONS, 3);
     let brokers = cluster.start();
     let place = &cluster.places[0];
-    let order = repository().join("examples/order.bpmn");
-    place.skep(&["deploy", order.to_str().unwrap()]);
-    place.skep(&["start", "order", "--count", &INSTANCES.to_string()]);
-    place.skep(&["backup", "take", "1", "--wait"]);
-    (cluster, brokers)
+    deploy(place);
+    let created = create(place, INSTANCES as u64);
+    place.take_backup(1);
+    (cluster, brokers, created)
 }
 
 fn lose_all(cluster: &Cluster, brokers: Vec<Running>) {
@@ -29,7 +30,7 @@ fn lose_all(cluster: &Cluster, brokers: Vec<Running>) {
     cluster.places.iter().for_each(Place::lose_data);
 }
 
-fn restore(place: &Place, id: u32) {
+fn restore(place: &Place, id: u64) {
     place.skep(&["restore", &format!("--backupId={id}")]);
 }
 
@@ -37,11 +38,24 @@ fn all_led(seen: &Topology) -> bool {
     (1..=PARTITIONS).all(|partition| seen.leader(partition).is_some())
 }
 
+/// What a broker says of its health, once it is well.
+fn await_healthy(place: &Place) -> String {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let (status, health) = place.get("/actuator/health");
+        if status == 200 {
+            return health;
+        }
+        assert!(Instant::now() < end, "{status}: {health}");
+        std::thread::sleep(PAUSE);
+    }
+}
+
 #[test]
 fn a_broker_of_an_older_backup_is_refused_and_everyone_says_which_it_is() {
-    let (cluster, brokers) = with_backup();
+    let (cluster, brokers, _) = with_backup();
     let places = &cluster.places;
-    places[1].skep(&["backup", "take", "2", "--wait"]);
+    places[1].take_backup(2);
     lose_all(&cluster, brokers);
     restore(&places[2], 1);
     restore(&places[1], 2);
@@ -52,8 +66,8 @@ fn a_broker_of_an_older_backup_is_refused_and_everyone_says_which_it_is() {
         broker.line("the broker is running");
         let said = broker.line("node 2 has the data of restore");
         assert!(said.contains("restore the same backup"), "{said}");
-        let (status, health) = place.get("/actuator/health");
-        assert_eq!(status, 200, "most brokers belong together: {health}");
+        // Most brokers belong together.
+        let health = await_healthy(place);
         assert!(
             health.contains("node 2 has the data of restore"),
             "{health}"
@@ -78,7 +92,7 @@ fn a_broker_of_an_older_backup_is_refused_and_everyone_says_which_it_is() {
 
 #[test]
 fn brokers_without_data_begin_no_empty_cluster_beside_a_restored_broker() {
-    let (cluster, brokers) = with_backup();
+    let (cluster, brokers, created) = with_backup();
     lose_all(&cluster, brokers);
     let places = &cluster.places;
     restore(&places[0], 1);
@@ -87,7 +101,7 @@ fn brokers_without_data_begin_no_empty_cluster_beside_a_restored_broker() {
     let status = loop {
         match places[0].try_get("/actuator/health/startup") {
             Ok((status, _)) => break status,
-            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+            Err(_) => std::thread::sleep(PAUSE),
         }
     };
     assert_eq!(status, 503, "alone it is no majority");
@@ -105,62 +119,60 @@ fn brokers_without_data_begin_no_empty_cluster_beside_a_restored_broker() {
     }
     let others: Vec<Running> = places[1..].iter().map(begin).collect();
     restored.line("the broker is running");
-    let worked = places[1].skep(&["work", "payment", "--max", &INSTANCES.to_string()]);
-    assert!(
-        worked.contains(&format!("Completed {INSTANCES} jobs")),
-        "{worked}"
-    );
+    each_once(&created, &places[1]);
     drop(others);
 }
 
 /// Restores a backup on the brokers in that order, of which there may be another number than before, and works on a third of
-/// the jobs; ends with the next backup.
-fn go_on(cluster: &Cluster, order: &[usize], id: u32) {
+/// the jobs; ends with the next backup. Gives the instances whose jobs these were.
+fn go_on(cluster: &Cluster, order: &[usize], id: u64) -> BTreeSet<i64> {
     for node in order {
         restore(&cluster.places[*node], id);
     }
-    let brokers: Vec<Running> = match cluster.places.len() {
-        1 => vec![cluster.places[0].start()],
-        _ => cluster.start(),
-    };
+    let brokers = cluster.start();
     cluster.await_topology(0, all_led);
     let last = cluster.places.last().unwrap();
-    let third = (INSTANCES / 3).to_string();
-    let worked = last.skep(&["work", "payment", "--max", &third]);
-    assert!(
-        worked.contains(&format!("Completed {third} jobs")),
-        "{worked}"
-    );
-    last.skep(&["backup", "take", &(id + 1).to_string(), "--wait"]);
+    let paid = pay(last, INSTANCES / 3);
+    last.take_backup(id + 1);
     lose_all(cluster, brokers);
+    paid
 }
 
 #[test]
 fn a_backup_restores_to_other_numbers_of_brokers_and_replicas_in_any_order() {
-    let (three, brokers) = with_backup();
+    let (three, brokers, created) = with_backup();
     lose_all(&three, brokers);
     let store = "ZEEBE_BROKER_DATA_BACKUP_FILESYSTEM_BASEPATH";
     let backups = three.places[0].variable(store).to_owned();
     let with_backups = |size: u32, replication_factor: u32| {
         let mut cluster = Cluster::new(size, PARTITIONS, replication_factor);
-        for place in &mut cluster.places {
-            place.set(store, &backups);
-        }
+        cluster.set(store, &backups);
         cluster
     };
     let [one, five] = [(1, 1), (5, 3)].map(|(size, factor)| with_backups(size, factor));
-    go_on(&one, &[0], 1);
-    go_on(&three, &[2, 0, 1], 2);
-    go_on(&five, &[4, 1, 3, 0, 2], 3);
-    // All jobs are done.
+    let mut paid = BTreeSet::new();
+    for third in [
+        go_on(&one, &[0], 1),
+        go_on(&three, &[2, 0, 1], 2),
+        go_on(&five, &[4, 1, 3, 0, 2], 3),
+    ] {
+        assert!(paid.is_disjoint(&third), "no job is done twice");
+        paid.extend(third);
+    }
     three.places.iter().for_each(|place| restore(place, 4));
     let brokers = three.start();
-    let worked = three.places[1].skep(&["work", "payment", "--idle", "1s"]);
-    assert!(worked.contains("Completed 0 jobs"), "{worked}");
-    let shipped = three.places[1].skep(&["work", "shipping", "--max", &INSTANCES.to_string()]);
-    assert!(
-        shipped.contains(&format!("Completed {INSTANCES} jobs")),
-        "{shipped}"
-    );
+    // All jobs are done but those of creations whose answer was lost.
+    let rest = Created {
+        keys: created
+            .keys
+            .iter()
+            .filter(|key| !paid.contains(key))
+            .copied()
+            .collect(),
+        doubtful: created.doubtful,
+    };
+    assert!(rest.keys.len() <= created.doubtful, "{rest:?}");
+    each_once(&rest, &three.places[1]);
+    each_once_at(&created, &three.places[1], "shipping");
     drop(brokers);
 }

@@ -55,7 +55,9 @@ fn start(place: &Place, program: &str) -> Running {
 impl Mixed {
     /// All of them of the earlier build.
     fn begin(runtime: &Runtime, previous: &str) -> Mixed {
-        let mut cluster = Cluster::new(BROKERS as u32, PARTITIONS, BROKERS as u32);
+        // The earlier build knows no other time.
+        let mut cluster =
+            Cluster::new(BROKERS as u32, PARTITIONS, BROKERS as u32).failing_over_early();
         for place in &mut cluster.places {
             // So little log is kept that a broker that has lost its data needs the leader's content.
             let key = "ZEEBE_BROKER_EXPERIMENTAL_RAFT_PREFERSNAPSHOTREPLICATIONTHRESHOLD";
@@ -67,7 +69,7 @@ impl Mixed {
         for broker in &mut brokers {
             broker.line("the broker is running");
         }
-        places[0].skep(&["deploy", process().to_str().unwrap()]);
+        places[0].insist(&["deploy", process().to_str().unwrap()]);
         let addresses: Vec<&str> = places
             .iter()
             .map(|place| place.variable("ZEEBE_ADDRESS"))
@@ -93,9 +95,9 @@ impl Mixed {
         let backup = self.cuts.len() as u64 + 1;
         let asked = self.ledger.now();
         let place = &self.cluster.places[backup as usize % BROKERS];
-        place.skep(&["backup", "take", &backup.to_string()]);
+        place.begin_backup(backup);
         let answered = self.ledger.now();
-        place.skep(&["backup", "wait", &backup.to_string()]);
+        place.insist(&["backup", "wait", &backup.to_string()]);
         self.cuts.push(Cut {
             backup,
             asked,

@@ -47,7 +47,8 @@ impl FaultyCluster {
             let listener = TcpListener::bind(("127.0.0.1", proxies[at])).unwrap();
             network.serve(broker, listener, ports[at]);
         }
-        let places = Cluster::reached_at(&ports, &proxies, PARTITIONS, BROKERS).places;
+        let cluster = Cluster::reached_at(&ports, &proxies, PARTITIONS, BROKERS);
+        let places = cluster.failing_over_early().places;
         let mut cluster = FaultyCluster {
             nodes: places
                 .into_iter()
@@ -150,8 +151,24 @@ impl FaultyCluster {
         }
     }
 
-    /// Ends it; a broker that has ended over it is started again.
-    pub fn end_fault(&mut self, fault: Fault, node: usize) {
+    /// Ends faults; a broker that has ended over one is started again.
+    pub fn end_faults(&mut self, faults: &[(Fault, usize)]) {
+        for (fault, node) in faults {
+            self.lift(*fault, *node);
+        }
+        for (number, node) in self.nodes.iter_mut().enumerate() {
+            if let Some(status) = node.ended() {
+                println!("         broker {number} has ended over it: {status}");
+                assert!(
+                    faults.contains(&(Fault::DiskFull, number)),
+                    "it should not have"
+                );
+            }
+            node.start();
+        }
+    }
+
+    fn lift(&mut self, fault: Fault, node: usize) {
         match fault {
             Fault::Pause => self.nodes[node].signal("CONT"),
             Fault::Stutter => {
@@ -174,13 +191,6 @@ impl FaultyCluster {
             Fault::DiskFull => self.nodes[node].faults.set(Setting::DiskFull, 0),
             Fault::Clock => self.nodes[node].faults.set(Setting::ClockAhead, 0),
             Fault::Kill | Fault::KillAll | Fault::Stop => {}
-        }
-        for (number, node) in self.nodes.iter_mut().enumerate() {
-            if let Some(status) = node.ended() {
-                println!("         broker {number} has ended over it: {status}");
-                assert_eq!(fault, Fault::DiskFull, "it should not have");
-            }
-            node.start();
         }
     }
 

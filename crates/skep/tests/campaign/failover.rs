@@ -61,7 +61,7 @@ fn while_a_leader_has_come_to_harm_its_partition_takes_commands_at_another_broke
             let took = began.elapsed();
             println!("{fault:?} of broker {leader}, which led partition {partition}: {took:.2?}");
             times.entry(fault).or_default().push(took);
-            cluster.end_fault(fault, leader);
+            cluster.end_faults(&[(fault, leader)]);
         }
     }
     for (fault, mut times) in times {

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cluster::FaultyCluster;
-use common::Running;
+use common::{PATIENCE, PAUSE, Running};
 use history::client::{Answers, Client};
 use history::ledger::{Cut, Ledger};
 use history::load::{Load, Size};
@@ -107,7 +107,7 @@ impl Campaign {
         let process = history::process();
         cluster.nodes[0]
             .place
-            .skep(&["deploy", process.to_str().unwrap()]);
+            .insist(&["deploy", process.to_str().unwrap()]);
         let _entered = runtime.enter();
         let client = Client::of(&cluster.addresses(), Answers::MayBeLost);
         let ledger = Arc::new(Ledger::new(Answers::MayBeLost));
@@ -142,9 +142,7 @@ impl Campaign {
             let taken_late = (backup && !early).then(|| self.take_backup(1));
             std::thread::sleep(self.random.duration(200, 4_000));
             done += begun.len() as u64;
-            for (fault, node) in begun {
-                self.cluster.end_fault(fault, node);
-            }
+            self.cluster.end_faults(&begun);
             self.load.await_deliveries(DELIVERIES_BETWEEN);
             self.cluster.await_all_led();
             for cut in [taken_early, taken_late].into_iter().flatten().flatten() {
@@ -162,9 +160,27 @@ impl Campaign {
         (fault, node)
     }
 
-    /// Asks for a backup at the gateway of some broker that runs.
+    /// Asks for a backup at the gateway of some broker that runs. While nothing has happened to any of them, one is taken in the end.
     fn take_backup(&mut self, faults: usize) -> Option<Cut> {
-        let node = self.cluster.one_that_answers()?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let node = self.cluster.one_that_answers()?;
+            match self.try_backup(node) {
+                Ok(cut) => return Some(cut),
+                Err(refused) => {
+                    let late = Instant::now() >= end;
+                    assert!(faults > 0 || !late, "of a whole cluster, {refused}");
+                    self.missing.push(refused);
+                }
+            }
+            if faults > 0 {
+                return None;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn try_backup(&mut self, node: usize) -> Result<Cut, String> {
         self.asked += 1;
         let backup = self.asked;
         let asked = self.ledger.now();
@@ -173,12 +189,9 @@ impl Campaign {
             .run(&["backup", "take", &backup.to_string()]);
         let answered = self.ledger.now();
         if !taken.status.success() {
-            let text = common::text_of(&taken);
-            assert!(faults > 0, "backup {backup} of a whole cluster: {text}");
-            self.missing.push(format!("{backup} refused: {text}"));
-            return None;
+            return Err(format!("{backup} refused: {}", common::text_of(&taken)));
         }
-        Some(Cut {
+        Ok(Cut {
             backup,
             asked,
             answered,

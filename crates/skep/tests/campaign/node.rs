@@ -77,6 +77,8 @@ impl Node {
     /// Stops it in order and waits until it has ended.
     pub fn stop(&mut self) {
         self.signal("TERM");
+        // One that is paused would never hear of it.
+        self.signal("CONT");
         let status = self.child.take().map(|mut child| child.wait().unwrap());
         let code = status.map(|status| (status.code(), status.signal()));
         assert!(matches!(code, None | Some((Some(0), None))), "{code:?}");

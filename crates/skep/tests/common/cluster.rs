@@ -1,13 +1,12 @@
 //! Several brokers on this machine, as one cluster with one backup store.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Place, Running, SKEP, free_port};
+use super::{PATIENCE, PAUSE, Place, Running, SKEP, free_port, text_of};
 
-/// Only what hangs needs as long.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two looks at something that changes by itself.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Silence of a leader after which another broker is elected. All brokers share this machine and its disk, which may stand still for
+/// longer than the default; tests of which failover is the subject have that.
+const ELECTION_TIMEOUT: &str = "3s";
 
 /// The places of the brokers.
 pub struct Cluster {
@@ -48,6 +47,7 @@ impl Cluster {
             set("CLUSTER_CLUSTERSIZE", &size.to_string());
             set("CLUSTER_REPLICATIONFACTOR", &replication_factor.to_string());
             set("CLUSTER_INITIALCONTACTPOINTS", &contacts.join(","));
+            set("CLUSTER_ELECTIONTIMEOUT", ELECTION_TIMEOUT);
             set("NETWORK_INTERNALAPI_PORT", &ports[node].to_string());
             set(
                 "NETWORK_INTERNALAPI_ADVERTISEDPORT",
@@ -57,6 +57,19 @@ impl Cluster {
             set("DATA_BACKUP_FILESYSTEM_BASEPATH", backups.to_str().unwrap());
         }
         Cluster { places }
+    }
+
+    /// Sets a variable of all brokers.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.places
+            .iter_mut()
+            .for_each(|place| place.set(name, value));
+    }
+
+    /// With the time for failover that brokers have by default.
+    pub fn failing_over_early(mut self) -> Cluster {
+        self.set("ZEEBE_BROKER_CLUSTER_ELECTIONTIMEOUT", "1s");
+        self
     }
 
     /// Starts all brokers at once, and waits until each has found its place and votes: the first may be killed then.
@@ -73,8 +86,23 @@ impl Cluster {
     }
 
     /// What a broker's gateway says of the cluster.
+    #[track_caller]
     pub fn topology(&self, node: usize) -> Topology {
-        Topology(self.places[node].skep(&["status"]))
+        Topology(self.places[node].insist(&["status"]))
+    }
+
+    /// Has each partition be led by the broker that should lead it.
+    #[track_caller]
+    pub fn rebalance(&self, asked: usize) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let (status, body) = self.places[asked].ask("POST", "/actuator/rebalance", "");
+            if status == 204 {
+                return;
+            }
+            assert!(Instant::now() < end, "{status}: {body}");
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// Asks a broker's gateway until it says what is wanted.
@@ -89,8 +117,9 @@ impl Cluster {
 pub fn await_status(place: &Place, wanted: impl Fn(&Topology) -> bool) -> Topology {
     let end = Instant::now() + PATIENCE;
     loop {
-        let topology = Topology(place.skep(&["status"]));
-        if wanted(&topology) {
+        let output = place.run(&["status"]);
+        let topology = Topology(text_of(&output));
+        if output.status.success() && wanted(&topology) {
             return topology;
         }
         assert!(Instant::now() < end, "{}", topology.0);
@@ -102,7 +131,8 @@ pub fn await_status(place: &Place, wanted: impl Fn(&Topology) -> bool) -> Topolo
 #[track_caller]
 pub fn await_ready(place: &Place) {
     let end = Instant::now() + PATIENCE;
-    while place.get("/actuator/health/readiness").0 != 200 {
+    let readiness = || place.try_get("/actuator/health/readiness");
+    while !readiness().is_ok_and(|(status, _)| status == 200) {
         assert!(Instant::now() < end, "it is not ready");
         std::thread::sleep(PAUSE);
     }

@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write, copy};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::free_port;
+use super::{PATIENCE, PAUSE, free_port};
 
 /// What the proxy does with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +81,12 @@ impl FaultProxy {
     }
 
     /// Waits until a request has come that gets no answer.
+    #[track_caller]
     pub fn await_hung_request(&self) {
+        let end = Instant::now() + PATIENCE;
         while self.shared.state.lock().unwrap().requests_hung == 0 {
-            thread::yield_now();
+            assert!(Instant::now() < end, "no request has come");
+            thread::sleep(PAUSE);
         }
     }
 }

@@ -16,10 +16,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Only a hanging program needs as long; nothing is measured by it.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two looks at something that changes by itself.
+pub const PAUSE: Duration = Duration::from_millis(20);
+/// What `skep` ends with where a backup has failed.
+const BACKUP_FAILED: i32 = 7;
 
 /// The program under test.
 pub const SKEP: &str = env!("CARGO_BIN_EXE_skep");
@@ -146,6 +150,50 @@ impl Place {
         (code, text)
     }
 
+    /// Runs `skep` until it succeeds, and gives what it printed then: for what may be done twice while a leader may be lost.
+    #[track_caller]
+    pub fn insist(&self, arguments: &[&str]) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let output = self.run(arguments);
+            let text = text_of(&output);
+            if output.status.success() {
+                return text;
+            }
+            let final_failure = output.status.code() == Some(BACKUP_FAILED);
+            assert!(
+                Instant::now() < end && !final_failure,
+                "skep {arguments:?}: {}\n{text}",
+                output.status
+            );
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Asks for a backup until all partitions have its checkpoint, whichever leader is lost meanwhile.
+    #[track_caller]
+    pub fn begin_backup(&self, id: u64) {
+        let (end, number) = (Instant::now() + PATIENCE, id.to_string());
+        let taken = format!("The latest backup has id {id}.");
+        loop {
+            let output = self.run(&["backup", "take", &number]);
+            let text = text_of(&output);
+            // The answer to an attempt before was lost.
+            if output.status.success() || text.contains(&taken) {
+                return;
+            }
+            assert!(Instant::now() < end, "backup {id}: {text}");
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Takes a backup and waits until it is completed, whichever leader is lost meanwhile.
+    #[track_caller]
+    pub fn take_backup(&self, id: u64) {
+        self.begin_backup(id);
+        self.insist(&["backup", "wait", &id.to_string()]);
+    }
+
     /// Starts a broker and waits until it says that it runs.
     pub fn start(&self) -> Running {
         Running::spawn(self.command(SKEP).arg("broker"))
@@ -240,16 +288,24 @@ impl Running {
     }
 
     /// Waits for another line of the log that contains `text`.
+    #[track_caller]
     pub fn await_line(&mut self, text: &str) -> String {
+        self.await_line_with(&[text])
+    }
+
+    /// Waits for another line of the log that contains all of these.
+    #[track_caller]
+    pub fn await_line_with(&mut self, texts: &[&str]) -> String {
         loop {
             match self.output.recv_timeout(PATIENCE) {
                 Ok(line) => self.heard.push(line),
                 Err(error) => {
                     let heard = self.heard.join("\n");
-                    panic!("'{text}' did not come ({error}). Until then:\n{heard}")
+                    panic!("{texts:?} did not come ({error}). Until then:\n{heard}")
                 }
             }
-            if let Some(line) = self.heard.last().filter(|line| line.contains(text)) {
+            let has_all = |line: &&String| texts.iter().all(|text| line.contains(text));
+            if let Some(line) = self.heard.last().filter(has_all) {
                 return line.clone();
             }
         }

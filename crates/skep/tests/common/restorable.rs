@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use super::{Place, repository};
+use super::{PATIENCE, PAUSE, Place, repository};
 
 /// Instances that wait for a job of type `payment` in every such backup.
 pub const INSTANCES: u32 = 20;
@@ -17,6 +18,8 @@ pub fn with_backup(partitions: u32) -> Place {
     place.skep(&["deploy", order.to_str().unwrap()]);
     place.skep(&["start", "order", "--count", &INSTANCES.to_string()]);
     place.skep(&["backup", "take", "1", "--wait"]);
+    // It is completed with its partitions' manifests; the cluster's is written then.
+    await_backup_file(&place, "/manifest.json");
     broker.kill();
     place.lose_data();
     place
@@ -62,14 +65,35 @@ pub fn contents_below(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         .collect()
 }
 
-/// The files of the backup store whose path has this part.
-pub fn backup_files(place: &Place, part_of_path: &str) -> Vec<PathBuf> {
+/// Waits until the backup store has a file whose path ends so.
+#[track_caller]
+pub fn await_backup_file(place: &Place, end_of_path: &str) {
+    let end = Instant::now() + PATIENCE;
+    let is_there = || {
+        let files = files_of_store(place, end_of_path);
+        files
+            .iter()
+            .any(|path| path.to_str().unwrap().ends_with(end_of_path))
+    };
+    while !is_there() {
+        assert!(Instant::now() < end, "there is no {end_of_path}");
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn files_of_store(place: &Place, part_of_path: &str) -> Vec<PathBuf> {
     let root = place.directory.path().join("backups");
     let mut files = files_below(&root);
     files.retain(|path| {
         let below = path.strip_prefix(&root).unwrap();
         below.to_str().unwrap().contains(part_of_path)
     });
+    files
+}
+
+/// The files of the backup store whose path has this part.
+pub fn backup_files(place: &Place, part_of_path: &str) -> Vec<PathBuf> {
+    let files = files_of_store(place, part_of_path);
     assert!(
         !files.is_empty(),
         "the layout of the store has changed: no {part_of_path}"

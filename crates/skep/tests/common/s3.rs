@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Place, free_port, repository};
+use super::{PAUSE, Place, free_port, repository};
 
 pub const ACCESS: &str = "the-access-key";
 pub const SECRET: &str = "the-secret-key";
@@ -66,7 +66,7 @@ impl S3 {
                 started.elapsed() < Duration::from_secs(60),
                 "versitygw does not listen"
             );
-            std::thread::yield_now();
+            std::thread::sleep(PAUSE);
         }
         S3 { child, port }
     }

@@ -11,7 +11,7 @@ use futures::future::join_all;
 use futures::{StreamExt, stream};
 use tokio::runtime::Runtime;
 
-use super::client::{Client, Job, Published};
+use super::client::{Answers, Client, Job, Published};
 use super::ledger::{Cut, InCut, Order, Step, is_kept};
 use super::remains::{Counts, content, remains};
 use super::{PARTITIONS, PATIENCE, load};
@@ -20,12 +20,13 @@ use crate::common::{Place, SKEP, text_of};
 
 /// What this side writes into the variables of an order.
 const NAME: &str = "restored";
-/// Longer than any drive takes.
-const JOB_TIMEOUT_MS: i64 = 600_000;
+/// How long a job stays with its worker: longer than a round of [`Drive::work_once`] takes, and so short that jobs whose activation nobody was
+/// told of come again long before [`PATIENCE`] is over.
+const JOB_TIMEOUT_MS: i64 = 30_000;
 const JOBS_PER_CALL: i32 = 500;
 const CALLS_AT_ONCE: usize = 64;
-/// Orders that begin on the restored broker, numbered from here.
-const FRESH: std::ops::Range<usize> = 1_000_000..1_000_010;
+/// Orders that begin on the restored broker: the number of the first, and how many must be acknowledged.
+const FRESH: (usize, usize) = (1_000_000, 10);
 
 /// What was found in one backup.
 #[derive(Debug, Default, Clone, Copy)]
@@ -103,7 +104,13 @@ async fn check(backups: &Path, restore: Restore, orders: &[Order]) -> Figures {
     let brokers = cluster.start();
     let place = &cluster.places[0];
     let own_backups = place.directory.path().join("backups");
-    let drive = drive(place, Client::new(place), &own_backups, cut, orders).await;
+    // Of several one may lose its leadership.
+    let answers = match restore.brokers {
+        1 => Answers::All,
+        _ => Answers::MayBeLost,
+    };
+    let client = Client::of(&[place.variable("ZEEBE_ADDRESS")], answers);
+    let drive = drive(place, client, &own_backups, cut, orders).await;
     for broker in brokers {
         assert_eq!(broker.stop(), Some(0));
     }
@@ -123,6 +130,8 @@ pub async fn drive<'a>(
         client,
         cut,
         orders,
+        fresh: Vec::new(),
+        doubtful: Vec::new(),
         seen: BTreeMap::new(),
         jobs: 0,
     };
@@ -138,6 +147,9 @@ pub struct Drive<'a> {
     client: Client,
     cut: Cut,
     orders: &'a [Order],
+    /// Orders that began here, those of which nobody knows whether they did apart.
+    fresh: Vec<usize>,
+    doubtful: Vec<usize>,
     seen: BTreeMap<usize, Seen>,
     jobs: usize,
 }
@@ -145,10 +157,18 @@ pub struct Drive<'a> {
 impl Drive<'_> {
     /// New instances on the restored broker must not meet the old ones.
     async fn begin_fresh_orders(&mut self) {
-        for order in FRESH {
-            let instance = self.client.create(order, is_kept(order)).await.unwrap();
-            let seen = self.seen.entry(order).or_default();
-            seen.instance = instance;
+        let (first, count) = FRESH;
+        for order in first.. {
+            if self.fresh.len() == count {
+                return;
+            }
+            match self.client.create(order, is_kept(order)).await {
+                Some(instance) => {
+                    self.seen.entry(order).or_default().instance = instance;
+                    self.fresh.push(order);
+                }
+                None => self.doubtful.push(order),
+            }
         }
     }
 
@@ -160,8 +180,9 @@ impl Drive<'_> {
         };
         let old = self.orders.iter().enumerate();
         let waiting = old.filter_map(|(number, order)| may_wait(order).then_some(number));
+        let new = self.fresh.iter().chain(&self.doubtful).copied();
         let client = &self.client;
-        let published: Vec<_> = stream::iter(waiting.chain(FRESH))
+        let published: Vec<_> = stream::iter(waiting.chain(new))
             .map(|order| async move { (order, client.pay(order, NAME).await) })
             .buffer_unordered(CALLS_AT_ONCE)
             .collect()
@@ -190,7 +211,7 @@ impl Drive<'_> {
                 continue;
             }
             backup += 1;
-            place.skep(&["backup", "take", &backup.to_string(), "--wait"]);
+            place.take_backup(backup);
             let left = remains(backups, backup).await;
             if left.is_empty() {
                 return;
@@ -256,7 +277,8 @@ impl Drive<'_> {
             (here && !self.has_seen(number, last)).then_some(number)
         };
         let old = self.orders.iter().enumerate().filter_map(waits);
-        old.chain(FRESH.filter(|number| !self.has_seen(*number, last_step(*number))))
+        let new = self.fresh.iter().copied();
+        old.chain(new.filter(|number| !self.has_seen(*number, last_step(*number))))
             .collect()
     }
 
@@ -289,9 +311,10 @@ impl Drive<'_> {
     fn figures(&self, content: &Counts) -> Figures {
         use skep_engine::tables::prefix;
         let of = |table: u8| content.get(&table).copied().unwrap_or(0);
-        let went_on = |seen: &&Seen| !seen.steps.is_empty();
+        let went_on =
+            |(number, seen): &(&usize, &Seen)| **number < FRESH.0 && !seen.steps.is_empty();
         Figures {
-            instances: self.seen.values().filter(went_on).count() - FRESH.len(),
+            instances: self.seen.iter().filter(went_on).count(),
             jobs: self.jobs,
             messages_in_cut: self
                 .seen
