@@ -57,8 +57,10 @@ impl World {
     pub fn note_whole(&mut self, node: usize) {
         for partition in 0..self.partitions.len() {
             let place = Place { partition, node };
+            // Who has lost its state drops the log that it still has as soon as it is open.
             let log = self.cluster.as_ref().and_then(|all| all.log(place));
-            if let Some(log) = log {
+            let state_lost = self.host(place).state_lost;
+            if let Some(log) = log.filter(|_| !state_lost) {
                 let whole = is_whole(&log);
                 self.host(place).whole = whole;
                 if whole {
