@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
 use openraft::metrics::{RaftMetrics, RaftServerMetrics};
@@ -16,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::state_machine::StateMachine;
 use crate::stats::RaftStats;
-use crate::steadiness::Steadiness;
+use crate::steadiness::{Answers, Bounds, Steadiness};
 use crate::types::TypeConfig;
 
 type Watched<T> = openraft::type_config::alias::WatchReceiverOf<TypeConfig, T>;
@@ -41,14 +40,8 @@ pub(crate) struct Watch {
     stats: Arc<RaftStats>,
     seen: watch::Sender<LeaderSeen>,
     group: u32,
-    timing: Option<Timing>,
-}
-
-/// Of a group with several members.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timing {
-    pub lease: Duration,
-    pub look_every: Duration,
+    /// Of a group with several members.
+    bounds: Option<Bounds>,
 }
 
 impl Watch {
@@ -59,7 +52,7 @@ impl Watch {
         (leads, stats): (Arc<AtomicBool>, Arc<RaftStats>),
         seen: watch::Sender<LeaderSeen>,
         group: u32,
-        timing: Option<Timing>,
+        bounds: Option<Bounds>,
     ) -> Self {
         Self {
             raft: raft.clone(),
@@ -71,23 +64,21 @@ impl Watch {
             stats,
             seen,
             group,
-            timing,
+            bounds,
         }
     }
 
-    /// Whether a quorum has answered lately.
-    fn is_followed(&self) -> bool {
-        let Some(timing) = self.timing else {
-            return true;
+    /// How a quorum answers.
+    fn answers(&self) -> Answers {
+        let Some(bounds) = self.bounds else {
+            return Answers::InTime;
         };
         #[cfg(feature = "testkit")]
         if crate::testkit::faults().lease_ignored {
-            return true;
+            return Answers::InTime;
         }
         let now = self.all.borrow_watched();
-        now.last_quorum_acked
-            .as_ref()
-            .is_some_and(|acked| acked.elapsed() < timing.lease)
+        bounds.judge(now.last_quorum_acked.as_ref().map(|acked| acked.elapsed()))
     }
 
     fn tell(&self, before: Option<u64>, now: Option<u64>) {
@@ -104,16 +95,17 @@ impl Watch {
     /// Runs until the member ends.
     pub async fn run(mut self) {
         let mut leading: Option<u64> = None;
-        let mut steadiness = self.timing.map(|timing| Steadiness::new(timing.lease));
+        let mut steadiness = self.bounds.map(Steadiness::new);
         loop {
             let elected = self.elected();
-            let now = elected.filter(|_| self.is_followed());
+            let answers = self.answers();
+            let now = elected.filter(|_| answers != Answers::Missing);
             if now != leading {
                 self.tell(leading, now);
                 leading = now;
             }
             if let (Some(term), Some(steadiness)) = (elected, &mut steadiness)
-                && steadiness.gives_way(term, now.is_some(), tokio::time::Instant::now())
+                && steadiness.gives_way(term, answers, tokio::time::Instant::now())
             {
                 self.give_way(term).await;
             }
@@ -173,7 +165,7 @@ impl Watch {
             return elected;
         }
         self.seen.send_replace(seen);
-        if self.timing.is_some() && before.leader != seen.leader {
+        if self.bounds.is_some() && before.leader != seen.leader {
             let (group, term) = (self.group, seen.term);
             match seen.leader {
                 Some(leader) => tracing::info!(group, term, leader, "has a leader"),
@@ -185,7 +177,7 @@ impl Watch {
 
     /// Waits until there may be something to tell; an error is the end.
     async fn wait(&mut self, elected: bool, leads: bool) -> Result<(), ()> {
-        let Some(timing) = self.timing.filter(|_| elected) else {
+        let Some(bounds) = self.bounds.filter(|_| elected) else {
             return self.server.changed().await.map_err(drop);
         };
         tokio::select! {
@@ -194,7 +186,7 @@ impl Watch {
             changed = self.server.changed() => changed.map_err(drop),
             // The first answer of a quorum shows only here. Later ones come all the time, and only their absence matters.
             changed = self.all.changed(), if !leads => changed.map_err(drop),
-            () = tokio::time::sleep(timing.look_every) => Ok(()),
+            () = tokio::time::sleep(bounds.look_every) => Ok(()),
         }
     }
 }

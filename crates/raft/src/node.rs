@@ -22,7 +22,7 @@ use crate::codec::ENTRY_OVERHEAD;
 use crate::compaction::{KEPT_BYTES_MAX, Kept};
 use crate::formation::{Earned, Suffrage, form};
 use crate::handle::{RaftHandle, RaftMetrics};
-use crate::leadership::{LeaderSeen, Timing, Watch};
+use crate::leadership::{LeaderSeen, Watch};
 use crate::log_store::LogStore;
 use crate::network::Network;
 use crate::peers::RaftPeers;
@@ -30,6 +30,7 @@ use crate::reader::LogReader;
 use crate::refusal::TellRefusal;
 use crate::state_machine::{Parts, Progress, StateMachine};
 use crate::stats::RaftStats;
+use crate::steadiness::Bounds;
 use crate::timing;
 use crate::types::{Proposal, TypeConfig, log_id};
 
@@ -105,9 +106,11 @@ impl RaftOptions {
         }
     }
 
-    fn timing(&self, lease: Duration) -> Option<Timing> {
-        (self.members.len() > 1).then_some(Timing {
+    fn bounds(&self, lease: Duration) -> Option<Bounds> {
+        (self.members.len() > 1).then_some(Bounds {
             lease,
+            // What was asked before the last sign of life need not be answered yet.
+            late: (self.election_timeout / 4).max(self.heartbeat * 7 / 4),
             look_every: self.heartbeat,
         })
     }
@@ -223,7 +226,7 @@ impl RaftNode {
             (Arc::clone(&leads), Arc::clone(&stats)),
             seen,
             group,
-            options.timing(lease),
+            options.bounds(lease),
         );
         let handle = RaftHandle {
             raft,
