@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use common::cluster::{Cluster, Topology};
@@ -173,12 +173,17 @@ fn check_uploaders(
     let end = Instant::now() + PATIENCE;
     let mut unchecked: BTreeSet<u32> = (1..=PARTITIONS).collect();
     for id in first.. {
-        let before = cluster.await_topology(0, &begins);
+        let before = (
+            cluster.await_topology(0, &begins),
+            terms(&cluster.places[0]),
+        );
         cluster.places[0].take_backup(id);
-        let after = cluster.topology(0);
+        let after = (terms(&cluster.places[0]), cluster.topology(0));
         for (partition, uploader) in uploaders(&cluster.places[0], id) {
-            let leader = before.leader(partition).unwrap();
-            if after.leader(partition) == Some(leader) {
+            let leader = before.0.leader(partition).unwrap();
+            if before.1[&partition] == after.0[&partition]
+                && after.1.leader(partition) == Some(leader)
+            {
                 assert!(is_right(leader, uploader), "{leader} {uploader}");
                 unchecked.remove(&partition);
             }
@@ -189,6 +194,17 @@ fn check_uploaders(
         assert!(Instant::now() < end, "the leaders change all the time");
     }
     unreachable!("there is always another id")
+}
+
+/// The terms that a broker's replicas are in. In each there is one leader at most.
+fn terms(place: &Place) -> BTreeMap<u32, String> {
+    let (_, metrics) = place.get("/actuator/prometheus");
+    let of = |partition: u32| {
+        let begin = format!("skep_raft_term{{partition=\"{partition}\"}} ");
+        let term = metrics.lines().find_map(|line| line.strip_prefix(&begin));
+        (partition, term.unwrap().to_owned())
+    };
+    (1..=PARTITIONS).map(of).collect()
 }
 
 /// Partitions of a backup, each with the broker that has uploaded it.
