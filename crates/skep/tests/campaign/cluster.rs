@@ -143,6 +143,7 @@ impl FaultyCluster {
                 broker.faults.set(Setting::SyncTakes, slower);
             }
             Fault::DiskFull => broker.faults.set(Setting::DiskFull, 1),
+            Fault::SyncFails => broker.faults.set(Setting::SyncFails, 1),
             Fault::Clock => {
                 let jump = random.duration(500, 3_600_000).as_millis() as i64;
                 let jump = if random.percent(50) { jump } else { -jump };
@@ -159,8 +160,9 @@ impl FaultyCluster {
         for (number, node) in self.nodes.iter_mut().enumerate() {
             if let Some(status) = node.ended() {
                 println!("         broker {number} has ended over it: {status}");
+                let may = [Fault::DiskFull, Fault::SyncFails].map(|fault| (fault, number));
                 assert!(
-                    faults.contains(&(Fault::DiskFull, number)),
+                    may.iter().any(|fault| faults.contains(fault)),
                     "it should not have"
                 );
             }
@@ -189,6 +191,11 @@ impl FaultyCluster {
             }
             Fault::SlowDisk => self.nodes[node].faults.set(Setting::SyncTakes, 0),
             Fault::DiskFull => self.nodes[node].faults.set(Setting::DiskFull, 0),
+            Fault::SyncFails => {
+                self.nodes[node].faults.set(Setting::SyncFails, 0);
+                // It does not trust its disk any more until it is started again.
+                self.nodes[node].kill();
+            }
             Fault::Clock => self.nodes[node].faults.set(Setting::ClockAhead, 0),
             Fault::Kill | Fault::KillAll | Fault::Stop => {}
         }

@@ -21,7 +21,7 @@ use crate::{number, runtime};
 const CALL_EVERY: Duration = Duration::from_millis(20);
 
 /// All but a loss of all brokers.
-const FAULTS: [Fault; 12] = [
+const FAULTS: [Fault; 13] = [
     Fault::Kill,
     Fault::Stop,
     Fault::Pause,
@@ -33,6 +33,7 @@ const FAULTS: [Fault; 12] = [
     Fault::SlowNetwork,
     Fault::SlowDisk,
     Fault::DiskFull,
+    Fault::SyncFails,
     Fault::Clock,
 ];
 

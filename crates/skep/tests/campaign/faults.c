@@ -1,6 +1,6 @@
 /* Faults of one process, preloaded into it: its clock is wrong, its disk slow or full. A file that the test writes and this maps says
- * which, as three numbers of 64 bits: milliseconds by which the wall clock is ahead, milliseconds that syncing a file takes longer,
- * and whether nothing can be written to files. */
+ * which, as four numbers of 64 bits: milliseconds by which the wall clock is ahead, milliseconds that syncing a file takes longer,
+ * whether nothing can be written to files, and whether no file can be synced. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static const struct { int64_t none[3]; } nothing;
+static const struct { int64_t none[4]; } nothing;
 static const volatile int64_t *faults = nothing.none;
-enum { CLOCK_AHEAD_MS, SYNC_MS, DISK_FULL, FAULTS };
+enum { CLOCK_AHEAD_MS, SYNC_MS, DISK_FULL, SYNC_FAILS, FAULTS };
 
 __attribute__((constructor)) static void map_faults(void) {
     const char *path = getenv("SKEP_TEST_FAULTS");
@@ -42,14 +42,17 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
     return result;
 }
 
-static void slow_disk(void) {
+static int sync_fails(void) {
     int64_t ms = faults[SYNC_MS];
     struct timespec pause = { ms / 1000, ms % 1000 * 1000000 };
     if (ms) nanosleep(&pause, 0);
+    if (!faults[SYNC_FAILS]) return 0;
+    errno = EIO;
+    return 1;
 }
 
-int fsync(int file) { NEXT(fsync); slow_disk(); return next(file); }
-int fdatasync(int file) { NEXT(fdatasync); slow_disk(); return next(file); }
+int fsync(int file) { NEXT(fsync); return sync_fails() ? -1 : next(file); }
+int fdatasync(int file) { NEXT(fdatasync); return sync_fails() ? -1 : next(file); }
 
 static int is_full(int file) {
     struct stat status;

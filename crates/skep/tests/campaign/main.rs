@@ -1,6 +1,6 @@
 //! A campaign of faults against three brokers that keep three replicas of everything, with a gateway of its own, under load.
 //!
-//! Brokers are killed, stopped, paused, cut off from each other, slowed down; their disks fill and become slow, their clocks jump;
+//! Brokers are killed, stopped, paused, cut off from each other, slowed down; their disks fill, become slow or fail to sync, their clocks jump;
 //! meanwhile clients create orders, work on them and pay, and backups are taken. A history says what was sent when and what was
 //! answered. For each run holds:
 //!

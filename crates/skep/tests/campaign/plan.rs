@@ -53,12 +53,14 @@ pub enum Fault {
     SlowNetwork,
     SlowDisk,
     DiskFull,
+    /// Nothing that it writes gets to its disk for sure; later it is started again.
+    SyncFails,
     /// Its wall clock jumps, and later back.
     Clock,
 }
 
 /// Faults with their weights.
-const WEIGHTS: [(Fault, u64); 13] = [
+const WEIGHTS: [(Fault, u64); 14] = [
     (Fault::Kill, 20),
     (Fault::KillAll, 4),
     (Fault::Stop, 8),
@@ -71,6 +73,7 @@ const WEIGHTS: [(Fault, u64); 13] = [
     (Fault::SlowNetwork, 8),
     (Fault::SlowDisk, 8),
     (Fault::DiskFull, 8),
+    (Fault::SyncFails, 6),
     (Fault::Clock, 10),
 ];
 

@@ -36,6 +36,8 @@ pub enum Setting {
     SyncTakes = 1,
     /// 1 if nothing can be written to files.
     DiskFull = 2,
+    /// 1 if no file can be synced.
+    SyncFails = 3,
 }
 
 impl FaultFile {
@@ -43,7 +45,12 @@ impl FaultFile {
     pub fn create(path: PathBuf) -> FaultFile {
         let file = File::create(&path).unwrap();
         let faults = FaultFile { path, file };
-        for setting in [Setting::ClockAhead, Setting::SyncTakes, Setting::DiskFull] {
+        for setting in [
+            Setting::ClockAhead,
+            Setting::SyncTakes,
+            Setting::DiskFull,
+            Setting::SyncFails,
+        ] {
             faults.set(setting, 0);
         }
         faults
