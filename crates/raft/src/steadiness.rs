@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(gives_way_at(&[(100, InTime), (1_000, Late)]), Some(1_800));
         let often = [(100, InTime), (1_000, Late), (1_450, InTime), (1_600, Late)];
         assert_eq!(gives_way_at(&often), Some(1_950));
-        let half: Vec<_> = (0..60)
+        let half: Vec<_> = (0..70)
             .map(|turn| (turn * 300, if turn % 2 == 0 { InTime } else { Late }))
             .collect();
         assert_eq!(gives_way_at(&half), None);
