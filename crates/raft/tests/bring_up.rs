@@ -10,7 +10,7 @@ use std::time::Duration;
 use skep_log::testkit::MemFiles;
 use skep_partition::consensus::Consensus;
 use skep_protocol::Index;
-use skep_raft::RaftOptions;
+use skep_raft::{RaftHandle, RaftOptions};
 use support::{Cluster, Disk, runtime, until};
 
 /// Long enough that a busy machine seldom makes a member stand for election for nothing.
@@ -107,6 +107,12 @@ fn ask_for_vote() -> Vec<u8> {
     .concat()
 }
 
+async fn assert_has_no_vote(handle: &RaftHandle) {
+    assert!(handle.is_newcomer());
+    let refused = handle.answer(1, ask_for_vote().into()).await.unwrap_err();
+    assert!(refused.to_string().contains("does not vote"), "{refused}");
+}
+
 #[test]
 fn who_has_lost_its_disk_does_not_vote_until_a_leader_has_brought_it_up() {
     for outgrown in [false, true] {
@@ -121,9 +127,7 @@ fn who_has_lost_its_disk_does_not_vote_until_a_leader_has_brought_it_up() {
             cluster.lose(2);
             cluster.open(2).await;
             let handle = cluster.handle(2);
-            assert!(handle.is_newcomer());
-            let refused = handle.answer(1, ask_for_vote().into()).await.unwrap_err();
-            assert!(refused.to_string().contains("does not vote"), "{refused}");
+            assert_has_no_vote(&handle).await;
             cluster.net.heal();
             until("that it votes", || !handle.is_newcomer()).await;
             let refused = handle.answer(1, ask_for_vote().into()).await;
@@ -162,9 +166,7 @@ fn who_has_lost_its_log_alone_right_after_a_restore_does_not_vote_as_if_it_had_n
         cluster.lose_log(2);
         cluster.open(2).await;
         let handle = cluster.handle(2);
-        assert!(handle.is_newcomer());
-        let refused = handle.answer(1, ask_for_vote().into()).await.unwrap_err();
-        assert!(refused.to_string().contains("does not vote"), "{refused}");
+        assert_has_no_vote(&handle).await;
         cluster.net.heal();
         cluster.all_vote().await;
         cluster.write(1).await;
