@@ -11,14 +11,18 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{Error, ErrorKind, Result};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpStream};
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Where the servers listen.
 const PORTS: Range<u16> = 20_000..28_000;
+
+/// Who listens and takes no connection for so long is there.
+const CONNECT_MAX: Duration = Duration::from_secs(1);
 
 /// Locks that this process holds.
 static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
@@ -29,7 +33,7 @@ pub fn free_port() -> Result<u16> {
     for port in PORTS {
         let lock = locks.join(port.to_string());
         let lock = File::open(&lock).or_else(|_| File::create(&lock))?;
-        if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if lock.try_lock().is_ok() && is_free(port) {
             let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
             held.push(lock);
             return Ok(port);
@@ -37,6 +41,13 @@ pub fn free_port() -> Result<u16> {
     }
     let text = format!("no port is free in {PORTS:?}");
     Err(Error::new(ErrorKind::AddrInUse, text))
+}
+
+/// Whether nobody listens there. It is not tried by listening: a process that another thread begins at that moment would inherit the listener,
+/// and the port would be in use for a little longer.
+fn is_free(port: u16) -> bool {
+    let connected = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), CONNECT_MAX);
+    connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 /// The first of so many free ports in a row.
@@ -72,6 +83,15 @@ mod tests {
         ports.dedup();
         assert_eq!(ports.len(), 20);
         assert!(ports.iter().all(|port| PORTS.contains(port)));
+    }
+
+    #[test]
+    fn a_port_at_which_somebody_listens_is_not_free() {
+        let port = free_port().expect("there are thousands");
+        assert!(is_free(port));
+        let listener = std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
+        assert!(!is_free(port));
+        drop(listener.expect("it is free"));
     }
 
     #[test]
