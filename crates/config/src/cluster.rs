@@ -3,10 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::broker::address;
-use crate::source::relaxed;
+use crate::partitioning::{Distribution, distribution};
 use crate::tls::{TlsConfig, TlsKeys};
 use crate::{ConfigError, Source};
 
@@ -51,10 +49,6 @@ pub struct InternalConfig {
     pub tls: Option<TlsConfig>,
 }
 
-/// Which brokers keep the replicas of each partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Distribution(Vec<Vec<u32>>);
-
 /// More brokers than that have not been tried.
 const CLUSTER_SIZE_MAX: u64 = 64;
 /// Partitions are threads; more than this many are better served by another cluster.
@@ -70,31 +64,6 @@ const INTERNAL_PORT: u16 = 26_502;
 const SIZE: &str = "zeebe.broker.cluster.clusterSize";
 const FACTOR: &str = "zeebe.broker.cluster.replicationFactor";
 const CONTACTS: &str = "zeebe.broker.cluster.initialContactPoints";
-const SCHEME: &str = "zeebe.broker.experimental.partitioning.scheme";
-const FIXED: &str = "zeebe.broker.experimental.partitioning.fixed";
-
-impl Distribution {
-    /// As Zeebe spreads them: the replicas of each partition on brokers that follow one another, beginning one further each time.
-    pub fn round_robin(partitions: u32, size: u32, replication_factor: u32) -> Distribution {
-        let replicas = |partition: u32| {
-            let node = |step: u32| (partition + step) % size;
-            (0..replication_factor).map(node).collect()
-        };
-        Distribution((0..partitions).map(replicas).collect())
-    }
-
-    /// The brokers that keep a partition, the one first that should lead it; none for a partition that does not exist.
-    pub fn replicas(&self, partition: u32) -> &[u32] {
-        let index = (partition as usize).checked_sub(1);
-        let found = index.and_then(|index| self.0.get(index));
-        found.map_or(&[], Vec::as_slice)
-    }
-
-    /// Whether a broker keeps a partition.
-    pub fn keeps(&self, node: u32, partition: u32) -> bool {
-        self.replicas(partition).contains(&node)
-    }
-}
 
 impl ClusterConfig {
     /// Reads and checks it. Gives also the broker's number and the number of partitions.
@@ -227,90 +196,4 @@ pub(crate) fn contacts(source: &Source, key: &str) -> Result<Vec<String>, Config
         })?);
     }
     Ok(contacts)
-}
-
-fn distribution(
-    source: &Source,
-    partitions: u32,
-    size: u32,
-    replication_factor: u32,
-) -> Result<Distribution, ConfigError> {
-    let scheme = source.text(SCHEME);
-    match relaxed(&scheme).as_str() {
-        "roundrobin" => Ok(Distribution::round_robin(
-            partitions,
-            size,
-            replication_factor,
-        )),
-        "fixed" => fixed(source, partitions, size, replication_factor),
-        _ => Err(source.wrong(SCHEME, &scheme, "ROUND_ROBIN or FIXED")),
-    }
-}
-
-/// The brokers of each partition as listed, those of higher priority first.
-fn fixed(
-    source: &Source,
-    partitions: u32,
-    size: u32,
-    replication_factor: u32,
-) -> Result<Distribution, ConfigError> {
-    let text = source.text(FIXED);
-    let wrong = |what: &str| {
-        source.wrong(
-            FIXED,
-            &text,
-            &format!(
-                "a list of {{partitionId: 1, nodes: [{{nodeId: 0, priority: 3}}, …]}} with an entry for each of the {partitions} partitions and \
-                 {replication_factor} nodes in each: {what}"
-            ),
-        )
-    };
-    let entries: Vec<Value> = serde_json::from_str(&format!("[{text}]"))
-        .map_err(|error| wrong(&format!("it cannot be read ({error})")))?;
-    let mut all: Vec<Vec<u32>> = vec![Vec::new(); partitions as usize];
-    for entry in &entries {
-        let partition = number(entry, "partitionId").unwrap_or(0);
-        let place = partition
-            .checked_sub(1)
-            .and_then(|index| all.get_mut(usize::try_from(index).ok()?))
-            .filter(|place| place.is_empty())
-            .ok_or_else(|| {
-                wrong(&format!(
-                    "partition {partition} is there twice or does not exist"
-                ))
-            })?;
-        let nodes = entry.get("nodes").and_then(Value::as_array);
-        let mut nodes: Vec<(u64, u32)> = nodes
-            .into_iter()
-            .flatten()
-            .map(|node| {
-                let id = number(node, "nodeId").filter(|id| *id < u64::from(size));
-                let id = id.ok_or_else(|| {
-                    wrong(&format!(
-                        "a node of partition {partition} is not one of the {size} brokers"
-                    ))
-                })?;
-                Ok((number(node, "priority").unwrap_or(1), id as u32))
-            })
-            .collect::<Result<_, ConfigError>>()?;
-        nodes.sort_by_key(|(priority, id)| (std::cmp::Reverse(*priority), *id));
-        place.extend(nodes.into_iter().map(|(_, id)| id));
-    }
-    for (nodes, partition) in all.iter().zip(1..) {
-        let mut distinct = nodes.clone();
-        distinct.sort_unstable();
-        distinct.dedup();
-        if distinct.len() != nodes.len() || nodes.len() != replication_factor as usize {
-            return Err(wrong(&format!("partition {partition} has other nodes")));
-        }
-    }
-    Ok(Distribution(all))
-}
-
-fn number(entry: &Value, name: &str) -> Option<u64> {
-    let fields = entry.as_object()?;
-    let (_, value) = fields
-        .iter()
-        .find(|(key, _)| relaxed(key) == relaxed(name))?;
-    value.as_u64()
 }

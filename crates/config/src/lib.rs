@@ -16,6 +16,7 @@ mod error;
 mod exporters;
 mod flow_control;
 mod gateway;
+mod partitioning;
 pub mod properties;
 mod secret;
 mod source;
@@ -27,11 +28,12 @@ pub use backup::{BackupConfig, BackupStoreConfig, S3StoreConfig, UploadFrom, Upl
 pub use broker::{
     BrokerConfig, DataConfig, GatewayListenConfig, LongPolling, ManagementConfig, RestConfig,
 };
-pub use cluster::{ClusterConfig, Distribution, ElectionConfig, InternalConfig, PARTITIONS_MAX};
+pub use cluster::{ClusterConfig, ElectionConfig, InternalConfig, PARTITIONS_MAX};
 pub use error::ConfigError;
 pub use exporters::ExporterConfig;
 pub use flow_control::FlowControlConfig;
 pub use gateway::GatewayConfig;
+pub use partitioning::Distribution;
 pub use secret::Secret;
 pub use source::Source;
 pub use tls::TlsConfig;

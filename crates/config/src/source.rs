@@ -157,6 +157,18 @@ impl Source {
             .filter(|value| !value.is_empty())
     }
 
+    /// Environment variables that begin like this: the rest of their names, and their values.
+    pub(crate) fn variables_below<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let below = self.environment.iter().filter_map(move |(name, value)| {
+            let rest = name.strip_prefix(prefix)?;
+            Some((rest, value.as_str()))
+        });
+        below.filter(|(_, value)| !value.trim().is_empty())
+    }
+
     /// A text, or the default.
     pub fn text(&self, key: &str) -> String {
         self.given(key).unwrap_or(property(key).default).to_owned()

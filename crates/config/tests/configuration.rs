@@ -278,6 +278,51 @@ fn partitions_may_be_placed_one_by_one() {
 }
 
 #[test]
+fn partitions_are_placed_one_by_one_by_the_environment_as_well() {
+    const FIXED: &str = "ZEEBE_BROKER_EXPERIMENTAL_PARTITIONING_FIXED";
+    let placed = |variables: &[(&str, &str)]| {
+        let scheme = ("ZEEBE_BROKER_EXPERIMENTAL_PARTITIONING_SCHEME", "FIXED");
+        let variables = variables.iter().map(|(rest, value)| {
+            let name = format!("{FIXED}{rest}");
+            (name, (*value).to_owned())
+        });
+        let variables: Vec<_> = variables.collect();
+        let mut environment = THREE.to_vec();
+        environment[2].1 = "2";
+        environment.push(scheme);
+        environment.extend(variables.iter().map(|(name, value)| (&**name, &**value)));
+        config("", &environment).map(|config| config.cluster.distribution)
+    };
+    let one = "{partitionId: 1, nodes: [{nodeId: 0, priority: 1}, {nodeId: 2, priority: 2}]}";
+    let two = "{partitionId: 2, nodes: [{nodeId: 2}, {nodeId: 1}]}";
+    let as_in_the_file = format!("[{one}, {two}]");
+    let entries = format!("{one}, {two}");
+    let indexed = [
+        ("_0_PARTITIONID", "1"),
+        ("_0_NODES_0_NODEID", "0"),
+        ("_0_NODES_0_PRIORITY", "1"),
+        ("_0_NODES_1_NODEID", "2"),
+        ("_0_NODES_1_PRIORITY", "2"),
+        ("_1_PARTITIONID", "2"),
+        ("_1_NODES_0_NODEID", "2"),
+        ("_1_NODES_1_NODEID", "1"),
+    ];
+    let given: [&[_]; 3] = [&[("", &*as_in_the_file)], &[("", &*entries)], &indexed];
+    for variables in given {
+        let distribution = placed(variables).unwrap();
+        assert_eq!(distribution.replicas(1), [2, 0]);
+        assert_eq!(distribution.replicas(2), [1, 2]);
+    }
+    for (variable, value) in [("_0_PARTITION", "1"), ("_0_NODES_0_NODEID", "first")] {
+        let error = placed(&[(variable, value)]).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("{FIXED}{variable} is '{value}'")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn secrets_are_never_shown() {
     let environment = [
         ("ZEEBE_BROKER_DATA_BACKUP_STORE", "S3"),
