@@ -125,7 +125,12 @@ impl Inner {
     fn clean_staging(&self) -> io::Result<()> {
         for entry in fs::read_dir(self.base.join(STAGING))? {
             let entry = entry?;
-            let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
+            let metadata = match entry.metadata() {
+                // Its writer, another broker, was done with it.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                metadata => metadata?,
+            };
+            let age = metadata.modified()?.elapsed().unwrap_or_default();
             if age > STAGING_AGE_MAX {
                 ignore_absent(fs::remove_file(entry.path()))?;
             }

@@ -1,6 +1,8 @@
 //! A directory that vanishes and comes back.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use std::fs;
 
 use skep_blob::{BlobErrorKind, BlobStore, LocalBlobStore, PutOutcome, list_sorted};
@@ -46,4 +48,31 @@ async fn a_directory_that_was_created_anew_is_used_again() {
     let put = store.put_if_absent("a/b", "x".into()).await.unwrap();
     assert_eq!(put, PutOutcome::Created);
     assert_eq!(store.get("a/b").await.unwrap(), "x");
+}
+
+/// Several brokers have one directory, and may start at once.
+#[test]
+fn a_store_is_opened_while_another_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    LocalBlobStore::open(directory.path()).unwrap();
+    let staging = directory.path().join(".staging");
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0_u64.. {
+                if ended.load(Ordering::Relaxed) {
+                    break;
+                }
+                let staged = staging.join(number.to_string());
+                std::fs::write(&staged, "").unwrap();
+                std::fs::remove_file(&staged).unwrap();
+            }
+        });
+        let opened: Vec<_> = (0..2_000)
+            .map(|_| LocalBlobStore::open(directory.path()).map(drop))
+            .collect();
+        ended.store(true, Ordering::Relaxed);
+        let failed = opened.into_iter().find_map(Result::err);
+        assert!(failed.is_none(), "{failed:?}");
+    });
 }
