@@ -1,7 +1,8 @@
 //! How a member begins, and when it may vote.
 //!
 //! A member that has lost its disk has forgotten its votes and the entries that it told a leader it had. If it voted, two leaders
-//! could be elected in one term, or one that lacks what was committed with this member's help. So a member that begins without data is a
+//! could be elected in one term, or one that lacks what was committed with this member's help. So a member that begins without data, or
+//! without the log that it has begun before, as its [`BegunNote`] says, is a
 //! **newcomer**: it follows, and its log counts then as any other's, but it neither votes nor stands for election until
 //!
 //! - a leader's entries show that it has every entry committed in that leader's term: that leader was elected without it, so it has

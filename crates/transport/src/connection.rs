@@ -291,8 +291,7 @@ async fn put(writer: &mut (impl AsyncWrite + Unpin), frame: &Frame) -> io::Resul
     writer.write_all(&checksum).await
 }
 
-/// Reads one frame. Memory is taken as its bytes arrive, not as it announces them.
-/// Reads a frame. It may take long as long as some of it comes.
+/// Reads one frame, which may take long as long as some of it comes. Memory is taken as its bytes arrive, not as it announces them.
 async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> Result<Frame, Ended> {
     let mut length = [0; LENGTH];
     heard(reader.read_exact(&mut length)).await?;
