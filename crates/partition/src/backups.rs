@@ -55,6 +55,7 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
     /// The batch that was just applied ends in a checkpoint: freezes the content.
     pub(crate) fn freeze(&mut self, checkpoint_id: CheckpointId) -> Result<(), ReplicaError> {
         if self.held_back.is_on() {
+            assert!(!self.is_leading(), "a leader has the views of its backups");
             // The content that comes is that of a later moment. A backup does without this replica's view.
             return Ok(());
         }

@@ -26,7 +26,8 @@ pub(crate) enum Leadership {
         term: u64,
         /// In the epoch entry, to know it again.
         nonce: u64,
-        /// When to propose the entry, because it was refused before; `None` if it is on its way.
+        /// When to propose the entry, because it was refused before; `None` if it is on its way, or not proposed as long as the
+        /// replica is held back.
         again_at: Option<i64>,
     },
     /// This replica processes commands.
@@ -139,6 +140,10 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             nonce,
             again_at: None,
         };
+        if self.held_back.is_on() {
+            // Another content may come yet. Once that is decided, this is called again.
+            return;
+        }
         let entry = EpochEntry {
             nonce,
             time: self.now,

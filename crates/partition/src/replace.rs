@@ -1,11 +1,16 @@
 //! Content that goes to another replica, and content that comes from one.
+//!
+//! A replica that leads is never held back: it could neither write back nor freeze a checkpoint. One that is elected meanwhile begins
+//! its epoch when the last attempt has ended.
+
+use std::collections::BTreeMap;
 
 use skep_protocol::Epoch;
 use skep_state::{Overlay, StateError, View};
 use tracing::info;
 
 use crate::bookkeeping::STATE_VERSION;
-use crate::leader::Lost;
+use crate::leader::Leadership;
 use crate::replica::Replica;
 use crate::{Bookkeeping, Consensus, Effects, LocalPosition, ReplicaError, Role};
 
@@ -20,13 +25,14 @@ pub struct FrozenContent {
 /// Whether something else is about to write the store, and who waits until this replica does not.
 #[derive(Default)]
 pub(crate) struct HeldBack {
-    attempt: Option<u64>,
-    waiting: Option<Box<dyn FnOnce() + Send>>,
+    /// Attempts that have not ended, each with what tells it that nothing is on its way, until that is told. An earlier one may still
+    /// be writing when the next begins.
+    attempts: BTreeMap<u64, Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl HeldBack {
     pub fn is_on(&self) -> bool {
-        self.attempt.is_some()
+        !self.attempts.is_empty()
     }
 }
 
@@ -46,30 +52,32 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         })
     }
 
-    /// A newer attempt takes the place of an older one.
+    /// From now on nothing is written to the store, until the attempt has ended.
     pub(crate) fn hold_back(&mut self, attempt: u64, held: Box<dyn FnOnce() + Send>) {
         if self.leadership.term().is_some() {
             // Whoever waits is told by this being dropped.
             return;
         }
-        self.held_back = HeldBack {
-            attempt: Some(attempt),
-            waiting: Some(held),
-        };
+        self.held_back.attempts.insert(attempt, Some(held));
         self.tell_held();
     }
 
     pub(crate) fn tell_held(&mut self) {
-        if self.overlay.frozen_layers() == 0
-            && let Some(held) = self.held_back.waiting.take()
-        {
-            held();
+        if self.overlay.frozen_layers() > 0 {
+            return;
         }
+        let waiting = self.held_back.attempts.values_mut();
+        waiting.filter_map(Option::take).for_each(|held| held());
     }
 
+    /// An attempt has ended.
     pub(crate) fn write_back_again(&mut self, attempt: u64) {
-        if self.held_back.attempt == Some(attempt) {
-            self.held_back = HeldBack::default();
+        let ended = self.held_back.attempts.remove(&attempt).is_some();
+        if ended
+            && !self.held_back.is_on()
+            && let Leadership::Elected { term, .. } = self.leadership
+        {
+            self.became_leader(term);
         }
     }
 
@@ -81,9 +89,10 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
             0,
             "nothing older is on its way to a store that has been given another content"
         );
-        if self.leadership.term().is_some() {
-            self.lose_leadership(&Lost::Leadership);
-        }
+        assert!(
+            !self.is_leading(),
+            "a replica that leads has refused to be held back, and was held back until now"
+        );
         self.overlay = Overlay::new(self.overlay.store());
         self.applied = Bookkeeping::read(&self.overlay)?;
         if self.applied.state_version > STATE_VERSION {

@@ -175,3 +175,53 @@ fn another_attempt_that_has_begun_before_it_hears_of_the_content_holds_it_back()
     follower.replica.write_back();
     assert_eq!(follower.flushes(), 1);
 }
+
+fn elect(place: &mut Place) {
+    let term = 2;
+    place.handle(Event::Consensus(ConsensusEvent::BecameLeader { term }));
+}
+
+/// Found by the simulation: it led without freezing its checkpoints, whose backups stayed under way for ever.
+#[test]
+fn who_is_elected_while_it_is_held_back_begins_when_the_last_attempt_has_ended() {
+    let mut former = Place::new(&[]);
+    former.lead();
+    former.deploy_task();
+    let mut next = Place::new(&former.log);
+    hold_back(&mut next, 1);
+    hold_back(&mut next, 2);
+    elect(&mut next);
+    for ended in [1, 2] {
+        assert!(next.run().is_empty(), "its epoch does not begin");
+        next.handle(Event::WriteBackAgain { attempt: ended });
+    }
+    assert!(
+        !hold_back(&mut next, 3).load(Ordering::Relaxed),
+        "from now on its content stays"
+    );
+    next.settle();
+    assert!(next.replica.is_leading());
+    next.ask(checkpoint(1)).unwrap();
+    assert_eq!(next.uploads(), [CheckpointId(1)]);
+}
+
+#[test]
+fn who_is_elected_while_its_content_is_replaced_leads_with_the_new_one() {
+    let mut former = Place::new(&[]);
+    former.lead();
+    former.deploy_task();
+    let mut next = Place::new(&former.log);
+    hold_back(&mut next, 1);
+    former.create();
+    let frozen = freeze(&mut former).unwrap();
+    elect(&mut next);
+    replace(&*next.store, &frozen);
+    next.log.clone_from(&former.log);
+    let (index, term) = (Index(frozen.log_id.index), frozen.log_id.term);
+    next.handle(Event::Consensus(ConsensusEvent::Replaced { index, term }));
+    assert!(next.run().is_empty(), "its store is being written");
+    next.handle(Event::WriteBackAgain { attempt: 1 });
+    next.settle();
+    assert!(next.replica.is_leading());
+    assert_eq!(next.activate().len(), 1);
+}

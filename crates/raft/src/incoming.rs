@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::peers::RaftPeers;
 use crate::rpc::{Offered, Taken};
 use crate::state_machine::StateMachine;
-use crate::types::{Snapshot, SnapshotMeta, StoredMembership, TypeConfig, log_id};
+use crate::types::{Snapshot, SnapshotMeta, StoredMembership, TypeConfig, Vote, log_id};
 
 /// How long an answer waits for the end, so that the leader need not ask all the time.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
@@ -117,14 +117,23 @@ fn fetch(member: Member<'_>, from: u64, offered: Offered) -> Fetching {
     let (raft, vote) = (member.raft.clone(), offered.vote);
     let task = tokio::spawn(async move {
         let begun = Instant::now();
-        let taken = match fetched.await {
+        let fetched = tokio::select! {
+            // In this order, so that it can be repeated.
+            biased;
+            later = later_vote(&raft, &vote) => Err(Taken::HigherVote(later)),
+            fetched = fetched => fetched.map_err(Taken::Failed),
+        };
+        let taken = match fetched {
             Ok(content) => {
                 let snapshot = Some(content);
                 install(&raft, vote, Snapshot { meta, snapshot }).await
             }
-            Err(reason) => Taken::Failed(reason),
+            Err(ended) => ended,
         };
         match &taken {
+            Taken::HigherVote(later) => {
+                tracing::info!(group, from, %later, "the content is not taken: its leader is one no more");
+            }
             Taken::Failed(reason) => {
                 tracing::warn!(group, from, reason, "the leader's content did not come");
             }
@@ -141,7 +150,23 @@ fn fetch(member: Member<'_>, from: u64, offered: Offered) -> Fetching {
     }
 }
 
-async fn install(raft: &Node, vote: crate::types::Vote, snapshot: Snapshot) -> Taken {
+/// Waits until the member knows of a later vote than the one of whoever offers: it would not take the content, and may lead itself,
+/// which it cannot while it fetches.
+async fn later_vote(raft: &Node, offered: &Vote) -> Vote {
+    let mut known = raft.server_metrics();
+    loop {
+        let now = known.borrow_and_update().vote;
+        if now > *offered {
+            return now;
+        }
+        if known.changed().await.is_err() {
+            // Consensus has ended, and whoever ends it gives this up.
+            return std::future::pending().await;
+        }
+    }
+}
+
+async fn install(raft: &Node, vote: Vote, snapshot: Snapshot) -> Taken {
     match raft.install_full_snapshot(vote, snapshot).await {
         Ok(answer) if answer.vote > vote => Taken::HigherVote(answer.vote),
         Ok(_) => Taken::Done,

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -232,6 +233,31 @@ fn who_has_lost_its_disk_does_not_follow_a_leader_that_another_has_followed_upon
         cluster.write(2).await;
         cluster.all_have(0..3).await;
         cluster.assert_agreement();
+        cluster.stop_all().await;
+    });
+}
+
+/// It would not be taken any more, and who is elected cannot lead while other content may come.
+#[test]
+fn content_on_its_way_is_given_up_as_soon_as_a_later_leader_is_known() {
+    runtime().block_on(async {
+        let mut cluster = start(7, QUIET).await;
+        cluster.write(0).await;
+        cluster.all_have([0]).await;
+        cluster.stop(2).await;
+        outgrow(&mut cluster, 2).await;
+        cluster.net.fetches_wait.store(true, Ordering::Relaxed);
+        cluster.open(2).await;
+        let net = Arc::clone(&cluster.net);
+        let under_way = || net.fetches_under_way.load(Ordering::Relaxed);
+        until("a transfer", || under_way() == 1).await;
+        let other = 1 - cluster.leader().await;
+        // Nobody offers anything else.
+        cluster.net.cut_off(2);
+        let handle = cluster.handle(2);
+        let answer = handle.answer(other, sign_of_life(other, 1_000).into());
+        answer.await.unwrap();
+        until("that it is given up", || under_way() == 0).await;
         cluster.stop_all().await;
     });
 }

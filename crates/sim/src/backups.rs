@@ -290,6 +290,7 @@ impl World {
             id,
             base,
         });
+        self.note(|| format!("{place:?} begins the upload of backup {id}"));
         self.schedule(lag, Step::Upload(place, life, backup));
         Ok(())
     }
@@ -302,6 +303,7 @@ impl World {
         self.backups
             .running
             .retain(|running| !running.is(place, life, id));
+        self.note(|| format!("{place:?} gives the upload of backup {id} up"));
     }
 
     /// The node crashes: uploads that are under way break off somewhere.

@@ -172,7 +172,7 @@ async fn hold_back(inbox: Inbox) -> Result<HeldBack, String> {
     });
     match tokio::time::timeout(HOLD_PATIENCE, held).await {
         Ok(Ok(())) => Ok(guard),
-        Ok(Err(_)) => Err("the replica has stopped, leads, or is fetching anew".to_owned()),
+        Ok(Err(_)) => Err("the replica has stopped, or leads".to_owned()),
         Err(_) => Err("the replica's store does not take what is on its way to it".to_owned()),
     }
 }

@@ -139,6 +139,7 @@ pub struct Net {
     /// Fetching content waits while this is set, and counts.
     pub fetches_wait: AtomicBool,
     pub fetches_begun: AtomicU64,
+    pub fetches_under_way: AtomicU64,
     handles: Mutex<BTreeMap<u64, RaftHandle>>,
     cut_off: Mutex<BTreeSet<u64>>,
     /// Of a hundred messages.
@@ -242,6 +243,7 @@ impl RaftPeers for Way {
         let net = Arc::clone(&self.net);
         async move {
             net.fetches_begun.fetch_add(1, Ordering::Relaxed);
+            let _under_way = UnderWay::begin(&net);
             while net.fetches_wait.load(Ordering::Relaxed) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
@@ -258,6 +260,22 @@ impl RaftPeers for Way {
             Ok(Box::new(UpTo(index)) as Box<dyn FetchedContent>)
         }
         .boxed()
+    }
+}
+
+/// Counts as a transfer that is under way until it is dropped.
+struct UnderWay(Arc<Net>);
+
+impl UnderWay {
+    fn begin(net: &Arc<Net>) -> UnderWay {
+        net.fetches_under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(Arc::clone(net))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetches_under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -350,6 +368,7 @@ impl Cluster {
             fetches_failing: AtomicU64::new(0),
             fetches_wait: AtomicBool::new(false),
             fetches_begun: AtomicU64::new(0),
+            fetches_under_way: AtomicU64::new(0),
             handles: Mutex::default(),
             cut_off: Mutex::default(),
             lost: AtomicU64::new(0),

@@ -157,7 +157,7 @@ async fn hold_back(network: Arc<Network>, place: Place, life: u64) -> Result<Hel
     network.ask(place, life, hold);
     match timeout(HOLD_PATIENCE, held).await {
         Ok(Ok(())) => Ok(guard),
-        Ok(Err(_)) => Err("the replica has stopped, leads, or is fetching anew".to_owned()),
+        Ok(Err(_)) => Err("the replica has stopped, or leads".to_owned()),
         Err(_) => Err("the replica's store does not take what is on its way to it".to_owned()),
     }
 }
