@@ -8,7 +8,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use skep_exporter::{Counted, Phase};
+
 use crate::exporters::{Exporters, Seen};
+use crate::partition_metrics::OfPartition;
+use crate::shown_histogram::ShownHistogram;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Label {
@@ -17,10 +21,20 @@ struct Label {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[allow(non_snake_case, reason = "as Zeebe spells it")]
 struct Action {
     exporter: String,
     partition: u32,
     action: &'static str,
+    valueType: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[allow(non_snake_case, reason = "as Zeebe spells it")]
+struct OfType {
+    exporter: String,
+    partition: u32,
+    valueType: &'static str,
 }
 
 /// Set from the exporters' own figures whenever metrics are asked for.
@@ -30,6 +44,8 @@ pub(crate) struct ExporterMetrics {
     held: Family<Label, Gauge>,
     failing: Family<Label, Gauge>,
     records: Family<Action, Counter>,
+    behind: ShownHistogram<OfType>,
+    state: Family<OfPartition, Gauge>,
 }
 
 impl ExporterMetrics {
@@ -62,9 +78,20 @@ impl ExporterMetrics {
         );
         let records = Family::<Action, Counter>::default();
         registry.register(
-            "skep_exporter_records",
+            "zeebe_exporter_events",
             "Records exported, or skipped by the filter",
             records.clone(),
+        );
+        let behind = ShownHistogram::register(
+            registry,
+            "zeebe_exporting_latency_seconds",
+            "Seconds from writing a record until it is exported",
+        );
+        let state = Family::default();
+        registry.register(
+            "zeebe_exporter_state",
+            "Exporting (0), paused (1) or paused softly (2)",
+            state.clone(),
         );
         ExporterMetrics {
             exported,
@@ -72,17 +99,30 @@ impl ExporterMetrics {
             held,
             failing,
             records,
+            behind,
+            state,
         }
     }
 
     /// Takes the present figures.
     pub fn set(&self, exporters: &Exporters) {
+        let phase = exporters.phase();
+        let mut behind = Vec::new();
         for seen in exporters.all() {
-            self.set_one(&seen);
+            behind.extend(self.set_one(&seen));
+            let partition = seen.partition.0;
+            let state = self.state.get_or_create(&OfPartition { partition });
+            state.set(match phase {
+                Phase::Exporting => 0,
+                Phase::Paused => 1,
+                Phase::SoftPaused => 2,
+            });
         }
+        self.behind.set(behind);
     }
 
-    fn set_one(&self, seen: &Seen) {
+    /// Gives how long records took.
+    fn set_one(&self, seen: &Seen) -> Vec<(OfType, skep_histogram::Seen)> {
         let label = Label {
             exporter: seen.id.clone(),
             partition: seen.partition.0,
@@ -94,12 +134,30 @@ impl ExporterMetrics {
         set(&self.acknowledged, status.acknowledged().0);
         set(&self.held, seen.held());
         set(&self.failing, status.failure().is_some().into());
-        let counts = status.counts();
-        for (action, count) in [("exported", counts.exported), ("skipped", counts.skipped)] {
-            let action = Action {
+        let counted = status.counts().into_iter();
+        let behind = counted.map(|counted| {
+            let label = OfType {
                 exporter: seen.id.clone(),
                 partition: seen.partition.0,
+                valueType: counted.value_type.name(),
+            };
+            self.set_counted(&label, &counted);
+            (label, counted.exported)
+        });
+        behind.collect()
+    }
+
+    fn set_counted(&self, of: &OfType, counted: &Counted) {
+        let counts = [
+            ("exported", counted.exported.count),
+            ("skipped", counted.skipped),
+        ];
+        for (action, count) in counts {
+            let action = Action {
+                exporter: of.exporter.clone(),
+                partition: of.partition,
                 action,
+                valueType: of.valueType,
             };
             let counter = self.records.get_or_create(&action);
             counter.inner().store(count, Ordering::Relaxed);

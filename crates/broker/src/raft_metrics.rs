@@ -1,6 +1,6 @@
 //! Metrics of consensus, with Zeebe's names and labels where the meaning is the same. Read from consensus whenever they are asked for.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
@@ -38,7 +38,7 @@ pub(crate) struct RaftMetrics {
     not_replicated: Family<Follower, Gauge>,
     term: Family<OfPartition, Gauge>,
     given_way: Family<OfPartition, Gauge>,
-    transition: Family<OfPartition, Gauge>,
+    transition: Family<OfPartition, Gauge<f64, AtomicU64>>,
 }
 
 impl RaftMetrics {
@@ -73,8 +73,8 @@ impl RaftMetrics {
             ),
             transition: register(
                 r,
-                "zeebe_leader_transition_latency",
-                "Milliseconds from the last election of this replica until it processed commands",
+                "zeebe_leader_transition_latency_seconds",
+                "Seconds from the last election of this replica until it processed commands",
             ),
         }
     }
@@ -106,7 +106,8 @@ impl RaftMetrics {
         given_way.set(raft.stats().given_way() as i64);
         let transition = one.transition_ms.load(Ordering::Relaxed);
         if transition >= 0 {
-            self.transition.get_or_create(&label).set(transition);
+            let seconds = transition as f64 / 1_000.0;
+            self.transition.get_or_create(&label).set(seconds);
         }
         if !one.leads() {
             return;

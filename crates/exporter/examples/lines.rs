@@ -165,7 +165,9 @@ fn main() {
     }
     worker.flush(Phase::Exporting).unwrap();
     let time = begun.elapsed();
-    let count = worker.status().counts().exported as f64;
+    let counts = worker.status().counts();
+    let count: u64 = counts.iter().map(|counted| counted.exported.count).sum();
+    let count = count as f64;
     println!(
         "{:.0} records/s, {:.2} us a record, {:.0} instances/s",
         count / time.as_secs_f64(),

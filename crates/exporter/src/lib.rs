@@ -12,6 +12,7 @@
 //!
 //! **Absent on purpose**: the engine, Raft, how the log is stored ([`CommittedLog`] is what is needed of it), configuration.
 
+mod counts;
 mod error;
 mod exporter;
 mod feed;
@@ -25,11 +26,12 @@ mod status;
 pub mod thread;
 mod worker;
 
+pub use counts::Counted;
 pub use error::ExportError;
 pub use exporter::{Exported, Exporter, Mark};
 pub use feed::{Feed, Phase};
 pub use filter::{Filter, UnknownName};
 pub use log::CommittedLog;
 pub use position::{PositionFile, Progress};
-pub use status::{Counts, Status};
+pub use status::Status;
 pub use worker::{Source, Worker};

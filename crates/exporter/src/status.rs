@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use skep_protocol::{Index, Position};
+use skep_protocol::{Index, Position, ValueType};
 
-use crate::Progress;
+use crate::counts::Counts;
+use crate::{Counted, Progress};
 
 /// What one exporter of one partition has done since the start. Written by its thread, read by others.
 #[derive(Debug)]
@@ -13,8 +15,7 @@ pub struct Status {
     exported: AtomicI64,
     acknowledged: AtomicI64,
     released: AtomicU64,
-    records: AtomicU64,
-    skipped: AtomicU64,
+    counts: Counts,
     failure: Mutex<Option<String>>,
     /// What is durable.
     durable: Mutex<Progress>,
@@ -24,15 +25,6 @@ pub struct Status {
     log_begins: Mutex<Option<Progress>>,
 }
 
-/// Records taken since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    /// Exported.
-    pub exported: u64,
-    /// Not wanted by the filter.
-    pub skipped: u64,
-}
-
 impl Status {
     pub(crate) fn new(durable: Progress) -> Status {
         let (position, next) = (durable.position, durable.next);
@@ -40,8 +32,7 @@ impl Status {
             exported: AtomicI64::new(position.0),
             acknowledged: AtomicI64::new(position.0),
             released: AtomicU64::new(next.0),
-            records: AtomicU64::new(0),
-            skipped: AtomicU64::new(0),
+            counts: Counts::new(),
             failure: Mutex::new(None),
             durable: Mutex::new(durable),
             heard: Mutex::new(None),
@@ -64,12 +55,9 @@ impl Status {
         Index(self.released.load(Ordering::Relaxed))
     }
 
-    /// Records taken.
-    pub fn counts(&self) -> Counts {
-        Counts {
-            exported: self.records.load(Ordering::Relaxed),
-            skipped: self.skipped.load(Ordering::Relaxed),
-        }
+    /// Records taken, by what they are about.
+    pub fn counts(&self) -> Vec<Counted> {
+        self.counts.all()
     }
 
     /// Why it cannot go on for now, if it cannot.
@@ -80,14 +68,16 @@ impl Status {
             .clone()
     }
 
-    pub(crate) fn count(&self, counts: Counts, position: Position) {
-        self.records.fetch_add(counts.exported, Ordering::Relaxed);
-        self.skipped.fetch_add(counts.skipped, Ordering::Relaxed);
-        self.exported.store(position.0, Ordering::Relaxed);
+    /// A record was exported so long after it had been written; without a time, the filter did not want it.
+    pub(crate) fn count(&self, value_type: ValueType, behind: Option<Duration>) {
+        match behind {
+            Some(behind) => self.counts.exported(value_type, behind),
+            None => self.counts.skipped(value_type),
+        }
     }
 
-    /// The exporter went back to what was durable.
-    pub(crate) fn went_back(&self, position: Position) {
+    /// The exporter has taken all up to there, or went back to what was durable.
+    pub(crate) fn is_at(&self, position: Position) {
         self.exported.store(position.0, Ordering::Relaxed);
     }
 

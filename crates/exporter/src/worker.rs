@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use skep_protocol::{BatchHeader, Index, LogEntry, PartitionId, Sequence};
 use tracing::{info, warn};
@@ -11,7 +11,7 @@ use crate::feed::Phase;
 use crate::limits::READ_BYTES;
 use crate::position::Saved;
 use crate::{
-    CommittedLog, Counts, ExportError, Exported, Exporter, Filter, PositionFile, Progress, Status,
+    CommittedLog, ExportError, Exported, Exporter, Filter, PositionFile, Progress, Status,
 };
 
 /// Where the records come from.
@@ -100,7 +100,7 @@ impl Worker {
     pub fn open(&mut self) -> Result<(), ExportError> {
         self.current = self.saved.progress;
         self.flushed = self.current;
-        self.status.went_back(self.current.position);
+        self.status.is_at(self.current.position);
         self.exporter.open(self.saved.mark)
     }
 
@@ -220,17 +220,15 @@ impl Worker {
         );
         let records = LogEntry::decode_records(entry)
             .map_err(|source| ExportError::Entry { index, source })?;
-        let mut counts = Counts {
-            exported: 0,
-            skipped: 0,
-        };
+        let behind = time_since(header.time);
         for record in &records {
             self.current.position = self.current.position.next();
+            let value_type = record.intent.value_type();
             if !self.filter.wants(record) {
-                counts.skipped += 1;
+                self.status.count(value_type, None);
                 continue;
             }
-            counts.exported += 1;
+            self.status.count(value_type, Some(behind));
             self.exporter.export(&Exported {
                 partition: self.partition,
                 position: self.current.position,
@@ -239,7 +237,7 @@ impl Worker {
             })?;
         }
         self.current.sequence = header.sequence;
-        self.status.count(counts, self.current.position);
+        self.status.is_at(self.current.position);
         Ok(())
     }
 
@@ -287,6 +285,13 @@ impl Worker {
             );
         }
     }
+}
+
+/// Since a moment in epoch milliseconds; nothing if the clock of whoever has written it down is ahead.
+fn time_since(epoch_ms: i64) -> Duration {
+    let at = Duration::from_millis(u64::try_from(epoch_ms).unwrap_or(0));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().saturating_sub(at)
 }
 
 /// Where to go on: where it was, if the log still has what comes after that.

@@ -272,6 +272,11 @@ fn an_exporter_without_space_is_told_and_goes_on_when_there_is_some() {
     );
 }
 
+fn assert_shown(place: &Place, line: &str) {
+    let metrics = http(place, "GET", "/metrics").1;
+    assert!(metrics.contains(line), "{line}\n{metrics}");
+}
+
 #[test]
 fn a_pause_holds_over_a_restart_and_loses_nothing() {
     let place = with_exporter(Place::without_store(1));
@@ -287,9 +292,22 @@ fn a_pause_holds_over_a_restart_and_loses_nothing() {
     });
     assert_eq!(report["exporterPhase"], "PAUSED");
     assert!(!is_exported(&report));
+    assert_shown(&place, "zeebe_exporter_state{partition=\"1\"} 1\n");
     assert_eq!(http(&place, "POST", "/actuator/exporting/resume").0, 204);
     let report = until(&place, 1, is_exported);
     assert_eq!(report["exporterPhase"], "EXPORTING");
+    assert_shown(&place, "zeebe_exporter_state{partition=\"1\"} 0\n");
+    // Commands and events.
+    let of = "exporter=\"file\",partition=\"1\"";
+    let creations = "valueType=\"PROCESS_INSTANCE_CREATION\"}";
+    assert_shown(
+        &place,
+        &format!("zeebe_exporter_events_total{{{of},action=\"exported\",{creations} 20\n"),
+    );
+    assert_shown(
+        &place,
+        &format!("zeebe_exporting_latency_seconds_count{{{of},{creations} 20\n"),
+    );
     assert_eq!(broker.stop(), Some(0));
     let series = series(&place, 1);
     assert_eq!(contiguous(&series[0], 1).0, 1);

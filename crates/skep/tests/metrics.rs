@@ -106,7 +106,7 @@ fn work_is_counted_by_what_has_happened_under_zeebes_names() {
         assert!(of("atomix_partition_raft_append_index", &group) >= committed);
         assert!(of("skep_raft_term", &[partition]) > 0.0);
         assert!(of("skep_raft_given_way", &[partition]) >= 0.0);
-        let transition = "zeebe_leader_transition_latency{";
+        let transition = "zeebe_leader_transition_latency_seconds{";
         assert!(metrics.contains(&format!("{transition}{partition}}}")));
         let roles = "zeebe_gateway_topology_partition_roles";
         assert_eq!(of(roles, &[partition, "broker=\"0\""]), 3.0);
