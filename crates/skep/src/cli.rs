@@ -49,7 +49,7 @@ pub enum Command {
         after_help = "Example:\n  skep start order --variables '{\"amount\": 12}' --count 100"
     )]
     Start(StartArguments),
-    /// Activate jobs of a type and complete them.
+    /// Activate jobs of a type and complete them, also while partitions change their leaders.
     #[command(after_help = "Example:\n  skep work payment --variables '{\"paid\": true}' --max 10")]
     Work(WorkArguments),
 }

@@ -17,6 +17,7 @@ use crate::credentials::{self, Authorize};
 use crate::dialler::Dialler;
 use crate::failure::{Code, Failure};
 use crate::http::causes;
+use crate::patience::{Answered, patiently};
 
 /// Requests under way at once when many instances are started or jobs completed.
 const IN_FLIGHT: usize = 32;
@@ -250,13 +251,13 @@ async fn activate(
         request_timeout: wait.as_millis().max(1) as i64,
         ..Default::default()
     };
-    let answers = gateway
-        .clone()
-        .activate_jobs(request)
-        .await
-        .map_err(refused)?;
-    let answers: Vec<proto::ActivateJobsResponse> =
-        answers.into_inner().try_collect().await.map_err(refused)?;
+    let answered = patiently(async || {
+        let answers = gateway.clone().activate_jobs(request.clone()).await?;
+        let answers: Vec<proto::ActivateJobsResponse> = answers.into_inner().try_collect().await?;
+        Ok(tonic::Response::new(answers))
+    });
+    // Jobs of an answer that is lost are there again after their timeout.
+    let answers = answered.await.result.map_err(refused)?;
     Ok(answers.into_iter().flat_map(|answer| answer.jobs).collect())
 }
 
@@ -266,22 +267,30 @@ async fn complete(
     jobs: &[proto::ActivatedJob],
     variables: &str,
 ) -> Result<u64, Failure> {
-    let answers = stream::iter(jobs.iter().map(|job| job.key))
-        .map(|job_key| {
-            let mut gateway = gateway.clone();
-            let request = proto::CompleteJobRequest {
-                job_key,
-                variables: variables.to_owned(),
-                ..Default::default()
-            };
-            async move { gateway.complete_job(request).await }
-        })
-        .buffer_unordered(IN_FLIGHT);
-    let completed = answers.map(|answer| match answer {
-        Ok(_) => Ok(1),
-        Err(status) if status.code() == tonic::Code::NotFound => Ok(0),
-        Err(status) => Err(refused(status)),
-    });
+    let answers =
+        stream::iter(jobs.iter().map(|job| job.key))
+            .map(|job_key| {
+                let request = proto::CompleteJobRequest {
+                    job_key,
+                    variables: variables.to_owned(),
+                    ..Default::default()
+                };
+                async move {
+                    patiently(async || gateway.clone().complete_job(request.clone()).await).await
+                }
+            })
+            .buffer_unordered(IN_FLIGHT);
+    let completed = answers.map(
+        |Answered {
+             result,
+             maybe_before,
+         }| match result {
+            Ok(_) => Ok(1),
+            // It is gone because an attempt has completed it of which the answer was lost, most likely.
+            Err(status) if status.code() == tonic::Code::NotFound => Ok(maybe_before.into()),
+            Err(status) => Err(refused(status)),
+        },
+    );
     completed
         .try_fold(0, |sum, one| async move { Ok(sum + one) })
         .await

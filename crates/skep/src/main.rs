@@ -21,6 +21,7 @@ mod http;
 mod interrupt;
 mod log_levels;
 mod logging;
+mod patience;
 mod restore;
 
 use std::process::ExitCode;
