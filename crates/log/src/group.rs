@@ -37,6 +37,12 @@ impl GroupLog {
         self.inner.shared.full.load(Ordering::Acquire)
     }
 
+    /// Why the log takes nothing any more: its disk has failed, or it is closed. What is appended or dropped after that is not so for
+    /// readers either.
+    pub fn refusal(&self) -> Option<LogError> {
+        Shared::refusal(&self.inner.shared.lock())
+    }
+
     pub fn entry_bytes_max(&self) -> usize {
         self.inner.shared.options.entry_bytes_max()
     }

@@ -232,6 +232,15 @@ impl LogStore {
         decoded.collect::<Result<_, _>>().map_err(io_error)
     }
 
+    /// Whether what was just written is there to be read. If not, consensus must end before it counts with it: it would hand over what
+    /// the log has in its place.
+    fn taken(&self) -> Result<(), io::Error> {
+        match self.log.refusal() {
+            None => Ok(()),
+            Some(error) => Err(io_error(error)),
+        }
+    }
+
     /// Keeps the membership in force and the one that may still be undone.
     fn note_membership(&self, id: LogId, membership: &Membership) {
         let mut meta = self.meta();
@@ -406,7 +415,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             callback.io_completed(result.map_err(io_error));
         };
         self.log.append(frames, Box::new(done));
-        Ok(())
+        self.taken()
     }
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
@@ -421,7 +430,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         }
         // Whatever is appended later becomes durable after it, so nobody has to wait here.
         self.log.truncate_from(from, Box::new(|_| {}));
-        Ok(())
+        self.taken()
     }
 
     async fn purge(&mut self, id: LogId) -> Result<(), io::Error> {
@@ -432,5 +441,47 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         }
         self.log.purge_before(id.index + 1);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::path::Path;
+
+    use skep_log::testkit::{Faults, MemFiles};
+    use skep_log::{GroupId, LogOptions};
+
+    use super::*;
+
+    /// Found by the simulation: a member whose disk had failed handed an entry over that another had taken the place of.
+    #[tokio::test]
+    async fn a_log_that_has_failed_says_at_once_that_it_takes_nothing() {
+        let files = MemFiles::new();
+        let disk = Arc::new(files.clone());
+        let opened = skep_log::LogStore::open(disk, Path::new("/log"), LogOptions::default());
+        let (log, _) = opened.unwrap();
+        let mut store = LogStore::open(log.group(GroupId(1))).unwrap();
+        store.form(&BTreeSet::from([1])).await.unwrap();
+        let entry = |term, index| Entry {
+            log_id: log_id(term, index),
+            payload: EntryPayload::Blank,
+        };
+        let before = [entry(1, 1)];
+        store.append(before, IOFlushed::noop()).await.unwrap();
+        store.settle().await.unwrap();
+        files.set_faults(Faults {
+            fail_sync: true,
+            ..Faults::default()
+        });
+        store.settle().await.unwrap_err();
+        let dropped = store.truncate_after(Some(log_id(0, 0))).await;
+        let appended = store.append([entry(2, 1)], IOFlushed::noop()).await;
+        for refused in [dropped, appended] {
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains("sync"), "{refused}");
+        }
+        assert_eq!(store.last().unwrap(), Some(log_id(1, 1)), "as it was");
     }
 }
