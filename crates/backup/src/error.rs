@@ -78,6 +78,21 @@ pub enum BackupError {
         /// Root hash of this replica.
         ours: RootHash,
     },
+    /// The partition's backup exists already, of another checkpoint.
+    #[error(
+        "partition {partition} of backup {backup} exists already, of a checkpoint at position {found} instead of {ours}: this cluster before it was \
+         restored, or another one that uses the same place, has stored it. Take backups with ids above all that are stored"
+    )]
+    Taken {
+        /// The backup.
+        backup: BackupId,
+        /// The partition.
+        partition: PartitionId,
+        /// Where its checkpoint lies.
+        found: u64,
+        /// Where this one's does.
+        ours: u64,
+    },
     /// Partition manifests of one backup do not belong together.
     #[error("the partitions of backup {backup} do not belong together: {detail}")]
     Inconsistent {

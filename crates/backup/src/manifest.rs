@@ -49,6 +49,17 @@ pub struct PartitionIdentity {
     pub snapshot_id: Option<String>,
 }
 
+impl PartitionIdentity {
+    /// Whether both are of one checkpoint: replicas agree on that, and two lives of a cluster, before and after a restore, do not.
+    pub(crate) fn is_of_checkpoint(&self, other: &PartitionIdentity) -> bool {
+        let checkpoint = |of: &PartitionIdentity| {
+            let partition = (of.partition, of.partition_count);
+            (of.backup_id, partition, of.checkpoint_position, of.epoch)
+        };
+        self.cluster_id == other.cluster_id && checkpoint(self) == checkpoint(other)
+    }
+}
+
 /// One partition's backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionManifest {

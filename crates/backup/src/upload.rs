@@ -169,6 +169,14 @@ async fn upload_within(
     )
     .await?;
     if let Some((manifest, _)) = existing {
+        if !manifest.identity.is_of_checkpoint(identity) {
+            return Err(BackupError::Taken {
+                backup: identity.backup_id,
+                partition: identity.partition,
+                found: manifest.identity.checkpoint_position,
+                ours: identity.checkpoint_position,
+            });
+        }
         return Ok(UploadDraft {
             index: ChunkIndex::of_stored(&manifest.chunks),
             manifest,
@@ -340,8 +348,7 @@ async fn publish_within(
     let existing = PartitionManifest::read(store, backup, partition, retry).await?;
     let (existing, _) = existing.ok_or(BackupError::Deleted { backup })?;
     let same = existing.root_hash == manifest.root_hash
-        && existing.identity.cluster_id == manifest.identity.cluster_id
-        && existing.identity.checkpoint_position == manifest.identity.checkpoint_position;
+        && existing.identity.is_of_checkpoint(&manifest.identity);
     if same {
         return Ok(existing);
     }

@@ -123,6 +123,28 @@ async fn a_completed_backup_is_never_replaced() {
     );
 }
 
+/// A backup of the time before a restore is not taken for one of the restored cluster, nor is the next one built on it.
+#[tokio::test]
+async fn a_backup_of_another_life_of_the_cluster_is_not_taken_for_this_one() {
+    let (_, store) = memory();
+    let content = content(pairs(1, 30));
+    back_up_one(&store, &request(1, 1, &content)).await.unwrap();
+    let mut elsewhere = request(1, 1, &content);
+    elsewhere.identity.node_id = 2;
+    back_up_one(&store, &elsewhere).await.unwrap();
+    let other = [
+        |identity: &mut PartitionIdentity| identity.epoch += 1,
+        |identity: &mut PartitionIdentity| identity.checkpoint_position -= 1,
+        |identity: &mut PartitionIdentity| identity.cluster_id.push('2'),
+    ];
+    for change in other {
+        let mut request = request(1, 1, &content);
+        change(&mut request.identity);
+        let taken = back_up_one(&store, &request).await;
+        assert!(matches!(taken, Err(BackupError::Taken { .. })), "{taken:?}");
+    }
+}
+
 /// Whatever call fails, and however: afterwards there is a complete and sound backup or none, and trying again succeeds.
 async fn fails_cleanly_at_every_call(fault: Fault) {
     let parts = [content(pairs(1, 100)), content(pairs(500, 40))];

@@ -107,11 +107,18 @@ impl BackupParts {
         let ends = state.wait_for(|state| !matches!(state, PartState::Working));
         // Whoever asked asks again.
         drop(timeout(NEWS_PATIENCE, ends).await);
-        let state = state.borrow().clone();
-        if matches!(state, PartState::Failed(_)) {
-            lock(&self.parts).remove(&id);
+        let ended = state.borrow().clone();
+        if matches!(ended, PartState::Failed(_)) {
+            let mut parts = lock(&self.parts);
+            // Another task may have taken its place meanwhile.
+            if parts
+                .get(&id)
+                .is_some_and(|part| part.state.same_channel(&state))
+            {
+                parts.remove(&id);
+            }
         }
-        state
+        ended
     }
 
     fn begin(
@@ -321,6 +328,7 @@ fn failed(reason: impl Into<String>) -> NodeAnswer {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+    use futures::FutureExt;
     use skep_backup::Processors;
     use skep_blob::LocalBlobStore;
     use skep_config::{UploadFrom, UploadLimits};
@@ -360,6 +368,26 @@ mod tests {
             runtime: tokio::runtime::Handle::current(),
             metrics: Metrics::new().backups.clone(),
         }))
+    }
+
+    #[tokio::test]
+    async fn who_has_compared_and_stores_now_goes_on_though_the_comparison_is_given_up() {
+        let store = tempfile::tempdir().unwrap();
+        let parts = parts(store.path());
+        let (comparison, state) = watch::channel(PartState::Working);
+        let part = Part {
+            task: BackupTask::Compare,
+            cancel: Cancel::new(),
+            state,
+        };
+        lock(&parts.parts).insert(CheckpointId(7), part);
+        let mut comparing = parts.work(frozen(), BackupTask::Compare).boxed();
+        assert!(futures::poll!(&mut comparing).is_pending());
+        let stored = done(&parts, BackupTask::Store).await;
+        assert!(matches!(stored, PartState::Stored(_)), "{stored:?}");
+        comparison.send_replace(PartState::Failed("it was cancelled".to_owned()));
+        assert!(matches!(comparing.await, PartState::Failed(_)));
+        parts.publish(CheckpointId(7)).await.unwrap();
     }
 
     /// Asks until it is done.

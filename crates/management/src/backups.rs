@@ -44,13 +44,12 @@ pub async fn take_by_path(State(shared): State<Arc<Shared>>, Path(id): Path<Stri
     let Some(id) = parse_id(&id) else {
         return no_id(&id);
     };
-    match take(&*shared.node, id).await {
+    match take(&*shared.node, id, shared.store_patience()).await {
         Ok(()) => json_response(StatusCode::OK, &json!({"id": id})),
         Err(error) => {
-            let status = if matches!(error, TakeError::Stale { .. }) {
-                409
-            } else {
-                500
+            let status = match error {
+                TakeError::Stale { .. } | TakeError::Foreign { .. } => 409,
+                TakeError::Request(_) => 500,
             };
             json_response(
                 code(status),
@@ -73,7 +72,7 @@ pub async fn take_by_body(State(shared): State<Arc<Shared>>, body: Bytes) -> Res
     let Some(id) = id else {
         return message(400, ID_NEEDED);
     };
-    match take(&*shared.node, id).await {
+    match take(&*shared.node, id, shared.store_patience()).await {
         Ok(()) => message(
             202,
             format!(

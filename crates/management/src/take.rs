@@ -1,7 +1,10 @@
 //! Taking a backup: one checkpoint on every partition, and whether that counts as success.
 
+use std::time::Duration;
+
 use futures::future::join_all;
-use skep_backup::BackupId;
+use skep_backup::{BackupId, BackupState};
+use tokio::time::timeout;
 
 use crate::{Node, RequestError};
 
@@ -15,6 +18,11 @@ pub enum TakeError {
         /// The latest.
         latest: u64,
     },
+    /// The store has a backup of that id, of which no partition knows.
+    Foreign {
+        /// The id asked for.
+        requested: u64,
+    },
     /// A partition could not be asked.
     Request(RequestError),
 }
@@ -23,7 +31,9 @@ pub enum TakeError {
 ///
 /// An id that some partition is past is refused before any other partition takes the checkpoint, so that no partial backup
 /// comes of it. An id that *all* have is stale; one that only some have goes on on the others: an earlier attempt was cut short.
-pub async fn take(node: &dyn Node, id: BackupId) -> Result<(), TakeError> {
+/// An id that only the store has is that of another life of the cluster. A store that does not answer within `patience` is not waited for: an upload
+/// finds the same out.
+pub async fn take(node: &dyn Node, id: BackupId, patience: Duration) -> Result<(), TakeError> {
     let partitions = 1..=node.partition_count();
     let latest = join_all(
         partitions
@@ -42,6 +52,12 @@ pub async fn take(node: &dyn Node, id: BackupId) -> Result<(), TakeError> {
     };
     if highest > id.0 || latest.iter().all(|latest| *latest == Some(id.0)) {
         return Err(stale);
+    }
+    if highest < id.0
+        && let Ok(Ok(stored)) = timeout(patience, node.stored_backup(id)).await
+        && stored.state != BackupState::DoesNotExist
+    {
+        return Err(TakeError::Foreign { requested: id.0 });
     }
     let answers = join_all(partitions.map(|partition| node.create_checkpoint(partition, id))).await;
     let answers: Vec<_> = answers
@@ -70,6 +86,9 @@ impl TakeError {
             TakeError::Stale { requested, latest } => format!(
                 "Requested backup has id {requested}. The latest backup has id {latest}. Id of new backups must be higher than the previous one. "
             ),
+            TakeError::Foreign { requested } => format!(
+                "Requested backup has id {requested}, which the backup store has already: of this cluster before it was restored, or of another one that uses the same place. Take a backup with an id above all that GET /actuator/backups shows"
+            ),
             TakeError::Request(error) => error.message(),
         }
     }
@@ -77,7 +96,7 @@ impl TakeError {
     /// The HTTP status of the newer paths.
     pub fn status(&self) -> u16 {
         match self {
-            TakeError::Stale { .. } => 409,
+            TakeError::Stale { .. } | TakeError::Foreign { .. } => 409,
             TakeError::Request(error) => error.status(),
         }
     }

@@ -246,6 +246,27 @@ async fn the_old_path_takes_a_backup_once_and_refuses_a_stale_id_with_the_latest
     }
 }
 
+/// After a restore of backup 5, backup 6 is there already, of another life of the cluster.
+#[tokio::test]
+async fn an_id_that_only_the_store_has_is_refused() {
+    let fake = Arc::new(Fake::default());
+    fake.latest.lock().unwrap().extend([(1, 5), (2, 5)]);
+    let known = PartitionStatus::new(PartitionId(1), BackupState::Completed);
+    let there = BackupStatus::aggregate(BackupId(6), vec![known]);
+    fake.stored.lock().unwrap().push(there);
+    for (path, body) in [
+        ("/actuator/backups/6", ""),
+        ("/actuator/backups", r#"{"backupId": 6}"#),
+    ] {
+        let (status, said) = call(&fake, "POST", path, body).await;
+        assert_eq!(status, 409);
+        let said = said["message"].as_str().unwrap().to_owned();
+        assert!(said.contains("before it was restored"), "{said}");
+    }
+    assert_eq!(fake.latest.lock().unwrap()[&1], 5, "nobody has cut");
+    assert_eq!(call(&fake, "POST", "/actuator/backups/7", "").await.0, 200);
+}
+
 #[tokio::test]
 async fn the_newer_path_takes_numbers_and_numeric_texts() {
     let fake = Arc::new(Fake::default());
