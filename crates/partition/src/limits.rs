@@ -34,6 +34,9 @@ pub const DUE_POLL_MS: i64 = 20;
 /// Milliseconds without acknowledgement after which commands for another partition are sent again.
 pub const RESEND_MS: i64 = 1_000;
 
+/// Commands and envelopes that may wait for an envelope to be taken in. Senders repeat theirs all the time while this replica cannot go on.
+pub const ENVELOPES_WAITING_MAX: usize = 16_384;
+
 /// Milliseconds before a leader that could not even propose its epoch tries again: rarely enough to cost nothing, often enough not to be felt
 /// when the disk has room again or the other members answer again.
 pub const EPOCH_RETRY_MS: i64 = 50;

@@ -16,7 +16,8 @@ use crate::consensus::{ConsensusEvent, Unproposed};
 use crate::job_types::JobTypeNames;
 use crate::leader::{Leadership, Lost};
 use crate::limits::{
-    EPOCH_RETRY_MS, LAYER_AGE_MS_MAX, LAYER_BYTES_MAX, REPLAY_BYTES_MAX, UNFLUSHED_BYTES_MAX,
+    ENVELOPES_WAITING_MAX, EPOCH_RETRY_MS, LAYER_AGE_MS_MAX, LAYER_BYTES_MAX, REPLAY_BYTES_MAX,
+    UNFLUSHED_BYTES_MAX,
 };
 use crate::measures::Measures;
 use crate::note::{NoNote, Note};
@@ -211,8 +212,11 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
 
     /// Has more entries handed over, unless too much of what is applied is not in the store yet: a follower has no other way to
     /// slow its leader down.
+    ///
+    /// While it is held back, what is applied is in the way of the content that is to take its place, and is thrown away then.
     pub(crate) fn tell_taken(&mut self) {
-        if self.untold_bytes > 0 && self.overlay.unflushed_bytes() < UNFLUSHED_BYTES_MAX {
+        let room = self.held_back.is_on() || self.overlay.unflushed_bytes() < UNFLUSHED_BYTES_MAX;
+        if self.untold_bytes > 0 && room {
             self.consensus.taken(std::mem::take(&mut self.untold_bytes));
         }
     }
@@ -243,9 +247,10 @@ impl<C: Consensus, E: Effects> Replica<C, E> {
         Ok(())
     }
 
-    /// Only a leader takes envelopes in; a lost one is sent again.
+    /// Only a leader takes envelopes in, and only so many; a lost one is sent again.
     fn take_envelope(&mut self, envelope: skep_protocol::Envelope) {
-        if !matches!(self.leadership, Leadership::Follower) {
+        let room = self.queue.len() < ENVELOPES_WAITING_MAX;
+        if room && !matches!(self.leadership, Leadership::Follower) {
             self.queue.push_back(Input::Envelope(envelope).into());
         }
     }

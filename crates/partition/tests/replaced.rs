@@ -225,3 +225,25 @@ fn who_is_elected_while_its_content_is_replaced_leads_with_the_new_one() {
     assert!(next.replica.is_leading());
     assert_eq!(next.activate().len(), 1);
 }
+
+/// Consensus would wait for the replica, the replica for its store, and the store for the content that comes by consensus.
+#[test]
+fn who_is_held_back_takes_in_more_than_it_could_otherwise_keep() {
+    let mut leader = Place::new(&[]);
+    leader.lead();
+    leader.deploy_task();
+    let mut follower = Place::new(&leader.log);
+    hold_back(&mut follower, 1);
+    let variables = format!("{{\"text\": \"{}\"}}", "a".repeat(3_500_000));
+    let most = skep_partition::limits::UNFLUSHED_BYTES_MAX;
+    while follower.replica.inspect().unflushed_bytes <= most {
+        let known = leader.log.len();
+        leader.ask(Place::creation(&variables)).unwrap();
+        leader.replica.write_back();
+        leader.flush_all();
+        follower.commit_all(leader.log[known..].to_vec());
+    }
+    let committed: usize = leader.log.iter().map(bytes::Bytes::len).sum();
+    assert_eq!(follower.replica.consensus().taken, committed);
+    assert_eq!(follower.flushes(), 0);
+}

@@ -118,10 +118,16 @@ impl Watch {
         }
         let ended = self.all.borrow_watched().running_state.clone();
         match ended {
-            Ok(()) | Err(openraft::errors::Fatal::Stopped) => {}
+            Err(openraft::errors::Fatal::Stopped) => {}
             Err(error) => {
                 let message =
                     format!("consensus can't go on: {error}; check the log's disk and restart");
+                self.events.send(ConsensusEvent::Failed { message });
+            }
+            // Its task has panicked: it had no time to say why it ends.
+            Ok(()) => {
+                let message = "consensus can't go on: an internal check failed; restart the broker"
+                    .to_owned();
                 self.events.send(ConsensusEvent::Failed { message });
             }
         }

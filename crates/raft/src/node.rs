@@ -267,10 +267,10 @@ impl RaftNode {
         let raft = &self.handle.raft;
         let alone = self.handle.members.len() == 1;
         if alone || (first_start && place == 0) {
+            raft.runtime_config().elect(true);
             return raft.trigger().elect(false).await;
         }
         // A follower that has just started has heard from no leader, and would not wait for those that are preferred to it.
-        raft.runtime_config().elect(false);
         let handle = self.handle.clone();
         self.waiting = Some(tokio::spawn(async move {
             let (group, own) = (handle.group, handle.node_id);

@@ -77,3 +77,10 @@ impl BegunNote for MemoryNote {
         Ok(())
     }
 }
+
+/// Has a check of a member's consensus fail.
+pub async fn fail_a_check(member: &crate::RaftHandle) {
+    let fails = member.raft.external_request(|_| panic!("on purpose"));
+    // It fails if consensus has ended already.
+    let _ = fails.await;
+}

@@ -41,6 +41,8 @@ pub(crate) fn config(
         max_in_snapshot_log_to_keep: 0,
         // Alone there is nobody to send heartbeats to or to hear them from.
         enable_tick: several,
+        // One of several stands for election when it is sound, see `RaftNode::begin`.
+        enable_elect: !several,
         enable_pre_vote: Some(several),
         // A leader of several sends entries before they are durable here; after a crash it may not take others for the same ids.
         enable_leader_restore: Some(!several),
@@ -54,6 +56,16 @@ pub(crate) fn config(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who has just started may be one that has lost its votes.
+    #[test]
+    fn one_of_several_does_not_stand_for_election_before_it_is_told() {
+        let second = Duration::from_secs(1);
+        for (members, stands) in [(1, true), (3, false)] {
+            let config = config(1, members, 0, second / 10, second);
+            assert_eq!(config.enable_elect, stands);
+        }
+    }
 
     #[test]
     fn nobody_begins_before_all_leases_are_over_and_places_do_not_overlap() {

@@ -395,6 +395,19 @@ fn a_failed_disk_is_told() {
     });
 }
 
+#[test]
+fn consensus_that_ends_by_a_failed_check_says_so() {
+    let disk = Arc::new(skep_log::testkit::MemFiles::new());
+    let (store, _) = LogStore::open(disk, Path::new("/log"), LogOptions::default()).unwrap();
+    runtime().block_on(async {
+        let (node, sink) = node(&store, None).await;
+        sink.leads().await;
+        skep_raft::testkit::fail_a_check(&node.handle()).await;
+        let failed = |event: &ConsensusEvent| matches!(event, ConsensusEvent::Failed { message } if message.contains("check failed"));
+        sink.until(|events| events.iter().any(failed)).await;
+    });
+}
+
 /// Flips a bit of the one place in the log's files where these bytes are, and says which file it was.
 fn damage(dir: &Path, bytes: &[u8]) -> std::path::PathBuf {
     for entry in std::fs::read_dir(dir).unwrap() {

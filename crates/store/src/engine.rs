@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use lsm_tree::compaction::Leveled;
 use lsm_tree::config::{BlockSizePolicy, CompressionPolicy, PinningPolicy};
@@ -145,6 +145,15 @@ impl Engine {
     /// Only one thread at a time changes the set of tables.
     pub(crate) fn lock_changes(&self) -> MutexGuard<'_, ()> {
         lock(&self.changing)
+    }
+
+    /// The same, unless another thread does so at the moment.
+    pub(crate) fn try_lock_changes(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.changing.try_lock() {
+            Ok(changing) => Some(changing),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     fn remove_tables_from(&self, first_new: u64) -> Result<(), StateError> {

@@ -122,3 +122,19 @@ fn what_is_given_up_or_wrong_leaves_the_store_as_it_was() {
         .unwrap();
     assert_eq!(content(&store).len(), 31);
 }
+
+#[test]
+fn compaction_does_not_wait_for_a_replacement() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory.path().join("p1"), &numbered(0..30, 1));
+    let mut replacement = store.replace().unwrap();
+    // Its thread has begun for sure when it has taken a part.
+    replacement
+        .put(Some(&[7]), &mut std::iter::empty())
+        .unwrap();
+    while store.engine().try_lock_changes().is_some() {
+        std::thread::yield_now();
+    }
+    assert_eq!(crate::Compact::compact(&store), Ok(false));
+    drop(replacement);
+}
