@@ -31,8 +31,15 @@ pub(crate) struct Connection {
     pub dialled_by: NodeId,
     outbox: Outbox,
     pending: Pending,
-    served: AtomicUsize,
-    served_bytes: AtomicUsize,
+    /// What is being served, by channel: what takes long on one does not keep another from being served.
+    served: [Served; Channel::COUNT],
+}
+
+/// Requests of the other side that are being served.
+#[derive(Default)]
+struct Served {
+    count: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 /// Why a connection ended.
@@ -55,8 +62,7 @@ impl Connection {
             dialled_by,
             outbox: Outbox::default(),
             pending: Pending::default(),
-            served: AtomicUsize::new(0),
-            served_bytes: AtomicUsize::new(0),
+            served: Default::default(),
         }
     }
 
@@ -90,7 +96,7 @@ impl Connection {
         patience: Duration,
     ) -> BoxFuture<'static, Result<Bytes, RequestError>> {
         let node = self.peer.node;
-        let Some(mut waiting) = self.pending.begin() else {
+        let Some(mut waiting) = self.pending.begin(channel) else {
             return async move { Err(SendError::Full(node).into()) }.boxed();
         };
         if let Err(error) = self.send(Kind::Request, channel, waiting.id, payload) {
@@ -197,7 +203,7 @@ impl Connection {
     /// Begins to serve requests in the order in which they came; those that must wait do so beside one another.
     fn serve(self: &Arc<Self>, frame: Frame, handler: &Arc<dyn Handler>, serving: &mut Serving) {
         let (channel, id, bytes) = (frame.channel, frame.id, frame.payload.len());
-        let Some(turn) = Turn::begin(self, bytes) else {
+        let Some(turn) = Turn::begin(self, channel, bytes) else {
             return self.answer(channel, id, Err("it serves too many requests".to_owned()));
         };
         let mut served = handler.request(self.peer.node, channel, frame.payload);
@@ -206,7 +212,7 @@ impl Connection {
         }
         let task = serving.tasks.spawn(async move {
             let answer = served.await;
-            turn.0.answer(channel, id, answer);
+            turn.connection.answer(channel, id, answer);
             id
         });
         serving.by_request.insert(id, task);
@@ -266,21 +272,35 @@ impl Serving {
 }
 
 /// A request that is being served.
-struct Turn(Arc<Connection>, usize);
+struct Turn {
+    connection: Arc<Connection>,
+    channel: Channel,
+    bytes: usize,
+}
 
 impl Turn {
-    fn begin(connection: &Arc<Connection>, bytes: usize) -> Option<Turn> {
-        let count = connection.served.fetch_add(1, Ordering::Relaxed);
-        let before = connection.served_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let turn = Turn(Arc::clone(connection), bytes);
+    fn begin(connection: &Arc<Connection>, channel: Channel, bytes: usize) -> Option<Turn> {
+        let turn = Turn {
+            connection: Arc::clone(connection),
+            channel,
+            bytes,
+        };
+        let served = turn.served();
+        let count = served.count.fetch_add(1, Ordering::Relaxed);
+        let before = served.bytes.fetch_add(bytes, Ordering::Relaxed);
         (count < REQUESTS_SERVED_MAX && before + bytes <= SERVED_BYTES_MAX).then_some(turn)
+    }
+
+    fn served(&self) -> &Served {
+        &self.connection.served[usize::from(self.channel.number())]
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.served.fetch_sub(1, Ordering::Relaxed);
-        self.0.served_bytes.fetch_sub(self.1, Ordering::Relaxed);
+        let served = self.served();
+        served.count.fetch_sub(1, Ordering::Relaxed);
+        served.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

@@ -14,14 +14,14 @@ pub const OUTBOX_BYTES_MAX: usize = 32 << 20;
 /// Frames queued for one node on one channel: bounds what many empty ones cost.
 pub const OUTBOX_FRAMES_MAX: usize = 16_384;
 
-/// Requests to one node that wait for an answer.
+/// Requests to one node on one channel that wait for an answer.
 pub const REQUESTS_WAITING_MAX: usize = 4_096;
 
-/// Requests of one node that are being served: as many as it may wait for. More are refused, so that a peer that asks without end is
+/// Requests of one node on one channel that are being served: as many as it may wait for. More are refused, so that a peer that asks without end is
 /// not paid for.
 pub const REQUESTS_SERVED_MAX: usize = REQUESTS_WAITING_MAX;
 
-/// Bytes of requests of one node that are being served.
+/// Bytes of requests of one node on one channel that are being served.
 pub const SERVED_BYTES_MAX: usize = 64 << 20;
 
 /// Largest handshake message: what somebody may make us read before we know who it is.

@@ -19,6 +19,9 @@ const COMMANDS: Channel = Channel::new(1);
 /// Only what hangs needs as long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Requests of so many zeros are not answered.
+const LARGE: usize = 4 << 20;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Seen {
     Connected(u32, u64),
@@ -82,6 +85,7 @@ impl Handler for Notes {
             let _served = served;
             match &payload[..] {
                 b"never" => std::future::pending().await,
+                large if large == vec![0; LARGE] => std::future::pending().await,
                 b"no" => Err("no".to_owned()),
                 _ => Ok(payload),
             }
@@ -249,6 +253,31 @@ async fn a_request_that_nobody_waits_for_any_more_is_not_served_on() {
     asked.abort();
     assert!(tokio::time::timeout(PATIENCE, until(0)).await.is_ok());
     assert_eq!(ask(text("?")).await.unwrap(), Ok(text("?")));
+}
+
+/// Commands that wait for long must not keep consensus from being heard.
+#[tokio::test]
+async fn what_waits_on_one_channel_keeps_no_other_from_being_served() {
+    let one = node(1, &[]).await;
+    let two = node(2, &[&one.address]).await;
+    two.notes.connected(1, 1).await;
+    let ask = |channel, payload| two.transport.request(NodeId(1), channel, payload, PATIENCE);
+    let other = Channel::new(0);
+    for unanswered in [Bytes::from(vec![0; LARGE]), text("never")] {
+        let mut waiting = Vec::new();
+        while ask(COMMANDS, text("?")).await.is_ok() {
+            assert!(waiting.len() <= 4_096, "it serves any number");
+            waiting.push(tokio::spawn(ask(COMMANDS, unanswered.clone())));
+        }
+        assert_eq!(ask(other, text("?")).await, Ok(text("?")));
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+        let answered = async {
+            while ask(COMMANDS, text("?")).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, answered).await.is_ok());
+    }
 }
 
 #[tokio::test]
