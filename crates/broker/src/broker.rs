@@ -301,13 +301,45 @@ fn start_disk_watch(
     Ok((stop, thread))
 }
 
+/// Collects unused chunks until the broker stops. A collection under way is given up then, as by a crash: the next one goes on.
 async fn collect_now_and_then(store: BlobRef, node_id: u32, stopped: watch::Receiver<bool>) {
-    let stopped = until(stopped);
-    tokio::pin!(stopped);
-    loop {
-        tokio::select! {
-            () = &mut stopped => return,
-            () = tokio::time::sleep(COLLECT_INTERVAL) => collect_unused(store.clone(), node_id).await,
+    let collect = || collect_unused(store.clone(), node_id);
+    every(COLLECT_INTERVAL, collect, until(stopped)).await;
+}
+
+/// Does something after each interval until `stopped` completes, which is not held up by what is being done.
+async fn every<Work: Future<Output = ()>>(
+    interval: Duration,
+    work: impl Fn() -> Work,
+    stopped: impl Future<Output = ()>,
+) {
+    let working = async {
+        loop {
+            tokio::time::sleep(interval).await;
+            work().await;
         }
+    };
+    tokio::select! {
+        () = stopped => {}
+        () = working => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_being_done_when_the_broker_stops_does_not_hold_it_up() {
+        let begun = Notify::new();
+        let endless = || {
+            begun.notify_one();
+            std::future::pending()
+        };
+        let until_then = every(Duration::from_millis(1), endless, begun.notified());
+        let ended = tokio::time::timeout(Duration::from_secs(60), until_then);
+        assert!(ended.await.is_ok());
     }
 }

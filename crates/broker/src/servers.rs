@@ -53,7 +53,7 @@ fn secured(
     let open = |identity: &Identity| Acceptor::open(identity, protocol);
     let acceptor = tls.map(|tls| certificates.open(what, tls, open, Acceptor::renew));
     let acceptor = acceptor.transpose().map_err(failed)?;
-    Listener::new(listener, acceptor, connections_max)
+    Listener::new(listener, protocol, acceptor, connections_max)
         .map_err(BrokerError::system(format!("listen for the {what}")))
 }
 
@@ -147,9 +147,7 @@ pub async fn serve_management(
     let (listener, bound) = listen_to_operators(config, certificates).await?;
     let stopped = until(stopped.clone());
     servers.push(tokio::spawn(async move {
-        if let Err(error) = skep_management::serve(listener, api, stopped).await {
-            error!(%error, "the management API ended");
-        }
+        skep_management::serve(listener, api, stopped).await;
     }));
     Ok(bound)
 }
@@ -258,10 +256,7 @@ async fn serve_rest(
     )?;
     let stopped = until(stopped.clone());
     servers.push(tokio::spawn(async move {
-        let served = skep_gateway::serve_rest(listener, gateway, brokers, stopped);
-        if let Err(error) = served.await {
-            error!(%error, "the REST API ended");
-        }
+        skep_gateway::serve_rest(listener, gateway, brokers, stopped).await;
     }));
     Ok(Some(bound))
 }

@@ -17,6 +17,7 @@ use skep_gateway::{
     Topology, serve,
 };
 use skep_protocol::{Command, Key, NodeId, PartitionId, ResponseResult};
+use skep_tls::{Listener, Protocol};
 use tokio::runtime::Builder;
 use tokio::sync::broadcast;
 
@@ -108,7 +109,7 @@ fn main() {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             let never = std::future::pending();
             serve(
-                skep_tls::Listener::new(listener, None, 1000).unwrap(),
+                Listener::new(listener, Protocol::Http2, None, 1000).unwrap(),
                 GatewayConfig::default(),
                 Arc::new(brokers()),
                 never,

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::serve::IncomingStream;
 use futures::Stream;
 use futures::stream::unfold;
 use skep_auth::Peer;
@@ -42,12 +41,6 @@ impl Connected for Incoming {
 
     fn connect_info(&self) -> Client {
         self.1.clone()
-    }
-}
-
-impl axum::extract::connect_info::Connected<IncomingStream<'_, Listener>> for Client {
-    fn connect_info(stream: IncomingStream<'_, Listener>) -> Client {
-        Client::at(*stream.remote_addr())
     }
 }
 

@@ -12,7 +12,7 @@ use skep_auth::{Authenticator, User};
 use skep_gateway::proto::TopologyRequest;
 use skep_gateway::proto::gateway_client::GatewayClient;
 use skep_gateway::{GatewayConfig, serve_rest};
-use skep_tls::Listener;
+use skep_tls::{Listener, Protocol};
 use support::{Fake, start_with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -67,7 +67,7 @@ async fn requests_of_strangers_are_unauthorized_and_challenged() {
     let address = listener.local_addr().unwrap();
     let brokers = Fake::new(1, |_, _| panic!("nobody was let in"));
     let (listener, never) = (
-        Listener::new(listener, None, 1000).unwrap(),
+        Listener::new(listener, Protocol::Http1, None, 1000).unwrap(),
         std::future::pending(),
     );
     tokio::spawn(serve_rest(listener, config(), brokers, never));

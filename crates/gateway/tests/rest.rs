@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use skep_gateway::{BrokerError, GatewayConfig, Role, serve_rest};
 use skep_protocol::values::UserTask;
 use skep_protocol::{Command, PartitionId, RecordValue, Rejection, UserTaskIntent};
-use skep_tls::Listener;
+use skep_tls::{Listener, Protocol};
 use support::{Fake, echo, key, topology};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -44,7 +44,7 @@ impl Rest {
         };
         let never = std::future::pending();
         tokio::spawn(serve_rest(
-            Listener::new(listener, None, 1000).unwrap(),
+            Listener::new(listener, Protocol::Http1, None, 1000).unwrap(),
             config,
             brokers.clone(),
             never,
@@ -91,6 +91,21 @@ impl Rest {
         };
         (*partition, command.clone(), task.clone())
     }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let rest = Rest::echoing().await;
+    let mut connection = TcpStream::connect(&rest.address).await.unwrap();
+    let head = format!("POST /v2/user-tasks/{}/completion HTTP/1.1", key(1, 7));
+    let request = format!("{head}\r\nhost: x\r\ncontent-length: 10\r\n\r\n{{");
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let answered = connection.read_to_string(&mut answer);
+    let answered = tokio::time::timeout(Duration::from_secs(60), answered).await;
+    answered.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(rest.brokers.seen().is_empty());
 }
 
 #[tokio::test]

@@ -112,15 +112,10 @@ impl Api {
     }
 }
 
-/// Serves until `shutdown` ends.
-pub async fn serve(
-    listener: Listener,
-    api: Api,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, api.0)
-        .with_graceful_shutdown(shutdown)
-        .await
+/// Serves until `shutdown` completes, and then until open requests have ended or the time for that is over.
+pub async fn serve(listener: Listener, api: Api, shutdown: impl Future<Output = ()>) {
+    let anybody = |_| ();
+    skep_tls::serve_http1(listener, api.0, anybody, shutdown).await;
 }
 
 async fn nothing() -> Response {

@@ -4,9 +4,11 @@
 
 mod common;
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::process::Stdio;
 
-use common::{Place, SKEP, repository};
+use common::{Place, SKEP, free_port, repository, request};
 
 fn order() -> String {
     repository()
@@ -102,6 +104,37 @@ fn signals_stop_in_order_and_the_next_start_goes_on() {
     let broker = place.start();
     assert_eq!(work(&place, "payment"), 5);
     assert_eq!(broker.signal("TERM"), Some(0));
+}
+
+#[test]
+fn clients_that_do_not_finish_their_requests_do_not_hold_up_the_end() {
+    let rest = free_port();
+    let mut place = Place::without_store(1);
+    let management = place.variable("MANAGEMENT_SERVER_PORT").parse().unwrap();
+    place.set("CAMUNDA_REST_ENABLED", "true");
+    place.set("SERVER_ADDRESS", "127.0.0.1");
+    place.set("SERVER_PORT", &rest.to_string());
+    // Nothing else gives them up.
+    place.set("ZEEBE_BROKER_GATEWAY_CLUSTER_REQUESTTIMEOUT", "1h");
+    let mut broker = place.start();
+    let head = "POST /v2/user-tasks/1/completion HTTP/1.1\r\nhost: localhost\r\n";
+    let body = format!("{head}content-type: application/json\r\ncontent-length: 9\r\n\r\n{{");
+    let mut held = Vec::new();
+    for (port, begun) in [
+        (management, "GET / HTTP/1.1\r\n"),
+        (rest, "GET / HTTP/1.1\r\n"),
+        (rest, &body),
+    ] {
+        let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        connection.write_all(begun.as_bytes()).unwrap();
+        held.push(connection);
+    }
+    // Those before it are being served by now.
+    assert_eq!(place.get("/actuator/health/liveness").0, 200);
+    assert_eq!(request(rest, "GET", "/v2/topology", "").0, 200);
+    broker.begin_to_stop("TERM");
+    broker.await_line("the broker has stopped");
+    assert_eq!(broker.ended(), Some(0));
 }
 
 #[test]

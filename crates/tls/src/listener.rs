@@ -8,106 +8,121 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use skep_rate::Rate;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::connection::Connection;
-use crate::identity::Acceptor;
+use crate::identity::{Acceptor, Protocol};
 use crate::new_connections::NewConnections;
+use crate::opening::Opening;
+use crate::places::{HANDSHAKE_TURN, HandshakePlaces};
 
-/// A client that has not finished its handshake by then is left.
+/// A client that has not finished its handshake by then, and said something, is left.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-/// Handshakes at once. Who comes then waits in the system's queue.
-const HANDSHAKES_MAX: usize = 256;
+/// Connections at once that have not come so far: each costs some ten KiB, with TLS, and a file handle.
+const HANDSHAKES_MAX: usize = 512;
 /// Accepting has failed, most likely for want of file handles: some may be free again after this.
 const PAUSE: Duration = Duration::from_millis(100);
 /// New connections of one address: as many as a host full of clients makes when it starts, then as many as cost next to nothing.
-const CONNECTIONS: Rate = Rate::new(100, 1_000);
+const CONNECTIONS: Rate = Rate::new(CONNECTIONS_PER_SECOND as u32, 1_000);
+const CONNECTIONS_PER_SECOND: usize = 100;
+/// When a connection on which nothing comes is asked whether the other side is there, how often, and how many times. A client that
+/// is cut off without a word, or does not read what it is sent, is left after two minutes.
+const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
+const UNANSWERED_MAX: Duration = Duration::from_secs(120);
+
+const _: () = assert!(
+    CONNECTIONS_PER_SECOND * (HANDSHAKE_TURN.as_millis() as usize) < HANDSHAKES_MAX * 1_000,
+    "one address cannot hold all places of handshakes"
+);
+
+/// What bounds connections that are not given out yet.
+#[derive(Clone, Copy)]
+struct Limits {
+    within: Duration,
+    handshakes_max: usize,
+    turn: Duration,
+}
+
+const LIMITS: Limits = Limits {
+    within: HANDSHAKE_WITHIN,
+    handshakes_max: HANDSHAKES_MAX,
+    turn: HANDSHAKE_TURN,
+};
 
 /// Where connections come in, with or without TLS; no more at a time than it was given places.
 pub struct Listener {
-    incoming: Incoming,
-    rate: Arc<NewConnections>,
+    address: SocketAddr,
+    begun: mpsc::Receiver<(Begun, SocketAddr)>,
+    accepting: JoinHandle<()>,
     places: Arc<Semaphore>,
     /// It was said that all places are taken.
     told: bool,
 }
 
-enum Incoming {
-    Plain(TcpListener),
-    Tls(Handshakes),
+/// A connection on which somebody speaks.
+struct Begun {
+    connection: Connection,
+    opening: Opening,
 }
 
 /// A connection that was accepted, and its place.
 pub struct Accepted {
-    connection: Connection,
+    begun: Begun,
     _place: OwnedSemaphorePermit,
 }
 
-/// Accepts connections and does their handshakes in the background, as long as this exists.
-struct Handshakes {
-    address: SocketAddr,
-    done: mpsc::Receiver<(Connection, SocketAddr)>,
-    accepting: JoinHandle<()>,
-}
-
-impl Drop for Handshakes {
+impl Drop for Listener {
     fn drop(&mut self) {
         self.accepting.abort();
     }
 }
 
 impl Listener {
-    /// Over a bound listener. With TLS it accepts on the current tokio runtime from now on. Whoever comes while all places are taken
-    /// waits until one is free.
+    /// Over a bound listener. Accepts on the current tokio runtime from now on. Whoever comes while all places are taken waits until
+    /// one is free.
     pub fn new(
         listener: TcpListener,
+        protocol: Protocol,
         tls: Option<Acceptor>,
         connections_max: usize,
     ) -> io::Result<Listener> {
-        let rate = Arc::new(NewConnections::new(CONNECTIONS));
-        let incoming = match tls {
-            None => Incoming::Plain(listener),
-            Some(acceptor) => {
-                let address = listener.local_addr()?;
-                let (ready, done) = mpsc::channel(HANDSHAKES_MAX);
-                let accepting =
-                    tokio::spawn(accept_all(listener, acceptor, Arc::clone(&rate), ready));
-                Incoming::Tls(Handshakes {
-                    address,
-                    done,
-                    accepting,
-                })
-            }
-        };
+        Listener::within(LIMITS, listener, (protocol, tls), connections_max)
+    }
+
+    fn within(
+        limits: Limits,
+        listener: TcpListener,
+        spoken: (Protocol, Option<Acceptor>),
+        connections_max: usize,
+    ) -> io::Result<Listener> {
+        let address = listener.local_addr()?;
+        // Few are ready ahead of their turn: nobody looks after them until then.
+        let (ready, begun) = mpsc::channel(1);
+        let accepting = tokio::spawn(accept_all(limits, listener, spoken, ready));
         Ok(Listener {
-            incoming,
-            rate,
+            address,
+            begun,
+            accepting,
             places: Arc::new(Semaphore::new(connections_max)),
             told: false,
         })
     }
 
-    /// The next connection that is ready, and where it comes from. Failures of single connections are not told.
+    /// The next connection on which somebody speaks, and where it comes from. Failures of single connections are not told.
     pub async fn accept(&mut self) -> (Accepted, SocketAddr) {
         let place = self.place().await;
-        let (connection, from) = match &mut self.incoming {
-            Incoming::Plain(listener) => {
-                let (stream, from) = accept_one(listener, &self.rate).await;
-                (Connection::Plain(stream), from)
-            }
-            Incoming::Tls(handshakes) => match handshakes.done.recv().await {
-                Some(ready) => ready,
-                // The runtime stops: nothing comes any more.
-                None => std::future::pending().await,
-            },
+        let Some((begun, from)) = self.begun.recv().await else {
+            // The runtime stops: nothing comes any more.
+            return std::future::pending().await;
         };
         let accepted = Accepted {
-            connection,
+            begun,
             _place: place,
         };
         (accepted, from)
@@ -119,35 +134,13 @@ impl Listener {
         }
         if !self.told {
             self.told = true;
-            let address = self.local_addr().ok();
             warn!(
-                ?address,
+                address = %self.address,
                 "as many connections as may be are open; others wait until one ends"
             );
         }
         let place = Arc::clone(&self.places).acquire_owned().await;
         place.expect("the semaphore is never closed")
-    }
-
-    /// Where it listens.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        match &self.incoming {
-            Incoming::Plain(listener) => listener.local_addr(),
-            Incoming::Tls(handshakes) => Ok(handshakes.address),
-        }
-    }
-}
-
-impl axum::serve::Listener for Listener {
-    type Io = Accepted;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Accepted, SocketAddr) {
-        Listener::accept(self).await
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Listener::local_addr(self)
     }
 }
 
@@ -157,8 +150,9 @@ async fn accept_one(listener: &TcpListener, rate: &NewConnections) -> (TcpStream
             // Dropped, so that it is closed before anything was spent on it.
             Ok((_, from)) if !rate.allows(from.ip(), Instant::now()) => {}
             Ok((stream, from)) => {
-                // Only costs latency where it fails.
+                // Only costs latency where it fails, and what the other side never tells.
                 let _ = stream.set_nodelay(true);
+                let _ = watch_over(&stream);
                 return (stream, from);
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -168,6 +162,15 @@ async fn accept_one(listener: &TcpListener, rate: &NewConnections) -> (TcpStream
             }
         }
     }
+}
+
+/// Has the system find out when the other side is gone.
+fn watch_over(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let (after, interval, times) = KEEP_ALIVE;
+    let keep_alive = TcpKeepalive::new().with_time(after);
+    socket.set_tcp_keepalive(&keep_alive.with_interval(interval).with_retries(times))?;
+    socket.set_tcp_user_timeout(Some(UNANSWERED_MAX))
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {
@@ -180,27 +183,42 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 async fn accept_all(
+    limits: Limits,
     listener: TcpListener,
-    acceptor: Acceptor,
-    rate: Arc<NewConnections>,
-    ready: mpsc::Sender<(Connection, SocketAddr)>,
+    (protocol, tls): (Protocol, Option<Acceptor>),
+    ready: mpsc::Sender<(Begun, SocketAddr)>,
 ) {
-    let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+    let rate = NewConnections::new(CONNECTIONS);
+    let mut places = HandshakePlaces::new(limits.handshakes_max, limits.turn);
+    let mut handshakes = JoinSet::new();
+    loop {
         let (stream, from) = accept_one(&listener, &rate).await;
-        let (acceptor, ready) = (acceptor.clone(), ready.clone());
-        tokio::spawn(async move {
-            let _place = place;
-            match timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
+        let place = places.take().await;
+        while handshakes.try_join_next().is_some() {}
+        let (tls, ready) = (tls.clone(), ready.clone());
+        handshakes.spawn(async move {
+            let begun = timeout(limits.within, begin(protocol, tls, stream));
+            match place.during(begun).await {
                 // Nobody takes it only when the server stops.
-                Ok(Ok(connection)) => {
-                    let _ = ready.send((connection, from)).await;
-                }
-                Ok(Err(error)) => debug!(%from, %error, "a TLS handshake failed"),
-                Err(_) => debug!(%from, "a TLS handshake took too long"),
+                Some((Ok(Ok(begun)), _place)) => drop(ready.send((begun, from)).await),
+                Some((Ok(Err(error)), _)) => debug!(%from, %error, "a connection came to nothing"),
+                Some((Err(_), _)) => debug!(%from, "nothing came on a connection"),
+                None => debug!(%from, "a connection on which nothing came made room for others"),
             }
         });
     }
+}
+
+async fn begin(protocol: Protocol, tls: Option<Acceptor>, stream: TcpStream) -> io::Result<Begun> {
+    let mut connection = match tls {
+        Some(acceptor) => acceptor.accept(stream).await?,
+        None => Connection::Plain(stream),
+    };
+    let opening = Opening::of(&mut connection, protocol).await?;
+    Ok(Begun {
+        connection,
+        opening,
+    })
 }
 
 impl AsyncRead for Accepted {
@@ -209,7 +227,10 @@ impl AsyncRead for Accepted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_read(context, buffer)
+        if self.begun.opening.give(buffer) {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.begun.connection).poll_read(context, buffer)
     }
 }
 
@@ -219,7 +240,7 @@ impl AsyncWrite for Accepted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write(context, bytes)
+        Pin::new(&mut self.begun.connection).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -227,18 +248,21 @@ impl AsyncWrite for Accepted {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write_vectored(context, slices)
+        Pin::new(&mut self.begun.connection).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.connection.is_write_vectored()
+        self.begun.connection.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_flush(context)
+        Pin::new(&mut self.begun.connection).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_shutdown(context)
+        Pin::new(&mut self.begun.connection).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,8 @@ fn identity(directory: &Path, by: &Authority, clients: Option<&Authority>) -> Id
 async fn listening(tls: Option<Acceptor>) -> (Listener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    (Listener::new(listener, tls, 100).unwrap(), address)
+    let listener = Listener::new(listener, Protocol::Http1, tls, 100);
+    (listener.unwrap(), address)
 }
 
 /// Answers every connection with what it sends, in capitals.
@@ -256,10 +257,15 @@ async fn of_nodes_that_do_not_accept_each_other_both_are_told_why() {
 async fn whoever_comes_while_all_places_are_taken_waits_until_one_is_free() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut listener = Listener::new(listener, None, 1).unwrap();
-    let _first = TcpStream::connect(address).await.unwrap();
+    let mut listener = Listener::new(listener, Protocol::Http1, None, 1).unwrap();
+    let dialled = async || {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"hello").await.unwrap();
+        stream
+    };
+    let _first = dialled().await;
     let (first, _) = listener.accept().await;
-    let mut second = TcpStream::connect(address).await.unwrap();
+    let mut second = dialled().await;
     let early = tokio::time::timeout(std::time::Duration::from_millis(100), listener.accept());
     assert!(early.await.is_err(), "there is one place");
     drop(first);
@@ -313,16 +319,17 @@ async fn a_connection_outlives_the_certificate_that_it_began_with() {
     let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let trusting = connector(&old, None);
-    let (dialled, (mut accepted, _)) =
-        tokio::join!(trusting.connect(name, stream), listener.accept());
-    let mut dialled = dialled.unwrap();
-    let _ = identity(directory.path(), &new, None);
-    acceptor.renew().unwrap();
+    let mut dialled = trusting.connect(name, stream).await.unwrap();
     dialled.write_all(b"hello").await.unwrap();
     dialled.flush().await.unwrap();
-    let mut bytes = [0; 5];
+    let (mut accepted, _) = listener.accept().await;
+    let _ = identity(directory.path(), &new, None);
+    acceptor.renew().unwrap();
+    dialled.write_all(b" there").await.unwrap();
+    dialled.flush().await.unwrap();
+    let mut bytes = [0; 11];
     accepted.read_exact(&mut bytes).await.unwrap();
-    assert_eq!(&bytes, b"hello");
+    assert_eq!(&bytes, b"hello there");
     tokio::spawn(shout(listener));
     assert!(asked(&connector(&old, None), address).await.is_err());
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use skep_rate::Rate;
+use skep_tls::HANDSHAKE_TURN;
 
 /// Largest payload of a frame: the largest log entry (8 MiB, the largest batch) with entries before it, and room.
 pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
@@ -30,8 +31,8 @@ pub const HELLO_BYTES_MAX: usize = 2_048;
 /// Texts in a handshake message.
 pub const HELLO_TEXT_BYTES_MAX: usize = 255;
 
-/// Connections whose handshake is not over.
-pub const HANDSHAKES_MAX: usize = 64;
+/// Connections whose handshake is not over: more than an address may begin until the first of them makes room.
+pub const HANDSHAKES_MAX: usize = 512;
 
 /// New connections of one address: so many at once, then so many a second. All nodes may be behind one address and dial as they ordinarily do,
 /// refused every time, without one being closed for that.
@@ -71,5 +72,8 @@ pub const READ_STEP: usize = 64 << 10;
 const _: () = assert!(PAYLOAD_BYTES_MAX < OUTBOX_BYTES_MAX && PAYLOAD_BYTES_MAX < SERVED_BYTES_MAX);
 const _: () = assert!(PING_INTERVAL.as_millis() * 3 < SILENCE_MAX.as_millis());
 const _: () = assert!(HELLO_TEXT_BYTES_MAX * 2 + 64 < HELLO_BYTES_MAX);
+const _: () = assert!(
+    NEW_CONNECTIONS_PER_SECOND * (HANDSHAKE_TURN.as_millis() as usize) < HANDSHAKES_MAX * 1_000
+);
 const _: () =
     assert!(PEERS_MAX * 1_000 < NEW_CONNECTIONS_PER_SECOND * REDIAL_MAX.as_millis() as usize);

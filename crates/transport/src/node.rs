@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use skep_protocol::NodeId;
-use skep_tls::NewConnections;
+use skep_tls::{HANDSHAKE_TURN, HandshakePlaces, NewConnections};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
@@ -110,7 +109,13 @@ impl Transport {
         if let Some(listener) = listener {
             let rate = NewConnections::new(NEW_CONNECTIONS);
             let allows = move |from: IpAddr| rate.allows(from, Instant::now());
-            transport.spawn(listen(Arc::clone(&transport.shared), listener, allows));
+            let places = HandshakePlaces::new(HANDSHAKES_MAX, HANDSHAKE_TURN);
+            transport.spawn(listen(
+                Arc::clone(&transport.shared),
+                listener,
+                allows,
+                places,
+            ));
         }
         contacts.iter().for_each(|contact| transport.learn(contact));
         Ok(transport)
@@ -171,15 +176,11 @@ async fn listen(
     shared: Arc<Shared>,
     listener: TcpListener,
     allows: impl Fn(IpAddr) -> bool + Send,
+    mut places: HandshakePlaces,
 ) {
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     let mut conversations = JoinSet::new();
     let refusals = Arc::new(Said::default());
     loop {
-        // Whoever comes while too many are at their handshakes waits in the system's queue.
-        let Ok(turn) = Arc::clone(&handshakes).acquire_owned().await else {
-            return;
-        };
         let (stream, from) = match listener.accept().await {
             Ok((_, from)) if !allows(from.ip()) => continue,
             Ok(accepted) => accepted,
@@ -190,11 +191,15 @@ async fn listen(
                 continue;
             }
         };
+        let place = places.take().await;
         while conversations.try_join_next().is_some() {}
         let (shared, refusals) = (Arc::clone(&shared), Arc::clone(&refusals));
         conversations.spawn(async move {
-            let accepted = accept(&shared, stream).await;
-            drop(turn);
+            let Some((accepted, place)) = place.during(accept(&shared, stream)).await else {
+                debug!(from = %from.ip(), "a connection on which nothing came made room for others");
+                return;
+            };
+            drop(place);
             if let Err(refusal) = &accepted {
                 shared.tell_refused(refusal);
             }
@@ -301,6 +306,10 @@ mod tests {
         })
     }
 
+    fn places() -> HandshakePlaces {
+        HandshakePlaces::new(HANDSHAKES_MAX, HANDSHAKE_TURN)
+    }
+
     /// Whether a gateway that dials gets an answer, and its connection.
     async fn dialled(to: std::net::SocketAddr, gateway: u32) -> Option<TcpStream> {
         let mut stream = TcpStream::connect(to).await.expect("it listens");
@@ -328,7 +337,7 @@ mod tests {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let to = listener.local_addr().expect("an address");
-        let listening = tokio::spawn(listen(shared(), listener, allows));
+        let listening = tokio::spawn(listen(shared(), listener, allows, places()));
         let mut first = dialled(to, 1).await.expect("the first is allowed");
         for gateway in 2..4 {
             assert!(dialled(to, gateway).await.is_some());
@@ -342,6 +351,22 @@ mod tests {
         assert!(dialled(to, 4).await.is_some());
         // It is given signs of life.
         assert!(first.read_u8().await.is_ok());
+        listening.abort();
+    }
+
+    #[tokio::test]
+    async fn those_who_say_nothing_keep_nobody_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let to = listener.local_addr().expect("an address");
+        // Each silent one alone would have its place for seconds.
+        let places = HandshakePlaces::new(2, Duration::from_millis(1));
+        let listening = tokio::spawn(listen(shared(), listener, |_| true, places));
+        let mut silent = Vec::new();
+        for _ in 0..200 {
+            silent.push(TcpStream::connect(to).await.expect("it listens"));
+        }
+        let dialled = tokio::time::timeout(Duration::from_secs(60), dialled(to, 1)).await;
+        assert!(matches!(dialled, Ok(Some(_))));
         listening.abort();
     }
 

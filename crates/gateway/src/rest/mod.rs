@@ -12,7 +12,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -61,20 +61,15 @@ impl From<Status> for Problem {
     }
 }
 
-/// Serves until `shutdown` completes and open requests have ended.
+/// Serves until `shutdown` completes, and then until open requests have ended or the time for that is over.
 pub async fn serve_rest(
     listener: Listener,
     config: GatewayConfig,
     brokers: Arc<dyn Brokers>,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+    shutdown: impl Future<Output = ()>,
+) {
     let router = router(Arc::new(Shared { brokers, config }));
-    axum::serve(
-        listener,
-        router.into_make_service_with_connect_info::<Client>(),
-    )
-    .with_graceful_shutdown(shutdown)
-    .await
+    skep_tls::serve_http1(listener, router, Client::at, shutdown).await;
 }
 
 fn router(shared: Arc<Shared>) -> Router {
@@ -118,7 +113,7 @@ async fn let_in(State(shared): State<Arc<Shared>>, request: Request, next: Next)
         return next.run(request).await;
     };
     let client = request.extensions().get();
-    let ConnectInfo(Client(peer)) = client.expect("each request has its connection's");
+    let Client(peer) = client.expect("each request has its connection's");
     let header = request.headers().get(header::AUTHORIZATION);
     match authenticator.check(header.map(HeaderValue::as_bytes), peer) {
         Ok(()) => next.run(request).await,

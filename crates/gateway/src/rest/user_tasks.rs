@@ -1,15 +1,16 @@
 //! What persons do to their tasks. Whether a task exists and may be changed is the engine's to say.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use skep_protocol::values::UserTask;
 use skep_protocol::{Intent, UserTaskIntent, names};
+use tokio::time::timeout;
 
 use super::Shared;
 use super::problem::Problem;
@@ -51,7 +52,7 @@ macro_rules! handler {
             Path(key): Path<String>,
             uri: Uri,
             headers: HeaderMap,
-            body: Result<Bytes, BytesRejection>,
+            Sent(body): Sent,
         ) -> Result<StatusCode, Problem> {
             let (shared, path) = (&*shared, uri.path());
             let key = key.as_str();
@@ -221,16 +222,38 @@ fn check_name(what: &'static str, name: &str) -> Result<(), Problem> {
     names::check(what, name).map_err(|error| Problem::invalid_argument(error.to_string()))
 }
 
-/// The body, if it is not too large and does not claim to be something else than JSON.
-fn checked(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
-    let body = body.map_err(|rejection| {
-        let status = rejection.status();
-        Problem::new(
-            status,
-            status.canonical_reason().unwrap_or_default(),
-            rejection.body_text(),
-        )
-    })?;
+/// The body, if it is not too large and did not take too long.
+pub struct Sent(Result<Bytes, Problem>);
+
+impl FromRequest<Arc<Shared>> for Sent {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Sent, Infallible> {
+        let patience = shared.config.request_timeout;
+        let read = timeout(patience, Bytes::from_request(request, shared)).await;
+        Ok(Sent(match read {
+            Ok(body) => {
+                body.map_err(|rejection| refused(rejection.status(), rejection.body_text()))
+            }
+            Err(_) => {
+                let detail = format!("Expected the whole body within {patience:?}");
+                Err(refused(StatusCode::REQUEST_TIMEOUT, detail))
+            }
+        }))
+    }
+}
+
+fn refused(status: StatusCode, detail: String) -> Problem {
+    Problem::new(
+        status,
+        status.canonical_reason().unwrap_or_default(),
+        detail,
+    )
+}
+
+/// The body, if it does not claim to be something else than JSON.
+fn checked(headers: &HeaderMap, body: Result<Bytes, Problem>) -> Result<Bytes, Problem> {
+    let body = body?;
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
@@ -238,11 +261,7 @@ fn checked(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<B
     match kind {
         Some(kind) if !body.is_empty() && !kind.eq_ignore_ascii_case("application/json") => {
             let detail = format!("Expected a body of type application/json, but it is '{kind}'");
-            Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Unsupported Media Type",
-                detail,
-            ))
+            Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
         }
         _ => Ok(body),
     }

@@ -16,7 +16,7 @@ use skep_protocol::values::{ActivatedJob, Job, JobBatch};
 use skep_protocol::{
     Command, Intent, JobBatchIntent, Key, NodeId, PartitionId, RecordValue, ResponseResult,
 };
-use skep_tls::Listener;
+use skep_tls::{Listener, Protocol};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
@@ -148,7 +148,7 @@ pub async fn start_with(brokers: Arc<Fake>, config: GatewayConfig) -> Served {
         }
     };
     let ended = tokio::spawn(serve(
-        Listener::new(listener, None, 1000).unwrap(),
+        Listener::new(listener, Protocol::Http2, None, 1000).unwrap(),
         config,
         brokers,
         shutdown,

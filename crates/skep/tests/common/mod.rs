@@ -336,12 +336,17 @@ impl Running {
 
     /// Sends a signal and waits for the end.
     pub fn signal(mut self, signal: &str) -> Option<i32> {
+        self.begin_to_stop(signal);
+        self.child.wait().unwrap().code()
+    }
+
+    /// Sends a signal.
+    pub fn begin_to_stop(&mut self, signal: &str) {
         let sent = Command::new("kill")
             .args(["-s", signal, &self.child.id().to_string()])
             .status()
             .unwrap();
         assert!(sent.success());
-        self.child.wait().unwrap().code()
     }
 }
 
