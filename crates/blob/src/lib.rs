@@ -22,6 +22,7 @@ mod memory;
 mod path;
 mod probe;
 mod s3;
+mod s3_client;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
