@@ -51,6 +51,9 @@ pub(crate) const PARTITIONS_MAX: u32 = 8192;
 /// Manifests read at the same time by listings (Zeebe: 16) and the collector.
 pub(crate) const MANIFEST_READS: usize = 16;
 
+/// Chunks that a restore has in memory at once, whatever the number of its partitions: at most some 400 MiB.
+pub(crate) const RESTORED_CHUNKS_MAX: usize = 16;
+
 /// Longest upload of a partition. Part of the protocol with the collector, hence no setting: see [`crate::collect`].
 pub(crate) const UPLOAD_DEADLINE_MAX: Duration = Duration::from_secs(6 * 60 * 60);
 
