@@ -118,6 +118,7 @@ fn request(backup: u64, content: &Arc<Pairs>, base: Option<BaseBackup>) -> Uploa
         },
         content: Arc::clone(content) as Arc<dyn Content>,
         base: base.map_or(Base::None, Base::Given),
+        checkpoint_time_ms: 0,
         now_ms: Arc::new(|| 0),
         cancel: Cancel::new(),
     }

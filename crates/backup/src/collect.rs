@@ -22,6 +22,8 @@
 //!   manifest refers to *n*: it was not deleted) or G after the sweep had begun to delete.
 //! - A sweep whose deletion is late because its process slept: a lease is relied on for `LEASE_VALID` and ignored by
 //!   others only R later, and the name stays condemned until G after the sweep, when no such request lingers any more.
+//! - A run that takes long renews its lease while that is valid, so from its first read to its last deletion it is the only one: no
+//!   mark that it has listed is removed by anybody else. How long ago it has read the manifests does not matter then.
 //!
 //! All times are the store's; only durations are measured locally. `tests/collector_model.rs` checks the argument by
 //! going through all interleavings of a small model, and shows that it finds the fault if one of the rules is dropped.
@@ -44,10 +46,10 @@ use crate::cancel::Cancel;
 use crate::chunk::StoredChunk;
 use crate::delete::delete_objects;
 use crate::error::BackupError;
-use crate::ids::BackupId;
+use crate::ids::{BackupId, PartitionId};
 use crate::layout::{BackupObject, CHUNKS, ChunkName, MARKS};
 use crate::lease::Lease;
-use crate::limits::{CHUNK_OBJECTS_MAX, GRACE_MIN, MARKS_MAX, UPLOAD_DEADLINE_MAX};
+use crate::limits::{CHUNK_OBJECTS_MAX, GRACE_MIN, MANIFEST_READS, MARKS_MAX, UPLOAD_DEADLINE_MAX};
 use crate::listing::{Listed, Names, list_names};
 use crate::manifest::PartitionManifest;
 use crate::retry::RetryPolicy;
@@ -120,9 +122,12 @@ impl Run<'_> {
         // The order of these reads matters: marks, then manifests.
         let marks = self.list(MARKS, MARKS_MAX).await?;
         let backups = all_backups(self.store, &self.options.retry).await?;
-        let referenced = self.referenced(&backups).await?;
-        let chunks = self.list(CHUNKS, CHUNK_OBJECTS_MAX).await?;
         let mut report = CollectReport::default();
+        let Some(referenced) = self.referenced(&backups).await? else {
+            report.interrupted = true;
+            return Ok(report);
+        };
+        let chunks = self.list(CHUNKS, CHUNK_OBJECTS_MAX).await?;
         self.finish_deletions(&backups).await?;
         let sweep = Sweep::decide(&marks, &referenced, &chunks, self.lease.now, self.grace);
         report.interrupted |= !self
@@ -142,7 +147,7 @@ impl Run<'_> {
         });
         let condemned: Vec<ChunkName> = unreferenced.take(left).map(|(name, _)| *name).collect();
         for batch in condemned.chunks(DELETE_BATCH) {
-            if !self.may_go_on() {
+            if !self.may_go_on().await? {
                 report.interrupted = true;
                 break;
             }
@@ -152,8 +157,10 @@ impl Run<'_> {
         Ok(report)
     }
 
-    fn may_go_on(&self) -> bool {
-        self.lease.is_valid() && !self.options.cancel.is_cancelled()
+    /// Looked at before each step of a long run, so that the lease is renewed in time.
+    async fn may_go_on(&self) -> Result<bool, BackupError> {
+        let valid = self.lease.keep(self.store, &self.options.retry).await?;
+        Ok(valid && !self.options.cancel.is_cancelled())
     }
 
     fn age(&self, object: &Listed) -> Duration {
@@ -167,29 +174,43 @@ impl Run<'_> {
         Ok(list_names(self.store, prefix, limit, &self.options.retry).await?)
     }
 
-    /// The chunks of all manifests there are, those of backups being deleted included.
+    /// The chunks of all manifests there are, those of backups being deleted included. None if interrupted.
     async fn referenced(
         &self,
         backups: &BTreeMap<BackupId, Vec<BackupObject>>,
-    ) -> Result<HashSet<ChunkName>, BackupError> {
+    ) -> Result<Option<HashSet<ChunkName>>, BackupError> {
+        let manifests = backups.iter().flat_map(|(backup, objects)| {
+            let partitions = objects.iter().filter_map(|object| match object {
+                BackupObject::Manifest(partition) => Some(*partition),
+                _ => None,
+            });
+            partitions.map(|partition| (*backup, partition))
+        });
+        let reads: Vec<_> = manifests
+            .map(|(backup, partition)| self.chunks_of(backup, partition))
+            .collect();
+        let mut reads = stream::iter(reads).buffer_unordered(MANIFEST_READS);
         let mut referenced = HashSet::new();
-        for (backup, objects) in backups {
-            for object in objects {
-                let BackupObject::Manifest(partition) = object else {
-                    continue;
-                };
-                let read =
-                    PartitionManifest::read(self.store, *backup, *partition, &self.options.retry)
-                        .await?;
-                // One that was deleted since it was listed refers to nothing any more.
-                let chunks = read
-                    .map(|(manifest, _)| manifest.chunks)
-                    .unwrap_or_default();
-                let objects = chunks.iter().flat_map(StoredChunk::objects);
-                referenced.extend(objects.map(|object| object.name()));
+        while let Some(names) = reads.try_next().await? {
+            referenced.extend(names);
+            if !self.may_go_on().await? {
+                return Ok(None);
             }
         }
-        Ok(referenced)
+        Ok(Some(referenced))
+    }
+
+    /// What a manifest refers to: nothing if it was deleted since it was listed.
+    async fn chunks_of(
+        &self,
+        backup: BackupId,
+        partition: PartitionId,
+    ) -> Result<Vec<ChunkName>, BackupError> {
+        let retry = &self.options.retry;
+        let read = PartitionManifest::read(self.store, backup, partition, retry).await?;
+        let chunks = read.map_or_else(Vec::new, |(manifest, _)| manifest.chunks);
+        let objects = chunks.iter().flat_map(StoredChunk::objects);
+        Ok(objects.map(|object| object.name()).collect())
     }
 
     async fn finish_deletions(
@@ -245,7 +266,7 @@ impl Run<'_> {
         for batch in names.chunks(DELETE_BATCH) {
             // Renewed, so that the name stays condemned for a grace time after the deletion.
             self.put_marks(batch).await?;
-            if !self.may_go_on() {
+            if !self.may_go_on().await? {
                 return Ok(false);
             }
             let paths: Vec<String> = batch.iter().map(|name| name.path()).collect();
@@ -266,7 +287,7 @@ impl Run<'_> {
     ) -> Result<u64, BackupError> {
         let mut removed = 0;
         for batch in names.chunks(DELETE_BATCH) {
-            if !self.may_go_on() {
+            if !self.may_go_on().await? {
                 *interrupted = true;
                 break;
             }

@@ -1,7 +1,7 @@
 //! The data directory that a restore fills.
 //!
 //! ```text
-//! {data}/restore-in-progress.json   from the beginning of a restore to its end; before it, for a moment, with .tmp behind
+//! {data}/restore-in-progress.json   from the beginning of a restore to its end, locked by it
 //! {data}/restoring-{id}/            where everything is written first
 //! {data}/...                        its entries, moved here when all is written
 //! {data}/restore-marker.json        the restore has succeeded; written last
@@ -10,6 +10,8 @@
 //! # Invariants
 //! - A restore begins in a directory that is absent or empty (but for `lost+found`), so whatever is there while
 //!   `restore-in-progress.json` is there is the restore's own, and a failed or interrupted one is undone by removing it.
+//! - Whoever removes or writes anything holds the lock on that file: of two restores into one directory the second is refused, and
+//!   what is taken for interrupted is not another one at work.
 //! - A directory with a marker is complete. A broker starts in a directory with `restore-in-progress.json` never.
 //! - Every file and rename is synced before the step that relies on it.
 //!
@@ -20,8 +22,9 @@
 //! the same incarnation: as that is only told apart from the first by the operator, who has to empty all nodes for it anyway, the
 //! operator may give a nonce (the same on all nodes) to keep a forgotten node of the first restore out.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -32,8 +35,6 @@ use crate::restore_error::RestoreError;
 
 const MARKER: &str = "restore-marker.json";
 const IN_PROGRESS: &str = "restore-in-progress.json";
-/// All that there is of a restore that was interrupted while it wrote its first file.
-const BEGINNING: &str = "restore-in-progress.json.tmp";
 /// What a file system puts into its root by itself.
 const IGNORED: &str = "lost+found";
 
@@ -142,7 +143,7 @@ pub fn inspect_data_dir(path: &Path) -> Result<DataDirState, RestoreError> {
                 detail: e.to_string(),
             });
     }
-    // Its content does not matter: it may be half written, and then nothing else is there.
+    // Its content does not matter: it may be half written.
     if path.join(IN_PROGRESS).exists() {
         return Ok(DataDirState::Interrupted);
     }
@@ -151,9 +152,6 @@ pub fn inspect_data_dir(path: &Path) -> Result<DataDirState, RestoreError> {
         .map(|entry| entry.file_name().to_string_lossy().into_owned());
     let mut names: Vec<String> = names.filter(|name| name != IGNORED).collect();
     names.sort();
-    if names == [BEGINNING] {
-        return Ok(DataDirState::Interrupted);
-    }
     Ok(match names.into_iter().next() {
         None => DataDirState::Empty,
         Some(entry) => DataDirState::Occupied { entry },
@@ -166,53 +164,56 @@ pub struct RestoreTarget {
     path: PathBuf,
     staging: PathBuf,
     existed: bool,
+    /// [`IN_PROGRESS`], locked until this is dropped.
+    in_progress: File,
 }
 
 impl RestoreTarget {
     /// Begin. None if this backup has been restored here already: then there is nothing to do.
     pub fn begin(path: &Path, backup: BackupId) -> Result<Option<Self>, RestoreError> {
         let existed = path.exists();
-        match inspect_data_dir(path)? {
-            DataDirState::Restored(marker) if marker.backup_id == backup => {
-                // The last step of that restore may be missing.
-                remove_file(&path.join(IN_PROGRESS))?;
-                return Ok(None);
+        let noted = path.join(IN_PROGRESS);
+        if !is_to_be_filled(path, backup)? {
+            // The last step of that restore may be missing.
+            remove_file(&noted)?;
+            return Ok(None);
+        }
+        fs::create_dir_all(path).map_err(disk("create data directory", path))?;
+        let (in_progress, interrupted) = lock(path)?;
+        // Another restore may have ended since.
+        match is_to_be_filled(path, backup) {
+            Ok(true) => {}
+            ended => {
+                remove_file(&noted)?;
+                return ended.map(|_| None);
             }
-            DataDirState::Restored(marker) => {
-                let (path, found) = (path.to_owned(), marker.backup_id);
-                return Err(RestoreError::RestoredFromAnother {
-                    path,
-                    found,
-                    wanted: backup,
-                });
-            }
-            DataDirState::Occupied { entry } => {
-                return Err(RestoreError::DirectoryNotEmpty {
-                    path: path.to_owned(),
-                    entry,
-                });
-            }
-            DataDirState::Interrupted => clear(path)?,
-            DataDirState::Empty => {}
         }
         let target = Self {
             path: path.to_owned(),
             staging: path.join(format!("restoring-{backup}")),
             existed,
+            in_progress,
         };
-        match target.prepare(backup) {
+        match target.prepare(backup, interrupted) {
             Ok(()) => Ok(Some(target)),
             Err(error) => Err(target.give_up(error)),
         }
     }
 
-    fn prepare(&self, backup: BackupId) -> Result<(), RestoreError> {
-        let path = &self.path;
-        fs::create_dir_all(path).map_err(disk("create data directory", path))?;
+    fn prepare(&self, backup: BackupId, interrupted: bool) -> Result<(), RestoreError> {
+        if interrupted {
+            remove_leftovers(&self.path)?;
+        }
         let bytes = document::encode(IN_PROGRESS_FORMAT, &InProgress { backup_id: backup });
-        write_synced(&path.join(IN_PROGRESS), &bytes)?;
+        let mut file = &self.in_progress;
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.write_all(&bytes))
+            .and_then(|()| file.sync_all());
+        written.map_err(disk("write", &self.path.join(IN_PROGRESS)))?;
+        sync_dir(&self.path)?;
         fs::create_dir(&self.staging).map_err(disk("create directory", &self.staging))?;
-        sync_dir(path)
+        sync_dir(&self.path)
     }
 
     /// Where to write. Its entries become entries of the data directory.
@@ -257,13 +258,80 @@ impl RestoreTarget {
         if self.existed {
             return Ok(());
         }
-        fs::remove_dir(&self.path).map_err(disk("remove data directory", &self.path))
+        match fs::remove_dir(&self.path) {
+            // Another restore has begun there.
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            removed => removed.map_err(disk("remove data directory", &self.path)),
+        }
     }
 }
 
-/// Remove all that an interrupted restore has left: first the marker, which says that the rest is whole, and last the note that
-/// says that it is not.
+/// Whether there is something to do for a restore of this backup; an error if that must not be done here.
+fn is_to_be_filled(path: &Path, backup: BackupId) -> Result<bool, RestoreError> {
+    match inspect_data_dir(path)? {
+        DataDirState::Restored(marker) if marker.backup_id == backup => Ok(false),
+        DataDirState::Restored(marker) => Err(RestoreError::RestoredFromAnother {
+            path: path.to_owned(),
+            found: marker.backup_id,
+            wanted: backup,
+        }),
+        DataDirState::Occupied { entry } => Err(RestoreError::DirectoryNotEmpty {
+            path: path.to_owned(),
+            entry,
+        }),
+        DataDirState::Interrupted | DataDirState::Empty => Ok(true),
+    }
+}
+
+/// Locks the note that a restore is in progress, which is written if it is not there; true if it was.
+fn lock(path: &Path) -> Result<(File, bool), RestoreError> {
+    let noted = path.join(IN_PROGRESS);
+    loop {
+        let created = File::options().write(true).create_new(true).open(&noted);
+        let (file, interrupted) = match created {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                match File::options().write(true).open(&noted) {
+                    // Its restore has just ended.
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                    opened => (opened.map_err(disk("open", &noted))?, true),
+                }
+            }
+            created => (created.map_err(disk("create", &noted))?, false),
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(RestoreError::AtWork {
+                    path: path.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(e)) => return Err(disk("lock", &noted)(e)),
+        }
+        // A restore that has ended since it was opened has removed it, and the next one locks another file.
+        if is_at(&file, &noted).map_err(disk("look at", &noted))? {
+            return Ok((file, interrupted));
+        }
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Remove all that a restore has written: last the note that says that it is not whole.
 fn clear(path: &Path) -> Result<(), RestoreError> {
+    remove_leftovers(path)?;
+    remove_file(&path.join(IN_PROGRESS))?;
+    sync_dir(path)
+}
+
+/// Remove all that a restore has written but that note: first the marker, which says that the rest is whole.
+fn remove_leftovers(path: &Path) -> Result<(), RestoreError> {
     remove_file(&path.join(MARKER))?;
     sync_dir(path)?;
     let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
@@ -284,8 +352,6 @@ fn clear(path: &Path) -> Result<(), RestoreError> {
         };
         removed.map_err(disk("remove", &entry_path))?;
     }
-    sync_dir(path)?;
-    remove_file(&path.join(IN_PROGRESS))?;
     sync_dir(path)
 }
 

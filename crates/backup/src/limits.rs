@@ -48,8 +48,11 @@ pub(crate) const MARKS_MAX: usize = 100_000;
 /// Partitions of a cluster. Zeebe's protocol has 13 bits for the partition in a key.
 pub(crate) const PARTITIONS_MAX: u32 = 8192;
 
-/// Manifests read at the same time by listings (Zeebe: 16).
+/// Manifests read at the same time by listings (Zeebe: 16) and the collector.
 pub(crate) const MANIFEST_READS: usize = 16;
+
+/// Chunks that a restore has in memory at once, whatever the number of its partitions: at most some 400 MiB.
+pub(crate) const RESTORED_CHUNKS_MAX: usize = 16;
 
 /// Longest upload of a partition. Part of the protocol with the collector, hence no setting: see [`crate::collect`].
 pub(crate) const UPLOAD_DEADLINE_MAX: Duration = Duration::from_secs(6 * 60 * 60);
@@ -60,7 +63,7 @@ pub(crate) const REQUEST_LINGERS_MAX: Duration = Duration::from_secs(60 * 60);
 /// Shortest time between condemning a chunk and deleting it.
 pub(crate) const GRACE_MIN: Duration = Duration::from_secs(8 * 60 * 60);
 
-/// How long a collector may rely on its lease, by its own clock.
+/// How long a collector may rely on its lease, by its own clock, unless it renews it.
 pub(crate) const LEASE_VALID: Duration = Duration::from_secs(30 * 60);
 
 /// How old a lease is, by the store's clock, when others may ignore it.

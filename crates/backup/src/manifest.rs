@@ -70,6 +70,9 @@ pub struct PartitionManifest {
     pub created_at_ms: u64,
     /// When the last chunk was stored.
     pub completed_at_ms: u64,
+    /// The partition's clock at the checkpoint. Manifests of versions that took the uploader's for it have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_time_ms: Option<u64>,
     /// Hash over all chunks.
     pub root_hash: RootHash,
     /// The chunks, in key order.
@@ -117,6 +120,11 @@ pub struct ClusterManifest {
 }
 
 impl PartitionManifest {
+    /// Where the clock of the partition stands when it is restored: timers that are due until then are due at once.
+    pub fn restored_time_ms(&self) -> u64 {
+        self.checkpoint_time_ms.unwrap_or(self.created_at_ms)
+    }
+
     pub(crate) fn encode(&self) -> Bytes {
         document::encode(PARTITION_FORMAT, self)
     }

@@ -1,17 +1,21 @@
 //! From a backup in the store to sorted pairs on this node.
 //!
 //! Chunks are read several at a time and handed over in key order, each after its hash was checked. The sink writes on a
-//! blocking thread, behind a short queue: a slow disk slows reading down, memory does not grow.
+//! blocking thread, behind a short queue: a slow disk slows reading down, memory does not grow. Nor does it with the number of
+//! partitions restored at once: they share a bound of the chunks that are being read or wait for their sink.
+
+use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use skep_blob::{BlobRef, BlobStore};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::cancel::Cancel;
 use crate::chunk::PairRun;
 use crate::document;
 use crate::fetch::{FetchError, fetch_chunk};
 use crate::ids::{BackupId, PartitionId};
+use crate::limits::RESTORED_CHUNKS_MAX;
 use crate::manifest::{ClusterManifest, PartitionManifest};
 use crate::restore_error::RestoreError;
 use crate::retry::RetryPolicy;
@@ -50,6 +54,8 @@ pub trait Progress: Send + Sync {
 pub struct RestoreOptions {
     /// Chunks of a partition read at once. Each takes up to 13 MiB of memory, twice that if it is patched.
     pub parallelism: usize,
+    /// Chunks that all partitions whose restore was given these options, or clones of them, have in memory at once.
+    pub chunks: Arc<Semaphore>,
     /// For each call to the store.
     pub retry: RetryPolicy,
     /// To stop early.
@@ -60,6 +66,7 @@ impl Default for RestoreOptions {
     fn default() -> Self {
         Self {
             parallelism: 8,
+            chunks: Arc::new(Semaphore::new(RESTORED_CHUNKS_MAX)),
             retry: RetryPolicy::default(),
             cancel: Cancel::new(),
         }
@@ -172,6 +179,9 @@ async fn lacking(
     Ok(all.filter(|partition| !there.contains(partition)).collect())
 }
 
+/// What the sink is to write, and its share of the chunks in memory until it has.
+type Fetched = (PairRun, Option<OwnedSemaphorePermit>);
+
 /// Hand the content of a partition to the sink.
 pub async fn restore_partition(
     store: &BlobRef,
@@ -191,7 +201,7 @@ pub async fn restore_partition(
         .map(|chunk| chunk.info.raw_bytes)
         .sum();
     progress.begin(partition, manifest.chunks.len() as u64, bytes);
-    let (sender, receiver) = mpsc::channel::<PairRun>(CHUNKS_AHEAD);
+    let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
     let writer = tokio::task::spawn_blocking(move || write_all(sink, receiver));
     let fed = tokio::select! {
         biased;
@@ -200,7 +210,7 @@ pub async fn restore_partition(
     };
     // Only a sink that was told that this is all may finish.
     if fed.is_ok() {
-        let _ = sender.send(PairRun::end()).await;
+        let _ = sender.send((PairRun::end(), None)).await;
     }
     drop(sender);
     let written = writer
@@ -220,19 +230,25 @@ pub async fn restore_partition(
 async fn feed(
     store: &BlobRef,
     manifest: &PartitionManifest,
-    sender: &mpsc::Sender<PairRun>,
+    sender: &mpsc::Sender<Fetched>,
     progress: &dyn Progress,
     options: &RestoreOptions,
 ) -> Result<(), RestoreError> {
     let chunks = &manifest.chunks;
-    let fetches = stream::iter(chunks.iter().enumerate()).map(|(number, chunk)| async move {
+    // One after the other, so that a chunk never has to wait for a later one of its partition, which waits for its turn at the sink.
+    let shares = stream::iter(chunks.iter().enumerate()).then(|numbered| async move {
+        let share = Arc::clone(&options.chunks).acquire_owned().await;
+        (numbered, share.expect("the semaphore is never closed"))
+    });
+    let fetches = shares.map(|((number, chunk), share)| async move {
         let next = chunks
             .get(number + 1)
             .map(|next| next.info.first_key.clone());
-        (chunk, fetch_chunk(store, chunk, next, &options.retry).await)
+        let fetched = fetch_chunk(store, chunk, next, &options.retry).await;
+        (chunk, share, fetched)
     });
     let mut fetches = std::pin::pin!(fetches.buffered(options.parallelism));
-    while let Some((chunk, fetched)) = fetches.next().await {
+    while let Some((chunk, share, fetched)) = fetches.next().await {
         let pairs = match fetched {
             Ok(pairs) => pairs,
             Err(FetchError::Other(e)) => return Err(e.into()),
@@ -244,7 +260,7 @@ async fn feed(
                 });
             }
         };
-        if sender.send(pairs).await.is_err() {
+        if sender.send((pairs, Some(share))).await.is_err() {
             return Err(RestoreError::Internal("the sink stopped".to_owned()));
         }
         progress.advance(manifest.identity.partition, 1, chunk.info.raw_bytes);
@@ -255,9 +271,9 @@ async fn feed(
 /// An empty run marks the end; without it the content is not complete and the sink does not finish.
 fn write_all(
     mut sink: Box<dyn RestoreSink>,
-    mut receiver: mpsc::Receiver<PairRun>,
+    mut receiver: mpsc::Receiver<Fetched>,
 ) -> Result<(), SinkError> {
-    while let Some(pairs) = receiver.blocking_recv() {
+    while let Some((pairs, _share)) = receiver.blocking_recv() {
         if pairs.is_empty() {
             return sink.finish();
         }

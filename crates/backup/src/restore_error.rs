@@ -168,6 +168,14 @@ pub enum RestoreError {
         /// The sink's words.
         detail: String,
     },
+    /// Another restore fills the data directory.
+    #[error(
+        "another restore is at work in data directory {}; nothing was changed. Wait until it has ended, or stop it", .path.display()
+    )]
+    AtWork {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Somebody asked to stop.
     #[error("the restore was cancelled; the data directory is as it was")]
     Cancelled,
@@ -204,6 +212,7 @@ impl RestoreError {
             Self::MarkerDamaged { .. } => 43,
             Self::Disk { .. } => 44,
             Self::Sink { .. } => 45,
+            Self::AtWork { .. } => 46,
             Self::Cancelled => 50,
         }
     }

@@ -75,7 +75,9 @@ pub struct UploadRequest {
     pub content: Arc<dyn Content>,
     /// An earlier backup.
     pub base: Base,
-    /// Milliseconds since 1970.
+    /// The partition's clock at the checkpoint, in milliseconds since 1970.
+    pub checkpoint_time_ms: u64,
+    /// The uploader's clock, in milliseconds since 1970.
     pub now_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// To stop early.
     pub cancel: Cancel,
@@ -206,6 +208,7 @@ async fn upload_within(
         identity: identity.clone(),
         created_at_ms,
         completed_at_ms: (request.now_ms)().max(created_at_ms),
+        checkpoint_time_ms: Some(request.checkpoint_time_ms),
         root_hash: root_hash(chunks.iter().map(|chunk| &chunk.info)),
         chunks,
     };

@@ -3,13 +3,16 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::future::join_all;
 use skep_backup::*;
 use skep_blob::testkit::{Fault, FaultyBlobStore, Op, Plan, RecordingBlobStore};
 use skep_blob::{BlobErrorKind, BlobRef, MemoryBlobStore};
 use support::*;
+use tokio::sync::Semaphore;
 
 fn memory() -> (Arc<MemoryBlobStore>, BlobRef) {
     let memory = Arc::new(MemoryBlobStore::new());
@@ -440,4 +443,62 @@ async fn bandwidth_is_limited() {
         "{:?} < {least:?}",
         begin.elapsed()
     );
+}
+
+/// Counts what it is given, and looks at how many chunks were asked for by then.
+struct Counting {
+    store: Arc<RecordingBlobStore>,
+    asked: Arc<Mutex<usize>>,
+    written: Arc<AtomicUsize>,
+}
+
+const SHARED_CHUNKS: usize = 3;
+
+impl RestoreSink for Counting {
+    fn write(&mut self, _: &chunk::PairRun) -> Result<(), SinkError> {
+        let asked = {
+            let mut asked = self.asked.lock().unwrap();
+            *asked += self.store.take_calls().len();
+            *asked
+        };
+        let written = self.written.fetch_add(1, Ordering::SeqCst);
+        assert!(
+            asked <= written + SHARED_CHUNKS,
+            "{asked} chunks asked for, {written} written"
+        );
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_restored_at_once_share_the_chunks_that_are_in_memory() {
+    let memory: BlobRef = Arc::new(MemoryBlobStore::new());
+    let parts = [content(pairs(1, 500)), content(pairs(1_000, 500))];
+    back_up(&memory, 1, &parts).await.unwrap();
+    let manifests = find(&memory, 1).await.unwrap().partitions;
+    let recording = Arc::new(RecordingBlobStore::new(memory));
+    let (asked, written) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
+    let store: BlobRef = recording.clone();
+    let options = RestoreOptions {
+        chunks: Arc::new(Semaphore::new(SHARED_CHUNKS)),
+        ..RestoreOptions::default()
+    };
+    let restored = join_all(manifests.iter().map(|manifest| {
+        let sink = Counting {
+            store: Arc::clone(&recording),
+            asked: Arc::clone(&asked),
+            written: Arc::clone(&written),
+        };
+        restore_partition(&store, manifest, Box::new(sink), &Silent, &options)
+    }));
+    for restored in restored.await {
+        restored.unwrap();
+    }
+    let chunks: usize = manifests.iter().map(|manifest| manifest.chunks.len()).sum();
+    assert!(chunks > 2 * SHARED_CHUNKS);
+    assert_eq!(written.load(Ordering::SeqCst), chunks);
 }

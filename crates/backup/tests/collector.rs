@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_backup::*;
-use skep_blob::testkit::{Fault, FaultyBlobStore, Plan};
+use skep_blob::testkit::{Fault, FaultyBlobStore, Op, Plan};
 use skep_blob::{BlobRef, MemoryBlobStore};
 use support::*;
 
@@ -190,4 +190,28 @@ async fn thousands_of_chunks_are_freed_and_none_that_is_needed() {
     memory.advance(10 * HOUR);
     assert_eq!(run(&store, "c").await.marks_removed, 2_100);
     assert!(!memory.paths().iter().any(|path| path.starts_with("gc/")));
+}
+
+/// Manifests that take longer to be read, even several at once, than a lease is valid.
+#[tokio::test]
+async fn a_store_that_answers_slowly_is_collected_all_the_same() {
+    let (memory, store) = two_backups().await;
+    for backup in 3..30 {
+        let parts = [content(pairs(1, 1)), content(Pairs::new())];
+        back_up(&store, backup, &parts).await.unwrap();
+    }
+    memory.advance(7 * HOUR);
+    let condemned = run(&store, "a").await.condemned;
+    memory.advance(10 * HOUR);
+    let slow = Fault::Slow(Duration::from_secs(10 * 60));
+    let slow: BlobRef = Arc::new(FaultyBlobStore::new(
+        store.clone(),
+        Plan::Every(Op::Get, slow),
+    ));
+    tokio::time::pause();
+    let report = run(&slow, "b").await;
+    assert!(condemned > 0 && !report.interrupted, "{report:?}");
+    assert_eq!(report.deleted, condemned);
+    tokio::time::resume();
+    assert!(verify(&store, 2).await.unwrap().is_sound());
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use skep_backup::*;
 
@@ -124,22 +125,69 @@ fn an_interrupted_restore_is_recognised_and_started_over() {
 fn a_restore_that_was_killed_while_it_wrote_its_first_file_is_started_over() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("lost+found")).unwrap();
-    fs::write(dir.path().join("restore-in-progress.json.tmp"), "{").unwrap();
+    fs::write(dir.path().join("restore-in-progress.json"), "{").unwrap();
     assert_eq!(
         inspect_data_dir(dir.path()).unwrap(),
         DataDirState::Interrupted
     );
-    // Beside anything else it is no proof that all of this is a restore's.
-    let precious = dir.path().join("precious");
-    fs::write(&precious, "").unwrap();
-    let e = RestoreTarget::begin(dir.path(), BackupId(7)).unwrap_err();
-    assert_eq!(e.exit_code(), 40);
-    fs::remove_file(precious).unwrap();
     restore(dir.path(), 7);
     assert_eq!(
         entries(dir.path()),
         ["lost+found", "partitions", "restore-marker.json"]
     );
+}
+
+#[test]
+fn of_two_restores_into_one_directory_the_second_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for existed in [false, true] {
+        let path = dir.path().join(existed.to_string());
+        if existed {
+            fs::create_dir(&path).unwrap();
+        }
+        let first = RestoreTarget::begin(&path, BackupId(7)).unwrap().unwrap();
+        fs::write(first.staging().join("content"), "x").unwrap();
+        for second in [7, 8] {
+            let e = RestoreTarget::begin(&path, BackupId(second)).unwrap_err();
+            assert_eq!(e.exit_code(), 46, "{e}");
+        }
+        first.commit(&marker(7)).unwrap();
+        assert_eq!(entries(&path), ["content", "restore-marker.json"]);
+        let again = RestoreTarget::begin(&path, BackupId(7)).unwrap();
+        assert!(again.is_none());
+    }
+}
+
+/// Of many that begin at once one goes on, and when it has given up the next one does.
+#[test]
+fn restores_that_begin_at_the_same_time_are_never_at_work_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    let at_work = AtomicU32::new(0);
+    let begun = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let target = match RestoreTarget::begin(&path, BackupId(7)) {
+                        Ok(target) => target.unwrap(),
+                        // Refused, or the other one was just removing what it had written.
+                        Err(e) => {
+                            assert!([40, 44, 46].contains(&e.exit_code()), "{e}");
+                            continue;
+                        }
+                    };
+                    assert_eq!(at_work.fetch_add(1, Ordering::SeqCst), 0);
+                    fs::write(target.staging().join("content"), "x").unwrap();
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    at_work.fetch_sub(1, Ordering::SeqCst);
+                    target.abort().unwrap();
+                }
+            });
+        }
+    });
+    assert!(begun.into_inner() > 0);
+    restore(&path, 7);
 }
 
 #[test]

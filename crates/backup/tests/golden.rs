@@ -1,6 +1,7 @@
 //! A backup written by format version 1 stays readable and is still written the same way.
 //!
-//! The files in `testdata/golden/backup-v1` and `backup-v1-patched` are never edited; a new version gets a directory of its own.
+//! The files in `testdata/golden/backup-v1` (of before there was a checkpoint's time), `backup-v1-clock` and `backup-v1-patched` are
+//! never edited; a new version gets a directory of its own.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
@@ -76,6 +77,20 @@ async fn a_backup_of_format_1_is_still_readable() {
     let found = find(&store, 7).await.unwrap();
     for (manifest, part) in found.partitions.iter().zip(parts()) {
         assert_eq!(restore(&store, manifest).await.unwrap(), part.0);
+        // The uploader's time.
+        assert_eq!(manifest.checkpoint_time_ms, None);
+        assert_eq!(manifest.restored_time_ms(), 1_000);
+    }
+}
+
+#[tokio::test]
+async fn a_backup_with_the_time_of_its_checkpoint_is_still_readable() {
+    let store = read_golden("backup-v1-clock").await;
+    assert!(verify(&store, 7).await.unwrap().is_sound());
+    let found = find(&store, 7).await.unwrap();
+    for (manifest, part) in found.partitions.iter().zip(parts()) {
+        assert_eq!(restore(&store, manifest).await.unwrap(), part.0);
+        assert_eq!(manifest.restored_time_ms(), CHECKPOINT_TIME_MS);
     }
 }
 
@@ -85,8 +100,15 @@ async fn format_1_is_still_written_the_same_way() {
     let memory = Arc::new(MemoryBlobStore::new());
     let store: BlobRef = memory.clone();
     back_up(&store, 7, &parts()).await.unwrap();
-    write_golden("backup-v1", &memory).await;
-    let golden = read_all("backup-v1");
+    write_golden("backup-v1-clock", &memory).await;
+    let golden = read_all("backup-v1-clock");
+    let older = read_all("backup-v1");
+    assert!(
+        golden
+            .iter()
+            .map(|(path, _)| path)
+            .eq(older.iter().map(|(path, _)| path))
+    );
     assert_eq!(
         memory.paths(),
         golden
@@ -109,6 +131,9 @@ async fn format_1_is_still_written_the_same_way() {
         .map(|manifest| manifest.root_hash.to_string())
         .collect();
     assert_eq!(hashes, ROOT_HASHES);
+    for manifest in &written.1 {
+        assert_eq!(manifest.checkpoint_time_ms, Some(CHECKPOINT_TIME_MS));
+    }
 }
 
 /// The first partition after a change of one pair.

@@ -22,6 +22,7 @@ mod memory;
 mod path;
 mod probe;
 mod s3;
+mod s3_client;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
@@ -82,7 +83,7 @@ pub trait BlobStore: Debug + Send + Sync + 'static {
     /// The whole object.
     async fn get(&self, path: &str) -> Result<Bytes>;
 
-    /// The bytes of `range`, cut at the object's end.
+    /// The bytes of `range`, cut at the object's end: none where it ends before that, or is empty.
     async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Bytes>;
 
     /// Size and time of the object.

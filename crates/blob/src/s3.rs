@@ -1,6 +1,6 @@
 //! Any store that speaks S3.
 //!
-//! `object_store` does signing, requests and retries; this module gives it a connector ([`crate::connect`]), bounds each
+//! `object_store` does signing, requests and retries; this module sets it up ([`crate::s3_client`]), bounds each
 //! call (`api_call_timeout`, retries included) and the number of concurrent connections, and turns its errors
 //! into ours. Waiting for a free connection does not count against the call's time: under load calls queue up,
 //! they do not fail (Zeebe's uploads of large partitions failed that way, camunda issue 12942).
@@ -14,23 +14,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::AmazonS3;
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, RetryConfig, UpdateVersion,
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    UpdateVersion,
 };
 use tokio::sync::Semaphore;
 
-use crate::connect::{Connector, refused_certificate};
+use crate::connect::refused_certificate;
+use crate::s3_client::client;
 use crate::{
     BasePath, BlobError, BlobErrorKind, BlobMeta, BlobStore, InvalidPath, PutOutcome, Result,
     Version, path,
 };
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const RETRIES_MAX: usize = 10;
 
 /// Where credentials come from.
 #[derive(Clone)]
@@ -66,7 +64,8 @@ pub struct S3Config {
     pub region: Option<String>,
     /// Credentials.
     pub credentials: Credentials,
-    /// Bucket in the path instead of in the host name. True suits every store but newest AWS regions.
+    /// Bucket in the path instead of in the host name, where it is put unless it is there already. True suits every store but newest
+    /// AWS regions; an endpoint that is an IP address always has it in the path.
     pub path_style: bool,
     /// Prefix of all objects.
     pub base_path: String,
@@ -227,49 +226,6 @@ impl S3BlobStore {
     }
 }
 
-fn client(config: &S3Config) -> object_store::Result<AmazonS3> {
-    let mut builder = AmazonS3Builder::from_env()
-        .with_bucket_name(&config.bucket)
-        .with_virtual_hosted_style_request(!config.path_style)
-        .with_allow_http(true)
-        .with_retry(RetryConfig {
-            // The last attempt, begun after the longest pause, still ends within the call's time: so what is reported is what
-            // the store says, and not that time was over.
-            backoff: BackoffConfig {
-                init_backoff: BackoffConfig::default()
-                    .init_backoff
-                    .min(config.api_call_timeout / 8),
-                max_backoff: BackoffConfig::default()
-                    .max_backoff
-                    .min(config.api_call_timeout / 8),
-                ..BackoffConfig::default()
-            },
-            max_retries: RETRIES_MAX,
-            retry_timeout: config.api_call_timeout / 2,
-        })
-        .with_http_connector(Connector {
-            // A third each, so that a connection gone silent leaves time for another attempt.
-            attempt_timeout: config.api_call_timeout / 3,
-            connect_timeout: CONNECT_TIMEOUT.min(config.api_call_timeout / 3),
-        });
-    if let Some(endpoint) = &config.endpoint {
-        builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
-    }
-    if let Some(region) = &config.region {
-        builder = builder.with_region(region);
-    }
-    if let Credentials::Given {
-        access_key,
-        secret_key,
-    } = &config.credentials
-    {
-        builder = builder
-            .with_access_key_id(access_key)
-            .with_secret_access_key(secret_key);
-    }
-    builder.build()
-}
-
 #[async_trait]
 impl BlobStore for S3BlobStore {
     fn location(&self) -> String {
@@ -291,10 +247,14 @@ impl BlobStore for S3BlobStore {
             range: Some(GetRange::Bounded(range)),
             ..GetOptions::default()
         };
-        self.call(path, async {
-            self.client.get_opts(&key, options).await?.bytes().await
-        })
-        .await
+        let read = async {
+            match self.client.get_opts(&key, options).await {
+                // There is no empty range in HTTP: this is the answer where the object ends before the range.
+                Err(e) if status(&e) == Some(416) => Ok(Bytes::new()),
+                answer => answer?.bytes().await,
+            }
+        };
+        self.call(path, read).await
     }
 
     async fn head(&self, path: &str) -> Result<BlobMeta> {

@@ -22,6 +22,7 @@ async fn conforms(store: BlobRef, many: u32) {
     assert_eq!(store.get_range("a/x", 1..4).await.unwrap(), "eco");
     assert_eq!(store.get_range("a/x", 0..100).await.unwrap(), "second");
     assert_eq!(store.get_range("a/x", 2..2).await.unwrap(), "");
+    assert_eq!(store.get_range("a/x", 6..10).await.unwrap(), "");
     assert_eq!(store.head("a/x").await.unwrap().size, 6);
     assert_eq!(
         store.put_if_absent("a/x", "third".into()).await.unwrap(),
@@ -33,6 +34,8 @@ async fn conforms(store: BlobRef, many: u32) {
     );
     assert_eq!(store.get("a/x").await.unwrap(), "second");
     store.put("ab/z", Bytes::new()).await.unwrap();
+    assert_eq!(store.get("ab/z").await.unwrap(), "");
+    assert_eq!(store.get_range("ab/z", 0..10).await.unwrap(), "");
     assert_eq!(
         paths(&store, "a").await,
         ["a/b/y", "a/x"],

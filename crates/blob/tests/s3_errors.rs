@@ -117,6 +117,16 @@ async fn a_server_that_does_not_answer_or_is_not_there_fails_within_the_calls_ti
 }
 
 #[tokio::test]
+async fn of_an_object_that_ends_before_the_range_nothing_is_read() {
+    let answer = (
+        "416 Range Not Satisfiable",
+        "<Error><Code>InvalidRange</Code></Error>",
+    );
+    let store = store(Some(answer)).await;
+    assert_eq!(store.get_range("a", 0..10).await.unwrap(), "");
+}
+
+#[tokio::test]
 async fn the_probe_says_what_to_change() {
     let no_bucket = Some(("404 Not Found", "<Error><Code>NoSuchBucket</Code></Error>"));
     let e = probe(&store(no_bucket).await, "n").await.unwrap_err();

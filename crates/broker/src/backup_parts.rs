@@ -180,7 +180,8 @@ impl BackupParts {
                     identity: self.identity(backup),
                     content,
                     base: base.map_or(Base::Newest, Base::Given),
-                    // Never before the checkpoint, so that a restored partition's clock does not go back.
+                    checkpoint_time_ms: time,
+                    // Never before the checkpoint: versions that know no time of it take this one for a restored partition's clock.
                     now_ms: Arc::new(move || now_ms().max(time)),
                     cancel: cancel.clone(),
                 };
@@ -339,6 +340,9 @@ mod tests {
     use super::*;
     use crate::metrics::Metrics;
 
+    /// The partition's clock at the checkpoint, far behind the broker's.
+    const TIME: i64 = 5;
+
     fn frozen() -> FrozenBackup {
         let overlay = Overlay::new(Arc::new(MemoryStore::default()));
         FrozenBackup {
@@ -346,7 +350,7 @@ mod tests {
             checkpoint_id: CheckpointId(7),
             position: Position(9),
             epoch: Epoch(1),
-            time: 0,
+            time: TIME,
             log_id: LocalPosition::default(),
             state_version: 1,
             view: overlay.view().unwrap(),
@@ -422,6 +426,8 @@ mod tests {
             panic!("{compared:?}, {stored:?}");
         };
         assert_eq!(*root, draft.manifest.root_hash);
+        assert_eq!(draft.manifest.restored_time_ms(), TIME as u64);
+        assert!(draft.manifest.created_at_ms > TIME as u64);
         for _ in 0..2 {
             parts.publish(CheckpointId(7)).await.unwrap();
         }

@@ -387,6 +387,10 @@ pub async fn collect_unused(store: BlobRef, node_id: u32) {
         cancel: skep_backup::Cancel::new(),
     };
     match collect(&*store, &options).await {
+        Ok(report) if report.interrupted => warn!(
+            deleted = report.deleted,
+            "unused chunks were not all collected: it took too long, or another broker began to; the next run does the rest"
+        ),
         Ok(report) => info!(
             condemned = report.condemned,
             deleted = report.deleted,

@@ -203,7 +203,7 @@ impl StoreSink {
             epoch: identity.epoch,
             sequence: 0,
             position: position.0,
-            time: manifest.created_at_ms as i64,
+            time: manifest.restored_time_ms() as i64,
             state_version: identity.state_version,
         };
         let latest = checkpoint::Checkpoint {
@@ -267,5 +267,71 @@ impl RestoreSink for StoreSink {
             .map_err(|error| SinkError {
                 detail: error.to_string(),
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use skep_backup::{
+        Base, Content, ContentError, PartitionIdentity, UploadOptions, UploadRequest, Visit,
+        publish, upload_chunks,
+    };
+    use skep_blob::MemoryBlobStore;
+
+    use super::*;
+
+    struct Nothing;
+
+    impl Content for Nothing {
+        fn scan(
+            &self,
+            _: &[u8],
+            _: &mut dyn FnMut(&[u8], &[u8]) -> Visit,
+        ) -> Result<(), ContentError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_clock_of_a_restored_partition_stands_where_it_stood_at_the_checkpoint() {
+        const TIME: u64 = 1_700_000_000_000;
+        const DAY: u64 = 24 * 60 * 60 * 1_000;
+        let store: BlobRef = Arc::new(MemoryBlobStore::new());
+        let request = UploadRequest {
+            identity: PartitionIdentity {
+                cluster_id: "test".to_owned(),
+                backup_id: BackupId(7),
+                partition: PartitionId(1),
+                partition_count: 1,
+                state_version: Bookkeeping::VERSION,
+                broker_version: "test".to_owned(),
+                node_id: 0,
+                checkpoint_position: 9,
+                epoch: 3,
+                snapshot_id: None,
+            },
+            content: Arc::new(Nothing),
+            base: Base::None,
+            checkpoint_time_ms: TIME,
+            // The uploader's clock is wrong.
+            now_ms: Arc::new(|| TIME + DAY),
+            cancel: Cancel::new(),
+        };
+        let options = UploadOptions::default();
+        let draft = upload_chunks(&store, &request, &options).await.unwrap();
+        publish(&store, draft, &options, &request.cancel)
+            .await
+            .unwrap();
+
+        let retry = RetryPolicy::never();
+        let version = Bookkeeping::VERSION;
+        let found = find_restorable(&*store, BackupId(7), 1, version, TIME, &retry).await;
+        let directory = tempfile::tempdir().unwrap();
+        let sink = StoreSink::begin(directory.path(), &found.unwrap().partitions[0]).unwrap();
+        let (key, _) = Bookkeeping::default().to_pair();
+        let restored = Bookkeeping::decode(sink.bookkeeping[&key].as_slice()).unwrap();
+        assert_eq!(restored.time, TIME as i64);
     }
 }

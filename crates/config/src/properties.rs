@@ -310,7 +310,7 @@ pub const PROPERTIES: &[Property] = &[
     key(
         "zeebe.broker.data.backup.s3.forcePathStyleAccess",
         "true",
-        "S3: whether the bucket stands in the path (else in the host name).",
+        "S3: whether the bucket stands in the path (else before the endpoint's host name, unless that is an IP address).",
     ),
     key(
         "zeebe.broker.data.backup.s3.basePath",

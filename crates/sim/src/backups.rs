@@ -45,6 +45,8 @@ struct Running {
     place: Place,
     life: u64,
     id: CheckpointId,
+    /// The partition's clock at the checkpoint.
+    time: i64,
     /// What it builds on, as its node knew when it began.
     base: Option<BaseBackup>,
 }
@@ -288,6 +290,7 @@ impl World {
             place,
             life,
             id,
+            time: backup.time,
             base,
         });
         self.note(|| format!("{place:?} begins the upload of backup {id}"));
@@ -311,7 +314,7 @@ impl World {
         let life = self.host(place).life;
         let breaking = |running: &mut Running| (running.place, running.life) == (place, life);
         let broken: Vec<Running> = self.backups.running.extract_if(.., breaking).collect();
-        for Running { id, base, .. } in broken {
+        for Running { id, time, base, .. } in broken {
             let fate = Fate::crashing(&mut self.random);
             self.counts.uploads_failed += 1;
             let held = &self.partitions[place.partition];
@@ -325,7 +328,7 @@ impl World {
             };
             let identity = self.identity(place, id);
             // Nobody learns how it ended.
-            let _ = self.perform(&identity, Pairs(pairs), base, fate);
+            let _ = self.perform(&identity, time, Pairs(pairs), base, fate);
             self.check_stored(id)?;
         }
         Ok(())
@@ -373,7 +376,7 @@ impl World {
             ..self.identity(place, id)
         };
         let pairs = Pairs(Arc::new(content_pairs(&backup.view)?));
-        let result = self.perform(&identity, pairs, base, fate);
+        let result = self.perform(&identity, backup.time, pairs, base, fate);
         let result = result.map(|draft| self.completed(place, id, &draft));
         self.host(place).notes.ended(backup_id(id));
         self.note(|| format!("{place:?}: the upload of backup {id} ends with {result:?}"));
@@ -418,6 +421,7 @@ impl World {
     fn perform(
         &self,
         identity: &PartitionIdentity,
+        time: i64,
         pairs: Pairs,
         base: Option<BaseBackup>,
         fate: Fate,
@@ -434,6 +438,7 @@ impl World {
             identity: identity.clone(),
             content: Arc::new(pairs),
             base: base.map_or(Base::Newest, Base::Given),
+            checkpoint_time_ms: time.max(0) as u64,
             now_ms: Arc::new(move || now),
             cancel: Cancel::new(),
         };

@@ -305,7 +305,7 @@ fn fill(
         epoch: identity.epoch,
         sequence: 0,
         position: position.0,
-        time: manifest.created_at_ms as i64,
+        time: manifest.restored_time_ms() as i64,
         state_version: identity.state_version,
     };
     let latest = Checkpoint {

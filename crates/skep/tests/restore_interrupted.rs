@@ -83,3 +83,18 @@ fn no_broker_starts_over_a_restore_that_was_killed_and_the_next_run_succeeds() {
         "what fsck has found"
     );
 }
+
+#[test]
+fn a_second_restore_into_one_directory_is_46_and_leaves_the_first_alone() {
+    let place = with_backup(2);
+    let halfway = halfway(&place);
+    let (code, text) = place.fails(&["restore", "--backupId=1"]);
+    assert_eq!(code, 46, "{text}");
+    assert!(text.contains("another restore is at work"), "{text}");
+    let noted = place.data().join("restore-in-progress.json");
+    assert!(noted.exists() && place.data().join("restoring-1").exists());
+    assert_eq!(halfway.restoring.signal("TERM"), Some(50));
+    assert!(!place.data().exists());
+    halfway.chunk.put_back();
+    restore_and_go_on(&place);
+}

@@ -6,7 +6,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::s3::{Certificate, S3, place_for};
+use common::s3::{BUCKET, Certificate, S3, place_for};
 use common::{Place, repository};
 
 fn deploy_and_start(place: &Place, count: u32) {
@@ -40,6 +40,34 @@ fn a_backup_in_s3_is_taken_verified_restored_and_deleted() {
     place.skep(&["backup", "delete", "1"]);
     let list = place.skep(&["backup", "list"]);
     assert!(list.contains("\n2 ") && !list.contains("\n1 "), "{list}");
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
+#[ignore = "needs versitygw, which ./test installs"]
+fn a_manifest_that_has_become_empty_hides_no_other_backup_and_is_no_obstacle_to_the_next() {
+    let root = tempfile::tempdir().unwrap();
+    let s3 = S3::start(root.path());
+    let place = place_for(&s3.endpoint(), 1);
+    let broker = place.start();
+    deploy_and_start(&place, 5);
+    place.skep(&["backup", "take", "1", "--wait"]);
+    place.skep(&["backup", "take", "2", "--wait"]);
+    assert_eq!(broker.stop(), Some(0));
+    let backup = format!("{BUCKET}/clusters/one/backups/{:020}", 2);
+    for manifest in ["manifest.json", "partition-00001.json"] {
+        let emptied = root.path().join(&backup).join(manifest);
+        assert!(emptied.exists(), "{emptied:?}");
+        std::fs::write(emptied, "").unwrap();
+    }
+
+    let broker = place.start();
+    place.skep(&["backup", "take", "3", "--wait"]);
+    let list = place.skep(&["backup", "list"]);
+    for id in 1..=3 {
+        assert!(list.contains(&format!("\n{id} ")), "{list}");
+    }
+    assert!(place.skep(&["backup", "verify", "3"]).contains("sound"));
     assert_eq!(broker.stop(), Some(0));
 }
 

@@ -103,11 +103,15 @@ pub fn identity(backup: u64, partition: u32) -> PartitionIdentity {
     }
 }
 
+/// Before the uploads.
+pub const CHECKPOINT_TIME_MS: u64 = 900;
+
 pub fn request(backup: u64, partition: u32, content: &Arc<MapContent>) -> UploadRequest {
     UploadRequest {
         identity: identity(backup, partition),
         content: Arc::clone(content) as Arc<dyn Content>,
         base: Base::None,
+        checkpoint_time_ms: CHECKPOINT_TIME_MS,
         now_ms: Arc::new(|| 1_000),
         cancel: Cancel::new(),
     }
