@@ -59,6 +59,8 @@ pub async fn start_replicas(shared: &Shared<'_>, receivers: Vec<Receiver>) -> Ve
                     reason, "the partition cannot start; the others go on"
                 );
                 partitions.set_failed(partition.id, reason);
+                // Its inbox has closed; what was in there already is answered by nobody.
+                shared.router.local.requests.forget(partition.id);
             }
         }
     }

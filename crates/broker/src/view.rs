@@ -21,6 +21,9 @@ const COMMAND_PORT: u16 = 26_501;
 /// How long a node that was refused counts as being there; it comes again every second.
 const STRANGER_MEMORY: Duration = Duration::from_secs(10);
 
+/// Nodes that were refused of which it is known why: whoever is refused chooses the number that it comes with.
+const STRANGERS_MAX: usize = 64;
+
 /// The cluster as this node knows it.
 pub struct ClusterView {
     own: NodeId,
@@ -175,14 +178,21 @@ impl ClusterView {
 
     /// A node was refused.
     pub fn refused(&self, node: NodeId, reason: &str) {
-        let now = (reason.to_owned(), Instant::now());
-        self.strangers().insert(node, now);
+        let mut strangers = self.recent_strangers();
+        if strangers.len() < STRANGERS_MAX || strangers.contains_key(&node) {
+            strangers.insert(node, (reason.to_owned(), Instant::now()));
+        }
+    }
+
+    fn recent_strangers(&self) -> MutexGuard<'_, BTreeMap<NodeId, (String, Instant)>> {
+        let mut strangers = self.strangers();
+        strangers.retain(|_, (_, last)| last.elapsed() < STRANGER_MEMORY);
+        strangers
     }
 
     /// Why nodes were refused lately: they, or this one, do not belong here.
     pub fn problems(&self) -> Vec<String> {
-        let mut strangers = self.strangers();
-        strangers.retain(|_, (_, last)| last.elapsed() < STRANGER_MEMORY);
+        let strangers = self.recent_strangers();
         let reasons = strangers.values().map(|(reason, _)| reason.clone());
         reasons.collect()
     }
@@ -413,5 +423,18 @@ mod tests {
         view.disconnected(NodeId(1));
         assert_eq!(view.leader(PartitionId(1)), None);
         assert_eq!(view.topology().brokers().len(), 1);
+    }
+
+    #[test]
+    fn of_nodes_that_were_refused_no_more_are_remembered_than_may_be() {
+        let view = view(1);
+        for number in 0..10_000 {
+            view.refused(NodeId(number), "it is of another cluster");
+        }
+        assert_eq!(view.problems().len(), STRANGERS_MAX);
+        view.refused(NodeId(0), "it was not restored");
+        assert_eq!(view.problems()[0], "it was not restored");
+        view.connected(NodeId(0), "zero:1".to_owned(), shape(1));
+        assert_eq!(view.problems().len(), STRANGERS_MAX - 1);
     }
 }

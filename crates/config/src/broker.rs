@@ -224,7 +224,7 @@ pub(crate) fn gateway_at(
 
 /// In Zeebe 8.1 `server.port` was the port of all that is HTTP, later that of the REST API beside a `management.server.port`.
 fn server_port_is_managements(source: &Source) -> bool {
-    source.given("server.port").is_some() && source.given("management.server.port").is_none()
+    source.is_chosen("server.port") && !source.is_chosen("management.server.port")
 }
 
 fn rest(source: &Source) -> Result<Option<RestConfig>, ConfigError> {

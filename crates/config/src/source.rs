@@ -106,18 +106,26 @@ impl Source {
 
     /// The value given for a key: of the environment, else of the file. An empty text counts as not given.
     pub fn given(&self, key: &str) -> Option<&str> {
-        let property = property(key);
-        std::iter::once(variable_of(property.key))
-            .chain(
-                property
-                    .other_variables
-                    .iter()
-                    .map(|name| (*name).to_owned()),
-            )
-            .find_map(|name| self.environment.get(&name))
+        self.of_environment(key)
             .or_else(|| self.file.get(&relaxed(key)))
             .map(String::as_str)
             .filter(|value| !value.trim().is_empty())
+    }
+
+    /// Whether a value was chosen: one of the environment, or one of the file other than the default. The distributed file names
+    /// every default, so that a default is named there says nothing.
+    pub(crate) fn is_chosen(&self, key: &str) -> bool {
+        self.given(key).is_some_and(|value| {
+            self.of_environment(key).is_some() || value.trim() != property(key).default
+        })
+    }
+
+    fn of_environment(&self, key: &str) -> Option<&String> {
+        let property = property(key);
+        let others = property.other_variables.iter();
+        std::iter::once(variable_of(property.key))
+            .chain(others.map(|name| (*name).to_owned()))
+            .find_map(|name| self.environment.get(&name))
     }
 
     /// What is given for each exporter, by its relaxed id.

@@ -74,8 +74,14 @@ fn both_spellings_of_the_endpoint_switch_work() {
 fn the_port_of_all_http_is_managements_unless_that_has_its_own() {
     // management, rest, whether the latter is another than the default
     type Case<'a> = (&'a [(&'a str, &'a str)], u16, u16, bool);
-    let cases: [Case<'_>; 4] = [
+    let cases: [Case<'_>; 5] = [
         (&[], 9600, 8080, false),
+        (
+            &[("MANAGEMENT_SERVER_PORT", "9600"), ("SERVER_PORT", "9701")],
+            9600,
+            9701,
+            true,
+        ),
         (&[("SERVER_PORT", "9700")], 9700, 8080, false),
         (&[("MANAGEMENT_SERVER_PORT", "9700")], 9700, 8080, false),
         (
@@ -85,20 +91,26 @@ fn the_port_of_all_http_is_managements_unless_that_has_its_own() {
             true,
         ),
     ];
+    let distributed = properties::application_yaml();
     for (environment, management, rest_port, chosen) in cases {
-        let config = config("", environment).unwrap();
-        assert_eq!(
-            config.management.address.port(),
-            management,
-            "{environment:?}"
-        );
-        let rest = config.gateway.unwrap().rest.unwrap();
-        assert_eq!(
-            (rest.address.port(), rest.chosen),
-            (rest_port, chosen),
-            "{environment:?}"
-        );
+        for file in ["", &distributed] {
+            let config = config(file, environment).unwrap();
+            let rest = config.gateway.unwrap().rest.unwrap();
+            assert_eq!(
+                (
+                    config.management.address.port(),
+                    rest.address.port(),
+                    rest.chosen
+                ),
+                (management, rest_port, chosen),
+                "{environment:?}, with {} bytes of file",
+                file.len()
+            );
+        }
     }
+    let own = "server: {port: 9701}\nmanagement: {server: {port: 9700}}";
+    let config_of_file = config(own, &[]).unwrap();
+    assert_eq!(config_of_file.management.address.port(), 9700);
     let off = config("", &[("CAMUNDA_REST_ENABLED", "false")]).unwrap();
     assert!(off.gateway.unwrap().rest.is_none());
 }

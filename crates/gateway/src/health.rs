@@ -1,11 +1,13 @@
 //! The standard health service: serving from the moment that connections are taken until the order to stop.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
+use crate::limits::HEALTH_WATCHERS_MAX;
 use crate::proto::health::health_check_response::ServingStatus;
 use crate::proto::health::{HealthCheckRequest, HealthCheckResponse, health_server};
 
@@ -15,7 +17,18 @@ const SERVICES: [&str; 2] = ["", "gateway_protocol.Gateway"];
 /// Says whether the gateway serves.
 #[derive(Debug)]
 pub struct HealthCalls {
-    pub stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
+    /// Room for those who watch: nobody has to show who they are.
+    watchers: Arc<Semaphore>,
+}
+
+impl HealthCalls {
+    pub fn new(stopped: watch::Receiver<bool>) -> HealthCalls {
+        HealthCalls {
+            stopped,
+            watchers: Arc::new(Semaphore::new(HEALTH_WATCHERS_MAX)),
+        }
+    }
 }
 
 fn response(status: ServingStatus) -> HealthCheckResponse {
@@ -53,6 +66,11 @@ impl health_server::Health for HealthCalls {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let Ok(place) = Arc::clone(&self.watchers).try_acquire_owned() else {
+            return Err(Status::resource_exhausted(format!(
+                "{HEALTH_WATCHERS_MAX} calls watch the health of this gateway, as many as may; use Check"
+            )));
+        };
         let known = SERVICES.contains(&request.get_ref().service.as_str());
         let first = if known {
             of_stopped(*self.stopped.borrow())
@@ -64,10 +82,38 @@ impl health_server::Health for HealthCalls {
         let last = async move {
             // An error means that the gateway is gone, which is a stop as well.
             let _ = stopped.wait_for(|stopped| *stopped).await;
+            drop(place);
             known.then_some(Ok(of_stopped(true)))
         };
         let last = stream::once(last).filter_map(std::future::ready);
         let statuses = stream::iter([Ok(first)]).chain(last);
         Ok(Response::new(Box::pin(statuses)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::health_server::Health;
+    use super::*;
+
+    #[tokio::test]
+    async fn as_many_watch_as_may_and_a_check_is_answered_beyond_that() {
+        let (_stop, stopped) = watch::channel(false);
+        let health = HealthCalls::new(stopped);
+        let request = || Request::new(HealthCheckRequest::default());
+        let mut watching = Vec::new();
+        for _ in 0..HEALTH_WATCHERS_MAX {
+            watching.push(health.watch(request()).await.unwrap().into_inner());
+        }
+        let refused = health.watch(request()).await.err().unwrap();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        let checked = health.check(request()).await.unwrap().into_inner();
+        assert_eq!(checked.status(), ServingStatus::Serving);
+        let mut one = watching.pop().unwrap();
+        assert!(one.next().await.is_some(), "the status at present");
+        drop(one);
+        assert!(health.watch(request()).await.is_ok());
     }
 }

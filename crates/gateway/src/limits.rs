@@ -54,6 +54,10 @@ pub const STREAM_BATCH_JOBS_MAX: usize = 256;
 /// Pause before a partition is asked again that has news but did not answer.
 pub const STREAM_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// Calls that may watch the gateway's health, of all clients together: they cost memory and need no password. A few balancers watch;
+/// more can ask.
+pub const HEALTH_WATCHERS_MAX: usize = 1_000;
+
 /// How long calls and polls may take to end after the order to stop.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 

@@ -174,7 +174,7 @@ impl Services {
             gateway: GatewayServer::new(Calls(gateway))
                 .max_decoding_message_size(bytes_max)
                 .accept_compressed(CompressionEncoding::Gzip),
-            health: HealthServer::new(HealthCalls { stopped }),
+            health: HealthServer::new(HealthCalls::new(stopped)),
         }
     }
 }

@@ -54,27 +54,6 @@ fn job_of(command: &Command) -> Job {
     }
 }
 
-/// Waits until the brokers have seen as many commands of that intent.
-async fn seen(
-    brokers: &Fake,
-    intent: impl Into<skep_protocol::Intent> + Copy,
-    count: usize,
-) -> Vec<Command> {
-    let all = async {
-        loop {
-            let commands = brokers.seen_of(intent);
-            if commands.len() >= count {
-                return commands.into_iter().map(|(_, command)| command).collect();
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    let patience = Duration::from_secs(30);
-    tokio::time::timeout(patience, all)
-        .await
-        .expect("the command never came")
-}
-
 #[tokio::test]
 async fn every_partition_is_asked_for_what_is_still_wanted() {
     let brokers = Fake::new(3, |partition, command| match wanted(command) {
@@ -270,7 +249,7 @@ async fn an_announcement_brings_the_job_to_a_parked_request() {
         .await
         .unwrap()
         .into_inner();
-    seen(&brokers, JobBatchIntent::Activate, 1).await;
+    brokers.until_seen(JobBatchIntent::Activate, 1).await;
     available.store(true, SeqCst);
     brokers.announce("pay");
     assert_eq!(keys(&all(stream).await.unwrap()), [[key(1, 7)]]);
@@ -389,7 +368,7 @@ async fn jobs_that_come_after_the_client_went_are_handed_back() {
         .await
         .unwrap()
         .into_inner();
-    seen(&brokers, JobBatchIntent::Activate, 1).await;
+    brokers.until_seen(JobBatchIntent::Activate, 1).await;
     // The whole connection goes, which the gateway can't overlook.
     drop((stream, served.client));
     let mut probe =
@@ -401,7 +380,7 @@ async fn jobs_that_come_after_the_client_went_are_handed_back() {
         .await
         .unwrap();
     release.notify_one();
-    let mut failed = seen(&brokers, JobIntent::Fail, 2).await;
+    let mut failed = brokers.until_seen(JobIntent::Fail, 2).await;
     failed.sort_by_key(|command| command.key);
     let handed_back: Vec<(i64, i32, i64)> = failed
         .iter()
@@ -427,7 +406,7 @@ async fn a_client_that_leaves_while_it_waits_takes_no_job() {
         .await
         .unwrap()
         .into_inner();
-    seen(&brokers, JobBatchIntent::Activate, 1).await;
+    brokers.until_seen(JobBatchIntent::Activate, 1).await;
     drop((stream, served.client));
     served.stop.send(()).unwrap();
     served.ended.await.unwrap().unwrap();
@@ -467,7 +446,7 @@ async fn jobs_go_into_as_many_messages_as_their_size_needs() {
     for message in &messages {
         assert!(prost::Message::encoded_len(message) <= 1000);
     }
-    let failed = seen(&brokers, JobIntent::Fail, 1).await;
+    let failed = brokers.until_seen(JobIntent::Fail, 1).await;
     assert_eq!(
         (failed[0].key.0, job_of(&failed[0]).retries),
         (key(1, 3), 2)
@@ -485,7 +464,40 @@ async fn a_parked_request_ends_as_unavailable_when_the_gateway_stops() {
         .await
         .unwrap()
         .into_inner();
-    seen(&brokers, JobBatchIntent::Activate, 1).await;
+    brokers.until_seen(JobBatchIntent::Activate, 1).await;
     served.stop.send(()).unwrap();
     assert_eq!(all(stream).await.unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn jobs_that_come_after_the_gateway_has_given_up_waiting_go_back() {
+    let late = Arc::new(Notify::new());
+    let comes = late.clone();
+    let brokers = Fake::slow(1, move |_, command| {
+        if wanted(command).is_none() {
+            return std::future::ready(echo(command)).boxed();
+        }
+        let comes = comes.clone();
+        let jobs = async move {
+            comes.notified().await;
+            batch(vec![job(key(1, 7), 3, ""), job(key(1, 8), 5, "")])
+        };
+        jobs.boxed()
+    });
+    let config = GatewayConfig {
+        request_timeout: Duration::from_millis(50),
+        ..GatewayConfig::default()
+    };
+    let mut served = start_with(brokers.clone(), config).await;
+    let stream = served.client.activate_jobs(request(2, NO_WAIT)).await;
+    let messages = all(stream.unwrap().into_inner()).await.unwrap();
+    assert!(messages.is_empty(), "nothing came in time");
+    late.notify_one();
+    let back = brokers.until_seen(JobIntent::Fail, 2).await;
+    let mut back: Vec<(i64, i32)> = back
+        .iter()
+        .map(|command| (command.key.0, job_of(command).retries))
+        .collect();
+    back.sort_unstable();
+    assert_eq!(back, [(key(1, 7), 3), (key(1, 8), 5)]);
 }

@@ -6,11 +6,14 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
+use futures::FutureExt;
 use skep_gateway::proto::StreamActivatedJobsRequest;
+use skep_gateway::{BrokerError, GatewayConfig};
 use skep_protocol::PartitionId;
 use skep_protocol::values::{ActivatedJob, JobBatch};
-use skep_protocol::{JobBatchIntent, JobIntent};
+use skep_protocol::{JobBatchIntent, JobIntent, Rejection};
 use support::*;
 use tokio::sync::mpsc;
 use tonic::Code;
@@ -171,4 +174,121 @@ async fn streams_end_with_the_gateway() {
     let status = jobs.message().await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     served.ended.await.unwrap().unwrap();
+}
+
+/// Brokers of two partitions: the first does as it is told when it is asked for jobs, the second has so many.
+fn beside(count: i32, first: impl Fn() -> Option<Answer> + Send + Sync + 'static) -> Arc<Fake> {
+    let left = AtomicI32::new(count);
+    Fake::slow(2, move |partition, command| {
+        let answer = match wanted(command) {
+            None => echo(command),
+            Some(_) if partition == PartitionId(1) => match first() {
+                Some(answer) => answer,
+                None => return std::future::pending().boxed(),
+            },
+            Some(wanted) => {
+                let before = left.load(Ordering::SeqCst);
+                let taken = before.min(wanted.max_jobs_to_activate);
+                left.store(before - taken, Ordering::SeqCst);
+                let job_of = |index| job(key(2, (before - index) as u64), 3, "");
+                batch((0..taken).map(job_of).collect())
+            }
+        };
+        std::future::ready(answer).boxed()
+    })
+}
+
+fn exhausted() -> Option<Answer> {
+    let message = "Reached maximum capacity of requests handled".to_owned();
+    Some(Err(BrokerError::ResourceExhausted { message }))
+}
+
+#[tokio::test]
+async fn a_partition_that_refuses_or_is_silent_keeps_no_other_from_being_asked() {
+    let silent = || None;
+    for brokers in [beside(100, exhausted), beside(100, silent)] {
+        let config = GatewayConfig {
+            request_timeout: Duration::from_millis(50),
+            ..GatewayConfig::default()
+        };
+        let served = start_with(brokers.clone(), config).await;
+        let mut client = served.client.clone();
+        let mut jobs = client
+            .stream_activated_jobs(request())
+            .await
+            .unwrap()
+            .into_inner();
+        brokers.announce_on(PartitionId(1), None);
+        brokers.announce_on(PartitionId(2), None);
+        for counter in (1..=100).rev() {
+            let job = jobs.message().await.unwrap().unwrap();
+            assert_eq!(job.key, key(2, counter));
+        }
+        served.stop.send(()).unwrap();
+        let status = jobs.message().await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
+    }
+}
+
+#[tokio::test]
+async fn a_partition_that_refused_is_asked_again() {
+    let refusals = AtomicI32::new(2);
+    let brokers = beside(0, move || {
+        if refusals.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return exhausted();
+        }
+        Some(batch(vec![job(key(1, 1), 3, "")]))
+    });
+    let mut client = start(brokers.clone()).await.client;
+    let jobs = client.stream_activated_jobs(request()).await.unwrap();
+    brokers.announce("pay");
+    let job = jobs.into_inner().message().await.unwrap().unwrap();
+    assert_eq!(job.key, key(1, 1));
+}
+
+#[tokio::test]
+async fn what_a_partition_rejects_ends_the_streams_with_its_reason() {
+    let reason = "Expected to activate job batch with timeout to be less than a year";
+    let brokers = beside(0, move || {
+        Some(Ok(Err(Rejection::invalid_argument(reason))))
+    });
+    let mut client = start(brokers.clone()).await.client;
+    let jobs = client.stream_activated_jobs(request()).await.unwrap();
+    brokers.announce("pay");
+    let status = jobs.into_inner().message().await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains(reason), "{status:?}");
+}
+
+#[tokio::test]
+async fn jobs_that_come_when_the_stream_is_gone_go_back() {
+    let gate = Arc::new(tokio::sync::Notify::new());
+    let opened = Arc::clone(&gate);
+    let brokers = Fake::slow(1, move |_, command| {
+        if wanted(command).is_none() {
+            return std::future::ready(echo(command)).boxed();
+        }
+        let opened = Arc::clone(&opened);
+        let jobs = async move {
+            opened.notified().await;
+            batch(vec![job(key(1, 7), 3, "")])
+        };
+        jobs.boxed()
+    });
+    let mut client = start(brokers.clone()).await.client;
+    let jobs = client.stream_activated_jobs(request()).await.unwrap();
+    brokers.announce("pay");
+    brokers.until_seen(JobBatchIntent::Activate, 1).await;
+    drop(jobs);
+    // What listens to news for the stream ends when the gateway knows that the client is gone; the gateway itself goes on to listen.
+    let gone = async {
+        while brokers.announce.receiver_count() > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = Duration::from_secs(30);
+    tokio::time::timeout(patience, gone).await.unwrap();
+    gate.notify_one();
+    let back = brokers.until_seen(JobIntent::Fail, 1).await;
+    assert_eq!(back[0].key.0, key(1, 7));
 }

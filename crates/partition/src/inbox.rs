@@ -143,17 +143,20 @@ impl Inbox {
             self.gauge.commands.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::Busy);
         }
-        self.push(Event::Command {
+        let event = Event::Command {
             command,
             request,
             submitted: Instant::now(),
-        });
-        Ok(())
+        };
+        self.sender.send(event).map_err(|_| {
+            self.gauge.commands.fetch_sub(1, Ordering::Relaxed);
+            Refusal::NotLeader
+        })
     }
 
     /// Hands over any other event.
     pub fn push(&self, event: Event) {
-        // A replica that has stopped needs no events any more.
+        // A replica that has stopped, or never began, needs no events any more.
         let _ = self.sender.send(event);
     }
 
@@ -226,6 +229,13 @@ impl Receiver {
     }
 }
 
+impl Drop for Receiver {
+    /// Also when the replica could not be started.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use skep_protocol::values::{Job, ProcessInstanceCreation};
@@ -271,5 +281,16 @@ mod tests {
         assert_eq!(inbox.submit(creation(), None), Err(Refusal::WriteRate));
         assert_eq!(inbox.submit(completion(), None), Ok(()));
         assert_eq!(inbox.waiting(), 2);
+    }
+
+    #[test]
+    fn what_nobody_will_take_out_is_refused_at_once() {
+        let (inbox, receiver) = inbox(FlowControl::default());
+        drop(receiver);
+        for _ in 0..2 * INBOX_COMMANDS {
+            let submitted = inbox.submit(creation(), None);
+            assert_eq!(submitted, Err(Refusal::NotLeader));
+        }
+        assert_eq!(inbox.waiting(), 0);
     }
 }

@@ -48,8 +48,14 @@ impl Authority {
 
     /// Signs a certificate for a host that is valid until that year.
     pub fn issue(&self, host: &str, until: i32) -> Issued {
+        self.issue_for([host], until)
+    }
+
+    /// Signs a certificate for several hosts that is valid until that year.
+    pub fn issue_for<'a>(&self, hosts: impl IntoIterator<Item = &'a str>, until: i32) -> Issued {
         let key = KeyPair::generate().expect("there is randomness");
-        let mut params = CertificateParams::new(vec![host.to_owned()]).expect("a host's name");
+        let hosts: Vec<String> = hosts.into_iter().map(str::to_owned).collect();
+        let mut params = CertificateParams::new(hosts).expect("names of hosts");
         params.not_before = date_time_ymd(2000, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);
         let certificate = params.signed_by(&key, &self.0);

@@ -1,7 +1,6 @@
 //! Handing out jobs: the pass over the partitions, the delivery to the client, the handing back of what it did not take.
 //!
-//! One task per request, which outlives the call if the client goes: a command to activate jobs that is on its way can't be
-//! called back, so its jobs must be waited for and handed back, or else they stay locked until their timeout.
+//! One task per request, which outlives the call if the client goes.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,12 +10,13 @@ use std::time::Duration;
 use futures::{Stream, StreamExt, stream};
 use prost::Message as _;
 use skep_protocol::values::{self, Job, JobBatch};
-use skep_protocol::{Command, JobBatchIntent, JobIntent, Key, PartitionId, RecordValue};
+use skep_protocol::{JobIntent, PartitionId};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Request, Response, Status};
 use tracing::{debug, warn};
 
+use super::activation::{NotActivated, activate_on};
 use super::{DEFAULT_TENANT, Gateway, check_name, check_tenant, jobs};
 use crate::brokers::BrokerError;
 use crate::limits::{CLIENT_TIMEOUT_MAX, HAND_BACK_PARALLEL_MAX, OVERSIZE_JOB_PAUSE, POLL_MARGIN};
@@ -107,6 +107,13 @@ struct Poll {
 pub struct Undelivered {
     key: i64,
     retries: i32,
+}
+
+impl Undelivered {
+    /// The job of that key, which had so many retries.
+    pub fn new(key: i64, retries: i32) -> Undelivered {
+        Undelivered { key, retries }
+    }
 }
 
 /// Why a pass ended before its time.
@@ -240,20 +247,10 @@ impl Poll {
             jobs: Vec::new(),
             truncated: false,
         };
-        let command = Command::new(Key::NONE, JobBatchIntent::Activate, batch);
-        let answer = self.gateway.brokers.execute(partition, &command);
-        let answer = timeout(self.gateway.config.request_timeout, answer)
-            .await
-            .unwrap_or(Err(BrokerError::Timeout))
-            .map_err(Unanswered::Skipped)?;
-        let event = answer.map_err(|rejection| {
-            Unanswered::failed(status::of_rejection(command.intent, &rejection))
-        })?;
-        match event.value {
-            RecordValue::JobBatch(batch) => Ok(batch),
-            _ => Err(Unanswered::failed(super::unexpected_answer(
-                "ACTIVATE", &event,
-            ))),
+        match activate_on(&self.gateway, partition, batch).await {
+            Ok(activated) => Ok(activated.take()),
+            Err(NotActivated::Unanswered(error)) => Err(Unanswered::Skipped(error)),
+            Err(NotActivated::Failed(status)) => Err(Unanswered::Broken(Broken::Failed(status))),
         }
     }
 
@@ -334,18 +331,9 @@ enum Unanswered {
     Broken(Broken),
 }
 
-impl Unanswered {
-    fn failed(status: Status) -> Unanswered {
-        Unanswered::Broken(Broken::Failed(status))
-    }
-}
-
 impl From<&ActivatedJob> for Undelivered {
     fn from(job: &ActivatedJob) -> Undelivered {
-        Undelivered {
-            key: job.key,
-            retries: job.retries,
-        }
+        Undelivered::new(job.key, job.retries)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The calls. One file per family; here is what they share.
 
 mod activate_jobs;
+mod activation;
 mod decisions;
 mod incidents;
 mod instances;

@@ -1,27 +1,30 @@
 //! Pushing jobs: as soon as a partition has a job of a type, it is activated for a client that has a stream of the type open.
 //!
 //! One task per registration asks the partitions that have news for as many jobs as its clients have room for, and no more:
-//! what they have no room for stays there, for those who poll. Jobs that were there before a stream was opened are for those
+//! what they have no room for stays there, for those who poll. What a partition rejects ends the streams with its reason. Jobs that were there before a stream was opened are for those
 //! who poll as well.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::{Stream, StreamExt, stream};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, Stream, StreamExt, stream};
 use prost::Message as _;
 use skep_protocol::values::JobBatch;
-use skep_protocol::{Command, JobBatchIntent, JobIntent, Key, PartitionId, RecordValue};
+use skep_protocol::{JobIntent, PartitionId};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast, mpsc};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Request, Response, Status};
 use tracing::{debug, warn};
 
 use super::activate_jobs::{self, Undelivered, to_client};
+use super::activation::{Activated, NotActivated, activate_on};
 use super::{Gateway, check_name, check_tenant, jobs};
-use crate::brokers::{BrokerError, JobsAvailable};
+use crate::brokers::JobsAvailable;
 use crate::job_streams::{Item, Registration};
 use crate::limits::{
     HAND_BACK_PARALLEL_MAX, OVERSIZE_JOB_PAUSE, STREAM_BATCH_JOBS_MAX, STREAM_RETRY_PAUSE,
@@ -39,12 +42,7 @@ pub fn open(
     let news = gateway.brokers.jobs_available();
     let joined = gateway.streams.join(&registration);
     if joined.is_first {
-        let pusher = Pusher {
-            gateway: Arc::clone(gateway),
-            registration,
-            room: Arc::clone(&joined.room),
-            waiting: BTreeSet::new(),
-        };
+        let pusher = Pusher::new(gateway, registration, &joined.room);
         tokio::spawn(pusher.run(news));
     }
     Ok(Response::new(PushedJobs {
@@ -121,38 +119,67 @@ impl Drop for PushedJobs {
 }
 
 /// Serves a registration as long as it has clients.
+///
+/// Each partition is asked on its own: one that refuses or does not answer keeps no other from being asked.
 struct Pusher {
     gateway: Arc<Gateway>,
     registration: Registration,
     room: Arc<Notify>,
-    /// Partitions that may have jobs.
-    waiting: BTreeSet<PartitionId>,
+    /// Partitions that may have jobs, the one that has waited longest first.
+    waiting: VecDeque<PartitionId>,
+    /// Those that gave no jobs the last time though they may have some, and when they are asked again.
+    paused: BTreeMap<PartitionId, Instant>,
+    /// Those that are being asked, and for how many jobs.
+    asked: BTreeMap<PartitionId, usize>,
+    answers: FuturesUnordered<BoxFuture<'static, (PartitionId, Answer)>>,
 }
 
+type Answer = Result<Activated, NotActivated>;
+
 impl Pusher {
+    fn new(gateway: &Arc<Gateway>, registration: Registration, room: &Arc<Notify>) -> Pusher {
+        Pusher {
+            gateway: Arc::clone(gateway),
+            registration,
+            room: Arc::clone(room),
+            waiting: VecDeque::new(),
+            paused: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            answers: FuturesUnordered::new(),
+        }
+    }
+
     async fn run(mut self, mut news: broadcast::Receiver<JobsAvailable>) {
+        if let Err(status) = self.serve(&mut news).await {
+            self.gateway.streams.end(&self.registration, &status);
+        }
+    }
+
+    /// Ends when the last client has gone, or with what those that there are get.
+    async fn serve(&mut self, news: &mut broadcast::Receiver<JobsAvailable>) -> Result<(), Status> {
+        let stops = || Status::unavailable("The gateway is shutting down");
         let mut stopped = self.gateway.stopped.clone();
-        loop {
-            let room = Arc::clone(&self.room);
+        while let Some(room) = self.gateway.streams.room(&self.registration) {
+            let now = Instant::now();
+            self.ask_those_that_wait(room, now);
+            let again = self.next_pause_end(now);
             tokio::select! {
                 received = news.recv() => {
                     if !self.note(received) {
-                        break;
+                        return Err(stops());
                     }
                 }
-                () = room.notified() => {}
+                Some((partition, answer)) = self.answers.next() => self.answered(partition, answer)?,
+                () = self.room.notified() => {}
+                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {}
                 // An error means that the gateway is gone, which is a stop as well.
-                _ = stopped.wait_for(|stopped| *stopped) => break,
+                _ = stopped.wait_for(|stopped| *stopped) => return Err(stops()),
             }
-            while let Some(received) = next_of(&mut news) {
+            while let Some(received) = next_of(news) {
                 self.note(received);
             }
-            if !self.push().await {
-                return;
-            }
         }
-        let status = Status::unavailable("The gateway is shutting down");
-        self.gateway.streams.end(&self.registration, &status);
+        Ok(())
     }
 
     /// Takes news in. `false` when there will be none any more.
@@ -161,100 +188,128 @@ impl Pusher {
             Ok(news) => {
                 let own = &self.registration.job_type;
                 if news.job_type.is_none_or(|one| one == *own) {
-                    self.waiting.insert(news.partition);
+                    self.await_turn(news.partition);
                 }
             }
             Err(RecvError::Lagged(_)) => {
                 let topology = self.gateway.brokers.topology();
-                self.waiting.extend(routing::led(&topology, 0));
+                routing::led(&topology, 0).for_each(|partition| self.await_turn(partition));
             }
             Err(RecvError::Closed) => return false,
         }
         true
     }
 
-    /// Asks partitions for jobs as long as there may be some and somebody takes them. `false` when the last client has gone.
-    async fn push(&mut self) -> bool {
-        loop {
-            let Some(room) = self.gateway.streams.room(&self.registration) else {
-                return false;
-            };
-            let wanted = room.min(STREAM_BATCH_JOBS_MAX);
-            let Some(&partition) = self.waiting.first() else {
-                return true;
-            };
-            if wanted == 0 {
-                return true;
-            }
-            match self.ask(partition, wanted as i32).await {
-                Ok(batch) => {
-                    let may_have_more = batch.truncated || batch.jobs.len() >= wanted;
-                    self.deliver(batch).await;
-                    if !may_have_more {
-                        self.waiting.remove(&partition);
-                    }
-                }
-                Err(error) => {
-                    debug!(%partition, job_type = self.registration.job_type, %error, "no jobs from this partition");
-                    sleep(STREAM_RETRY_PAUSE).await;
-                    // A partition that is led by nobody tells when it is led again.
-                    if !self.gateway.brokers.topology().has_leader(partition) {
-                        self.waiting.remove(&partition);
-                    }
-                }
-            }
+    fn await_turn(&mut self, partition: PartitionId) {
+        if !self.waiting.contains(&partition) {
+            self.waiting.push_back(partition);
         }
     }
 
-    async fn ask(&self, partition: PartitionId, wanted: i32) -> Result<JobBatch, BrokerError> {
+    /// When the next may be asked again. Those that may be asked already wait for nothing but room.
+    fn next_pause_end(&self, now: Instant) -> Option<Instant> {
+        let ends = self.paused.values().filter(|until| **until > now);
+        ends.min().copied()
+    }
+
+    /// Asks the partitions that wait for as many jobs as there is room for, beside those that are asked for already.
+    fn ask_those_that_wait(&mut self, room: usize, now: Instant) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let topology = self.gateway.brokers.topology();
+        let is_over = |until: &Instant| *until <= now;
+        // A partition that is led by nobody tells when it is led again.
+        let leaderless = |partition: &PartitionId| !topology.has_leader(*partition);
+        let given_up: Vec<PartitionId> = self
+            .paused
+            .extract_if(.., |partition, until| {
+                is_over(until) && leaderless(partition)
+            })
+            .map(|(partition, _)| partition)
+            .collect();
+        self.waiting.retain(|one| !given_up.contains(one));
+        let is_due = |one: &PartitionId| {
+            !self.asked.contains_key(one) && self.paused.get(one).is_none_or(is_over)
+        };
+        let due: Vec<PartitionId> = self.waiting.iter().copied().filter(is_due).collect();
+        let mut free = room.saturating_sub(self.asked.values().sum());
+        for (done, partition) in due.iter().enumerate() {
+            if free == 0 {
+                return;
+            }
+            // Room that is kept for a partition that may not answer again is kept from the others.
+            let wanted = match self.paused.remove(partition) {
+                Some(_) => 1,
+                None => (free / (due.len() - done)).clamp(1, STREAM_BATCH_JOBS_MAX),
+            };
+            free -= wanted;
+            self.ask(*partition, wanted);
+        }
+    }
+
+    fn ask(&mut self, partition: PartitionId, wanted: usize) {
         let asked = &self.registration;
         let batch = JobBatch {
             job_type: asked.job_type.clone(),
             worker: asked.worker.clone(),
             timeout: asked.timeout,
-            max_jobs_to_activate: wanted,
+            max_jobs_to_activate: wanted as i32,
             fetch_variables: asked.fetch_variables.clone(),
             jobs: Vec::new(),
             truncated: false,
         };
-        let command = Command::new(Key::NONE, JobBatchIntent::Activate, batch);
-        let answer = self.gateway.brokers.execute(partition, &command);
-        let answer = timeout(self.gateway.config.request_timeout, answer)
-            .await
-            .unwrap_or(Err(BrokerError::Timeout))?;
-        match answer.map(|event| event.value) {
-            Ok(RecordValue::JobBatch(batch)) => Ok(batch),
-            Ok(other) => Err(unexpected(other.value_type().name())),
-            Err(rejection) => Err(unexpected(&rejection.reason)),
-        }
+        self.waiting.retain(|one| *one != partition);
+        self.asked.insert(partition, wanted);
+        let gateway = Arc::clone(&self.gateway);
+        let answer = async move { (partition, activate_on(&gateway, partition, batch).await) };
+        self.answers.push(answer.boxed());
     }
 
-    async fn deliver(&self, batch: JobBatch) {
+    fn answered(&mut self, partition: PartitionId, answer: Answer) -> Result<(), Status> {
+        let wanted = self.asked.remove(&partition).unwrap_or(0);
+        match answer {
+            Ok(activated) => {
+                let batch = activated.take();
+                if batch.truncated || batch.jobs.len() >= wanted {
+                    self.await_turn(partition);
+                }
+                self.deliver(batch);
+            }
+            Err(NotActivated::Unanswered(error)) => {
+                debug!(%partition, job_type = self.registration.job_type, %error, "no jobs from this partition");
+                self.await_turn(partition);
+                self.paused
+                    .insert(partition, Instant::now() + STREAM_RETRY_PAUSE);
+            }
+            Err(NotActivated::Failed(status)) => return Err(status),
+        }
+        Ok(())
+    }
+
+    fn deliver(&self, batch: JobBatch) {
+        let bytes_max = self.gateway.config.max_message_size;
         let (mut unwanted, mut oversize) = (Vec::new(), Vec::new());
         for activated in batch.jobs {
             let job = to_client(activated.key, activated.job.unwrap_or_default());
-            if job.encoded_len() > self.gateway.config.max_message_size {
+            if job.encoded_len() > bytes_max {
                 oversize.push(Undelivered::from(&job));
             } else if !self.gateway.streams.push(&self.registration, job) {
                 unwanted.push(activated.key);
             }
         }
-        if !oversize.is_empty() {
-            let reason = format!(
-                "The job with its variables and headers does not fit into a message of {} bytes; ask for fewer variables with \
-                 fetchVariable, or raise the message size of gateway and clients",
-                self.gateway.config.max_message_size
-            );
-            activate_jobs::hand_back(&self.gateway, oversize, &reason, OVERSIZE_JOB_PAUSE).await;
+        if unwanted.is_empty() && oversize.is_empty() {
+            return;
         }
-        give_back(&self.gateway, unwanted).await;
-    }
-}
-
-fn unexpected(message: &str) -> BrokerError {
-    BrokerError::Internal {
-        code: "INTERNAL_ERROR".to_owned(),
-        message: message.to_owned(),
+        let gateway = Arc::clone(&self.gateway);
+        tokio::spawn(async move {
+            let reason = format!(
+                "The job with its variables and headers does not fit into a message of {bytes_max} bytes; ask for fewer variables with \
+                 fetchVariable, or raise the message size of gateway and clients"
+            );
+            activate_jobs::hand_back(&gateway, oversize, &reason, OVERSIZE_JOB_PAUSE).await;
+            give_back(&gateway, unwanted).await;
+        });
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -84,6 +85,24 @@ impl Fake {
             .into_iter()
             .filter(|(_, command)| command.intent == intent)
             .collect()
+    }
+
+    /// Waits until as many commands of that intent were seen.
+    pub async fn until_seen(&self, intent: impl Into<Intent>, count: usize) -> Vec<Command> {
+        let intent = intent.into();
+        let all = async {
+            loop {
+                let commands = self.seen_of(intent);
+                if commands.len() >= count {
+                    return commands.into_iter().map(|(_, command)| command).collect();
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let patience = Duration::from_secs(30);
+        tokio::time::timeout(patience, all)
+            .await
+            .expect("the command never came")
     }
 }
 
