@@ -20,7 +20,7 @@
 //! agree on it and cannot talk to each other while restoring; it is therefore derived from what all of them read: the
 //! backup's id and the checksum of its cluster manifest, and a *nonce*. Restoring the same backup a second time would give
 //! the same incarnation: as that is only told apart from the first by the operator, who has to empty all nodes for it anyway, the
-//! operator may give a nonce (the same on all nodes) to keep a forgotten node of the first restore out.
+//! operator may give a nonce (the same on all nodes) to keep a forgotten node of the first restore out. It is in the marker.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -77,6 +77,9 @@ pub struct RestoreMarker {
     pub cluster_id: String,
     /// The new incarnation.
     pub incarnation: Incarnation,
+    /// What the operator has given to tell this restore from others of the same backup.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub nonce: String,
     /// Partitions of the cluster.
     pub partition_count: u32,
     /// Partitions restored into this directory.
@@ -170,10 +173,10 @@ pub struct RestoreTarget {
 
 impl RestoreTarget {
     /// Begin. None if this backup has been restored here already: then there is nothing to do.
-    pub fn begin(path: &Path, backup: BackupId) -> Result<Option<Self>, RestoreError> {
+    pub fn begin(path: &Path, backup: BackupId, nonce: &str) -> Result<Option<Self>, RestoreError> {
         let existed = path.exists();
         let noted = path.join(IN_PROGRESS);
-        if !is_to_be_filled(path, backup)? {
+        if !is_to_be_filled(path, backup, nonce)? {
             // The last step of that restore may be missing.
             remove_file(&noted)?;
             return Ok(None);
@@ -181,7 +184,7 @@ impl RestoreTarget {
         fs::create_dir_all(path).map_err(disk("create data directory", path))?;
         let (in_progress, interrupted) = lock(path)?;
         // Another restore may have ended since.
-        match is_to_be_filled(path, backup) {
+        match is_to_be_filled(path, backup, nonce) {
             Ok(true) => {}
             ended => {
                 remove_file(&noted)?;
@@ -266,10 +269,21 @@ impl RestoreTarget {
     }
 }
 
-/// Whether there is something to do for a restore of this backup; an error if that must not be done here.
-fn is_to_be_filled(path: &Path, backup: BackupId) -> Result<bool, RestoreError> {
+/// Whether there is something to do for a restore of this backup with this nonce.
+///
+/// # Errors
+/// If that must not be done here.
+pub fn is_to_be_filled(path: &Path, backup: BackupId, nonce: &str) -> Result<bool, RestoreError> {
     match inspect_data_dir(path)? {
-        DataDirState::Restored(marker) if marker.backup_id == backup => Ok(false),
+        DataDirState::Restored(marker) if marker.backup_id == backup && marker.nonce == nonce => {
+            Ok(false)
+        }
+        DataDirState::Restored(marker) if marker.backup_id == backup => {
+            Err(RestoreError::RestoredOtherwise {
+                path: path.to_owned(),
+                backup,
+            })
+        }
         DataDirState::Restored(marker) => Err(RestoreError::RestoredFromAnother {
             path: path.to_owned(),
             found: marker.backup_id,

@@ -125,6 +125,16 @@ impl PartitionManifest {
         self.checkpoint_time_ms.unwrap_or(self.created_at_ms)
     }
 
+    /// Whether it is of one checkpoint with another. Two lives of a cluster may have the same ids and positions, but not times.
+    pub(crate) fn is_of_checkpoint(
+        &self,
+        identity: &PartitionIdentity,
+        time_ms: Option<u64>,
+    ) -> bool {
+        let times = self.checkpoint_time_ms.zip(time_ms);
+        self.identity.is_of_checkpoint(identity) && times.is_none_or(|(one, other)| one == other)
+    }
+
     pub(crate) fn encode(&self) -> Bytes {
         document::encode(PARTITION_FORMAT, self)
     }

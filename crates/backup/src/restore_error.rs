@@ -142,6 +142,17 @@ pub enum RestoreError {
         /// Asked for.
         wanted: BackupId,
     },
+    /// The data directory was restored from the same backup, with another nonce.
+    #[error(
+        "data directory {} was already restored from backup {backup}, with another nonce; nothing was changed. To restore it once more, empty the \
+         directory on every broker first", .path.display()
+    )]
+    RestoredOtherwise {
+        /// The directory.
+        path: PathBuf,
+        /// According to its marker.
+        backup: BackupId,
+    },
     /// The marker in the data directory cannot be read.
     #[error("restore marker {} is damaged: {detail}; empty the directory and restore again", .path.display())]
     MarkerDamaged {
@@ -208,7 +219,7 @@ impl RestoreError {
             Self::Store(_) => 32,
             Self::DirectoryNotEmpty { .. } => 40,
             Self::NotADirectory { .. } => 41,
-            Self::RestoredFromAnother { .. } => 42,
+            Self::RestoredFromAnother { .. } | Self::RestoredOtherwise { .. } => 42,
             Self::MarkerDamaged { .. } => 43,
             Self::Disk { .. } => 44,
             Self::Sink { .. } => 45,

@@ -171,7 +171,7 @@ async fn upload_within(
     )
     .await?;
     if let Some((manifest, _)) = existing {
-        if !manifest.identity.is_of_checkpoint(identity) {
+        if !manifest.is_of_checkpoint(identity, Some(request.checkpoint_time_ms)) {
             return Err(BackupError::Taken {
                 backup: identity.backup_id,
                 partition: identity.partition,
@@ -351,7 +351,7 @@ async fn publish_within(
     let existing = PartitionManifest::read(store, backup, partition, retry).await?;
     let (existing, _) = existing.ok_or(BackupError::Deleted { backup })?;
     let same = existing.root_hash == manifest.root_hash
-        && existing.identity.is_of_checkpoint(&manifest.identity);
+        && existing.is_of_checkpoint(&manifest.identity, manifest.checkpoint_time_ms);
     if same {
         return Ok(existing);
     }

@@ -146,6 +146,10 @@ async fn a_backup_of_another_life_of_the_cluster_is_not_taken_for_this_one() {
         let taken = back_up_one(&store, &request).await;
         assert!(matches!(taken, Err(BackupError::Taken { .. })), "{taken:?}");
     }
+    let mut later = request(1, 1, &content);
+    later.checkpoint_time_ms += 1;
+    let taken = back_up_one(&store, &later).await;
+    assert!(matches!(taken, Err(BackupError::Taken { .. })), "{taken:?}");
 }
 
 /// Whatever call fails, and however: afterwards there is a complete and sound backup or none, and trying again succeeds.

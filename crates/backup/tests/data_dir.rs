@@ -12,6 +12,7 @@ fn marker(backup: u64) -> RestoreMarker {
         backup_id: BackupId(backup),
         cluster_id: "test".into(),
         incarnation: Incarnation::derive(BackupId(backup), "checksum", ""),
+        nonce: String::new(),
         partition_count: 2,
         partitions: vec![PartitionId(1)],
         restored_at_ms: 5,
@@ -19,7 +20,7 @@ fn marker(backup: u64) -> RestoreMarker {
 }
 
 fn restore(path: &Path, backup: u64) {
-    let target = RestoreTarget::begin(path, BackupId(backup))
+    let target = RestoreTarget::begin(path, BackupId(backup), "")
         .unwrap()
         .unwrap();
     fs::create_dir_all(target.staging().join("partitions/1")).unwrap();
@@ -54,11 +55,11 @@ fn a_second_run_over_a_success_changes_nothing_and_another_id_is_refused() {
     restore(dir.path(), 7);
     fs::write(dir.path().join("written-by-the-broker"), "").unwrap();
     assert!(
-        RestoreTarget::begin(dir.path(), BackupId(7))
+        RestoreTarget::begin(dir.path(), BackupId(7), "")
             .unwrap()
             .is_none()
     );
-    let e = RestoreTarget::begin(dir.path(), BackupId(8)).unwrap_err();
+    let e = RestoreTarget::begin(dir.path(), BackupId(8), "").unwrap_err();
     assert_eq!(e.exit_code(), 42, "{e}");
     assert_eq!(
         entries(dir.path()),
@@ -70,13 +71,13 @@ fn a_second_run_over_a_success_changes_nothing_and_another_id_is_refused() {
 fn a_directory_with_something_in_it_is_refused_untouched() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(".hidden"), "precious").unwrap();
-    let e = RestoreTarget::begin(dir.path(), BackupId(7)).unwrap_err();
+    let e = RestoreTarget::begin(dir.path(), BackupId(7), "").unwrap_err();
     assert_eq!(e.exit_code(), 40);
     assert!(e.to_string().contains(".hidden"), "{e}");
     assert_eq!(fs::read(dir.path().join(".hidden")).unwrap(), b"precious");
     let file = dir.path().join(".hidden");
     assert_eq!(
-        RestoreTarget::begin(&file, BackupId(7))
+        RestoreTarget::begin(&file, BackupId(7), "")
             .unwrap_err()
             .exit_code(),
         41
@@ -87,7 +88,7 @@ fn a_directory_with_something_in_it_is_refused_untouched() {
 fn an_aborted_restore_leaves_the_directory_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let absent = dir.path().join("absent");
-    RestoreTarget::begin(&absent, BackupId(7))
+    RestoreTarget::begin(&absent, BackupId(7), "")
         .unwrap()
         .unwrap()
         .abort()
@@ -95,7 +96,7 @@ fn an_aborted_restore_leaves_the_directory_as_it_was() {
     assert!(!absent.exists());
     let mounted = dir.path().join("mounted");
     fs::create_dir_all(mounted.join("lost+found")).unwrap();
-    let target = RestoreTarget::begin(&mounted, BackupId(7))
+    let target = RestoreTarget::begin(&mounted, BackupId(7), "")
         .unwrap()
         .unwrap();
     fs::write(target.staging().join("half"), "x").unwrap();
@@ -106,7 +107,7 @@ fn an_aborted_restore_leaves_the_directory_as_it_was() {
 #[test]
 fn an_interrupted_restore_is_recognised_and_started_over() {
     let dir = tempfile::tempdir().unwrap();
-    let target = RestoreTarget::begin(dir.path(), BackupId(7))
+    let target = RestoreTarget::begin(dir.path(), BackupId(7), "")
         .unwrap()
         .unwrap();
     fs::write(target.staging().join("half"), "x").unwrap();
@@ -145,15 +146,17 @@ fn of_two_restores_into_one_directory_the_second_is_refused() {
         if existed {
             fs::create_dir(&path).unwrap();
         }
-        let first = RestoreTarget::begin(&path, BackupId(7)).unwrap().unwrap();
+        let first = RestoreTarget::begin(&path, BackupId(7), "")
+            .unwrap()
+            .unwrap();
         fs::write(first.staging().join("content"), "x").unwrap();
         for second in [7, 8] {
-            let e = RestoreTarget::begin(&path, BackupId(second)).unwrap_err();
+            let e = RestoreTarget::begin(&path, BackupId(second), "").unwrap_err();
             assert_eq!(e.exit_code(), 46, "{e}");
         }
         first.commit(&marker(7)).unwrap();
         assert_eq!(entries(&path), ["content", "restore-marker.json"]);
-        let again = RestoreTarget::begin(&path, BackupId(7)).unwrap();
+        let again = RestoreTarget::begin(&path, BackupId(7), "").unwrap();
         assert!(again.is_none());
     }
 }
@@ -169,7 +172,7 @@ fn restores_that_begin_at_the_same_time_are_never_at_work_together() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..50 {
-                    let target = match RestoreTarget::begin(&path, BackupId(7)) {
+                    let target = match RestoreTarget::begin(&path, BackupId(7), "") {
                         Ok(target) => target.unwrap(),
                         // Refused, or the other one was just removing what it had written.
                         Err(e) => {
@@ -198,7 +201,9 @@ fn a_restore_that_cannot_be_moved_into_place_leaves_the_directory_as_it_was() {
         if existed {
             fs::create_dir(&path).unwrap();
         }
-        let target = RestoreTarget::begin(&path, BackupId(7)).unwrap().unwrap();
+        let target = RestoreTarget::begin(&path, BackupId(7), "")
+            .unwrap()
+            .unwrap();
         fs::write(target.staging().join("content"), "x").unwrap();
         // No file can take the marker's name.
         fs::create_dir(path.join("restore-marker.json.tmp")).unwrap();
@@ -219,7 +224,7 @@ fn a_kill_between_marker_and_clean_up_counts_as_success() {
         DataDirState::Restored(marker(7))
     );
     assert!(
-        RestoreTarget::begin(dir.path(), BackupId(7))
+        RestoreTarget::begin(dir.path(), BackupId(7), "")
             .unwrap()
             .is_none()
     );
@@ -232,7 +237,7 @@ fn a_damaged_marker_is_told_and_nothing_is_removed() {
     restore(dir.path(), 7);
     fs::write(dir.path().join("restore-marker.json"), "{}").unwrap();
     assert_eq!(
-        RestoreTarget::begin(dir.path(), BackupId(7))
+        RestoreTarget::begin(dir.path(), BackupId(7), "")
             .unwrap_err()
             .exit_code(),
         43
@@ -251,4 +256,23 @@ fn all_nodes_agree_on_the_incarnation_and_it_differs_by_backup_set_and_nonce() {
         derive(7, "cn", ""),
     ];
     assert!(others.iter().all(|other| *other != derive(7, "c", "n")));
+}
+
+/// Nodes of the first of two restores of one backup must not join those of the second.
+#[test]
+fn a_second_restore_of_a_backup_is_another_one_if_it_has_another_nonce() {
+    let dir = tempfile::tempdir().unwrap();
+    let begin = |nonce| RestoreTarget::begin(dir.path(), BackupId(7), nonce);
+    let restored = RestoreMarker {
+        incarnation: Incarnation::derive(BackupId(7), "checksum", "again"),
+        nonce: "again".to_owned(),
+        ..marker(7)
+    };
+    begin("again").unwrap().unwrap().commit(&restored).unwrap();
+    assert!(begin("again").unwrap().is_none());
+    for other in ["", "once more"] {
+        let refused = begin(other).unwrap_err();
+        assert_eq!(refused.exit_code(), 42, "{refused}");
+    }
+    assert_ne!(restored.incarnation, marker(7).incarnation);
 }

@@ -8,9 +8,9 @@ use futures::future::join_all;
 use prost::Message as _;
 use skep_backup::chunk::PairRun;
 use skep_backup::{
-    BackupId, Cancel, DataDirState, Incarnation, PartitionId, PartitionManifest, Progress,
-    RestorableBackup, RestoreError, RestoreMarker, RestoreOptions, RestoreSink, RestoreTarget,
-    RetryPolicy, SinkError, find_restorable, inspect_data_dir, restore_partition,
+    BackupId, Cancel, Incarnation, PartitionId, PartitionManifest, Progress, RestorableBackup,
+    RestoreError, RestoreMarker, RestoreOptions, RestoreSink, RestoreTarget, RetryPolicy,
+    SinkError, find_restorable, is_to_be_filled, restore_partition,
 };
 use skep_blob::BlobRef;
 use skep_config::BrokerConfig;
@@ -28,7 +28,10 @@ pub enum Restored {
     /// The data directory was rebuilt.
     Done,
     /// It had been rebuilt from this backup before; nothing was touched.
-    Already,
+    Already {
+        /// A broker has run on it since.
+        has_run: bool,
+    },
     /// It could be rebuilt; nothing was touched.
     WouldDo {
         /// Partitions.
@@ -40,33 +43,21 @@ pub enum Restored {
     },
 }
 
-/// Rebuilds the data directory from backup `id`, or says what would be done. A failure, and `cancel`, leave the directory as it was.
+/// Rebuilds the data directory from backup `id`, or says what would be done. Brokers restored with another `nonce` do not join this one. A failure, and `cancel`, leave the directory as it was.
 pub async fn restore(
     config: &BrokerConfig,
     store: &BlobRef,
-    id: BackupId,
+    (id, nonce): (BackupId, &str),
     dry_run: bool,
     progress: Arc<dyn Progress>,
     cancel: Cancel,
 ) -> Result<Restored, RestoreError> {
     let directory = &config.data.directory;
     // Looked at first: a second run over a successful one needs no store, and a full directory no download.
-    match inspect_data_dir(directory)? {
-        DataDirState::Restored(marker) if marker.backup_id == id => return Ok(Restored::Already),
-        DataDirState::Restored(marker) => {
-            return Err(RestoreError::RestoredFromAnother {
-                path: directory.clone(),
-                found: marker.backup_id,
-                wanted: id,
-            });
-        }
-        DataDirState::Occupied { entry } => {
-            return Err(RestoreError::DirectoryNotEmpty {
-                path: directory.clone(),
-                entry,
-            });
-        }
-        DataDirState::Empty | DataDirState::Interrupted => {}
+    if !is_to_be_filled(directory, id, nonce)? {
+        return Ok(Restored::Already {
+            has_run: has_run(directory),
+        });
     }
     let mut backup = find(config, store, id).await?;
     backup
@@ -81,12 +72,12 @@ pub async fn restore(
             stored_bytes: kept.map(|partition| partition.stored_bytes).sum(),
         });
     }
-    let Some(target) = RestoreTarget::begin(directory, id)? else {
-        return Ok(Restored::Already);
+    let Some(target) = RestoreTarget::begin(directory, id, nonce)? else {
+        return Ok(Restored::Already { has_run: false });
     };
     match fill(&backup, store, target.staging(), &progress, &cancel).await {
         Ok(()) => {
-            target.commit(&marker(&backup, id))?;
+            target.commit(&marker(&backup, id, nonce))?;
             Ok(Restored::Done)
         }
         Err(error) => {
@@ -165,11 +156,17 @@ async fn fill(
     failures.into_iter().next().map_or(Ok(()), Err)
 }
 
-fn marker(backup: &RestorableBackup, id: BackupId) -> RestoreMarker {
+/// Whether a broker has begun to write its log in a directory.
+fn has_run(directory: &Path) -> bool {
+    directory.join("log").exists()
+}
+
+fn marker(backup: &RestorableBackup, id: BackupId, nonce: &str) -> RestoreMarker {
     RestoreMarker {
         backup_id: id,
         cluster_id: backup.cluster.cluster_id.clone(),
-        incarnation: Incarnation::derive(id, &backup.checksum, ""),
+        incarnation: Incarnation::derive(id, &backup.checksum, nonce),
+        nonce: nonce.to_owned(),
         partition_count: backup.cluster.partition_count,
         partitions: backup
             .partitions

@@ -19,6 +19,7 @@ pub async fn run(arguments: ConfigArguments) -> Result<(), Failure> {
     if let Some(backup_id) = restore_wanted()? {
         let arguments = RestoreArguments {
             backup_id,
+            nonce: env::var("ZEEBE_RESTORE_NONCE").unwrap_or_default(),
             dry_run: false,
             config: arguments,
         };

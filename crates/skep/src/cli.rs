@@ -67,9 +67,13 @@ const RESTORE_HELP: &str = "\
 Examples:
   skep restore --backupId=1
   skep restore --backupId=1 --dry-run
+  skep restore --backupId=1 --nonce=2026-11-30
 
 It reads the configuration of the broker. The data directory must be empty or absent; a failure leaves it as it was, and
 the restore can be run again. A second run over a successful one changes nothing and exits 0.";
+
+/// More would not tell more restores apart.
+const NONCE_BYTES_MAX: usize = 255;
 
 /// Where the configuration is.
 #[derive(Debug, Clone, Args)]
@@ -86,6 +90,9 @@ pub struct RestoreArguments {
     #[arg(long = "backupId", alias = "backup-id", value_name = "ID", value_parser = backup_id,
           env = "ZEEBE_RESTORE_FROM_BACKUP_ID")]
     pub backup_id: BackupId,
+    /// Any text, the same on all brokers, to restore a backup once more: brokers of an earlier restore of it, which have another, cannot join then
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = nonce, env = "ZEEBE_RESTORE_NONCE")]
+    pub nonce: String,
     /// Check everything and say what would be done, but change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -325,6 +332,13 @@ pub struct WorkArguments {
     pub variables: String,
     #[command(flatten)]
     pub gateway: GatewayArguments,
+}
+
+fn nonce(text: &str) -> Result<String, String> {
+    match text.len() <= NONCE_BYTES_MAX {
+        true => Ok(text.to_owned()),
+        false => Err(format!("it has more than {NONCE_BYTES_MAX} bytes")),
+    }
 }
 
 fn backup_id(text: &str) -> Result<BackupId, String> {

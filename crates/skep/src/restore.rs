@@ -49,7 +49,7 @@ pub async fn run(arguments: RestoreArguments) -> Result<(), Failure> {
     let mut restoring = pin!(restore(
         &config,
         &store,
-        id,
+        (id, &arguments.nonce),
         arguments.dry_run,
         progress,
         cancel.clone()
@@ -68,10 +68,17 @@ pub async fn run(arguments: RestoreArguments) -> Result<(), Failure> {
     };
     match restored? {
         Restored::Done => info!("Successfully restored broker from backup {id}"),
-        Restored::Already => info!(
-            "{} was restored from backup {id} before; nothing was touched",
-            config.data.directory.display()
-        ),
+        Restored::Already { has_run } => {
+            info!(
+                "{} was restored from backup {id} before; nothing was touched",
+                config.data.directory.display()
+            );
+            if has_run {
+                warn!(
+                    "a broker has run on it since. To restore backup {id} once more, empty the data directories of all brokers, and restore each of them with the same new --nonce, which keeps those out that were forgotten"
+                );
+            }
+        }
         Restored::WouldDo {
             partitions,
             chunks,
