@@ -20,7 +20,7 @@ mod shapes;
 mod status;
 mod take;
 
-pub use loggers::{Level, LoggerLevels, Loggers};
+pub use loggers::{Level, LoggerLevels, Loggers, NotSet};
 pub use node::{
     CheckpointAnswer, ClusterBroker, ClusterPartition, ExportingChange, Health, KnownBackup, Node,
     PartitionReport, RequestError,

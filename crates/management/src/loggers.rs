@@ -84,8 +84,17 @@ pub trait Loggers: Send + Sync + 'static {
     /// One; `None` if nothing can be logged under that name.
     fn levels(&self, name: &str) -> Option<LoggerLevels>;
 
-    /// Gives a level from now on, or takes it back; whether there is such a logger.
-    fn set(&self, name: &str, level: Option<Level>) -> bool;
+    /// Gives a level from now on, or takes it back.
+    fn set(&self, name: &str, level: Option<Level>) -> Result<(), NotSet>;
+}
+
+/// Why a logger was not given a level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSet {
+    /// Nothing can be logged under its name.
+    Unknown,
+    /// So many loggers were given one, and more may not.
+    TooMany(usize),
 }
 
 /// `GET /actuator/loggers`, `GET` and `POST /actuator/loggers/{name}`.
@@ -134,7 +143,14 @@ async fn change(
         return json_response(StatusCode::BAD_REQUEST, &json!({"message": text}));
     };
     match loggers.set(&name, level) {
-        true => StatusCode::NO_CONTENT.into_response(),
-        false => unknown(&name),
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(NotSet::Unknown) => unknown(&name),
+        Err(NotSet::TooMany(max)) => {
+            let text = format!(
+                "{max} loggers were given a level, as many as may be. Give a wider one a level (GET /actuator/loggers lists them), or take \
+                 one back with the configuredLevel null"
+            );
+            json_response(StatusCode::BAD_REQUEST, &json!({"message": text}))
+        }
     }
 }

@@ -22,7 +22,7 @@ use crate::{Loggers, Node, backups, cluster, exporting, loggers};
 /// A backup request is a number: anything larger is a mistake or worse.
 pub(crate) const BODY_BYTES_MAX: usize = 16 << 10;
 
-/// Requests about partitions and backups that are answered at a time; more are refused. Nobody needs as many.
+/// Requests about partitions and backups that are answered at a time, and of those about loggers; more are refused. Nobody needs as many.
 const REQUESTS_MAX: usize = 64;
 
 /// How often they are answered: far more often than somebody looks who waits, and seldom enough not to be felt by partitions.
@@ -140,7 +140,7 @@ fn of_process(
         router = router.merge(health::metrics(&metrics));
     }
     if exposure.loggers {
-        router = router.merge(loggers::routes(loggers));
+        router = router.merge(limited(loggers::routes(loggers)));
     }
     router
 }
@@ -203,7 +203,7 @@ async fn in_turn(State(turns): State<Arc<Turns>>, request: Request, next: Next) 
     next.run(request).await
 }
 
-/// Bounds what asks partitions or the backup store. Probes are answered whatever else is asked.
+/// Bounds what asks partitions or the backup store, or changes what is logged. Probes are answered whatever else is asked.
 fn limited<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     let turns = Arc::new(Turns {
         places: Semaphore::new(REQUESTS_MAX),

@@ -6,12 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use skep_management::{Level, LoggerLevels, Loggers};
+use skep_management::{Level, LoggerLevels, Loggers, NotSet};
 use tracing::{info, warn};
 use tracing_subscriber::{EnvFilter, reload};
 
 /// Name of the logger that holds all others.
 const ROOT: &str = "ROOT";
+
+/// Loggers that may have been given a level: each is looked at for whatever may be logged. There are not as many modules.
+const GIVEN_MAX: usize = 100;
+
+/// Longest name of a logger, in bytes. No module has one as long.
+const NAME_BYTES_MAX: usize = 128;
 
 /// Zeebe's loggers, and the modules that do the same here.
 const ZEEBE: [(&str, &str); 11] = [
@@ -118,6 +124,9 @@ fn module_of(name: &str) -> Option<String> {
     if let Some((_, module)) = ZEEBE.iter().find(|(zeebe, _)| *zeebe == name) {
         return Some((*module).to_owned());
     }
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
     let module = name.replace('.', "::");
     let crate_name = module.split("::").next().unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
@@ -144,22 +153,24 @@ impl Loggers for LogLevels {
         Some(self.levels_of(&module, &self.given()))
     }
 
-    fn set(&self, name: &str, level: Option<Level>) -> bool {
-        let Some(module) = module_of(name) else {
-            return false;
-        };
+    fn set(&self, name: &str, level: Option<Level>) -> Result<(), NotSet> {
+        let module = module_of(name).ok_or(NotSet::Unknown)?;
         let mut given = self.given();
         match level {
+            Some(_) if given.len() >= GIVEN_MAX && !given.contains_key(&module) => {
+                return Err(NotSet::TooMany(GIVEN_MAX));
+            }
             Some(level) => given.insert(module, level),
             None => given.remove(&module),
         };
         let directives = directives(&self.begun, &given);
+        let level = level.map_or("as at the start", Level::name);
         // Held meanwhile, so that the last change is the last that is applied.
         match (self.apply)(EnvFilter::new(&directives)) {
-            Ok(()) => info!(directives, "what is logged has changed"),
+            Ok(()) => info!(logger = name, to = level, "what is logged has changed"),
             Err(error) => warn!(%error, "what is logged could not be changed"),
         }
-        true
+        Ok(())
     }
 }
 
@@ -181,21 +192,22 @@ mod tests {
         let levels = levels();
         assert_eq!(shown(&levels, "ROOT"), (Some(Level::Info), Level::Info));
         assert_eq!(shown(&levels, "openraft.core").1, Level::Error);
-        assert!(levels.set("skep_raft", Some(Level::Debug)));
+        levels.set("skep_raft", Some(Level::Debug)).unwrap();
         assert_eq!(shown(&levels, "skep_raft.reader"), (None, Level::Debug));
         assert_eq!(shown(&levels, "skep_broker").1, Level::Info);
-        assert!(levels.set("root", Some(Level::Off)));
+        levels.set("root", Some(Level::Off)).unwrap();
         assert_eq!(shown(&levels, "skep_broker"), (None, Level::Off));
         assert_eq!(shown(&levels, "skep_raft").1, Level::Debug);
-        assert!(levels.set("skep_raft", None) && levels.set("ROOT", None));
+        levels.set("skep_raft", None).unwrap();
+        levels.set("ROOT", None).unwrap();
         assert_eq!(shown(&levels, "skep_raft"), (None, Level::Info));
     }
 
     #[test]
     fn names_of_zeebe_stand_for_the_modules_that_do_the_same() {
         let levels = levels();
-        assert!(levels.set("io.camunda.zeebe", Some(Level::Warn)));
-        assert!(levels.set("io.atomix.raft", Some(Level::Trace)));
+        levels.set("io.camunda.zeebe", Some(Level::Warn)).unwrap();
+        levels.set("io.atomix.raft", Some(Level::Trace)).unwrap();
         assert_eq!(shown(&levels, "skep_gateway").1, Level::Warn);
         let raft = (Some(Level::Trace), Level::Trace);
         assert_eq!(shown(&levels, "skep_raft"), raft);
@@ -203,9 +215,28 @@ mod tests {
         let expected = "info,openraft=error,skep=warn,skep_raft=trace";
         assert_eq!(directives(&levels.begun, &given), expected);
         for strange in ["org.springframework", "io.camunda.operate", "skep_raft=x"] {
-            assert!(!levels.set(strange, Some(Level::Off)), "{strange}");
+            let set = levels.set(strange, Some(Level::Off));
+            assert_eq!(set, Err(NotSet::Unknown), "{strange}");
             assert_eq!(levels.levels(strange), None);
         }
         assert!(levels.all().contains_key("io.camunda.zeebe"));
+    }
+
+    #[test]
+    fn no_more_loggers_are_given_levels_than_may_be_and_no_longer_ones() {
+        let levels = levels();
+        let debug = Some(Level::Debug);
+        for number in 0..GIVEN_MAX {
+            let name = format!("skep_raft.m{number}");
+            assert_eq!(levels.set(&name, debug), Ok(()));
+        }
+        let refused = levels.set("skep_raft", debug);
+        assert_eq!(refused, Err(NotSet::TooMany(GIVEN_MAX)));
+        let again = levels.set("skep_raft.m7", Some(Level::Trace));
+        assert_eq!(again, Ok(()), "it has one already");
+        assert_eq!(levels.set("skep_raft.m7", None), Ok(()));
+        assert_eq!(levels.set("skep_raft", debug), Ok(()));
+        let long = format!("skep_raft.{}", "m".repeat(NAME_BYTES_MAX));
+        assert_eq!(levels.set(&long, debug), Err(NotSet::Unknown));
     }
 }

@@ -10,7 +10,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     CheckpointAnswer, ClusterBroker, ClusterPartition, ExportingChange, Health, KnownBackup, Level,
-    LoggerLevels, PartitionReport, RequestError,
+    LoggerLevels, NotSet, PartitionReport, RequestError,
 };
 
 /// A node of two partitions that does as it is told.
@@ -163,9 +163,13 @@ impl Loggers for FakeLoggers {
         };
         (name == "ROOT").then_some(levels)
     }
-    fn set(&self, name: &str, level: Option<Level>) -> bool {
+    fn set(&self, name: &str, level: Option<Level>) -> Result<(), NotSet> {
         *self.0.lock().unwrap() = level;
-        name == "ROOT"
+        match name {
+            "ROOT" => Ok(()),
+            "one.more" => Err(NotSet::TooMany(100)),
+            _ => Err(NotSet::Unknown),
+        }
     }
 }
 
@@ -567,3 +571,41 @@ async fn the_members_of_the_cluster_are_listed_as_zeebe_lists_them() {
 }
 
 mod process;
+
+fn request(method: &str, path: &str) -> Request {
+    let request = Request::builder().method(method).uri(path);
+    request.body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn loggers_are_not_asked_without_end_and_probes_are_answered_all_the_same() {
+    let node: Arc<Fake> = Arc::default();
+    let loggers = Arc::<FakeLoggers>::default();
+    let api = Api::of_broker(node, loggers, &everything(), Duration::from_secs(30));
+    let mut refused = false;
+    for _ in 0..100_000 {
+        let asked = request("GET", "/actuator/loggers/ROOT");
+        let response = api.0.clone().oneshot(asked).await.unwrap();
+        refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
+        if refused {
+            break;
+        }
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+    assert!(refused, "as many as anybody liked were answered");
+    for path in ["/actuator/health/liveness", "/actuator/partitions"] {
+        let response = api.0.clone().oneshot(request("GET", path)).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_gives_too_many_loggers_a_level_is_told_how_to_mend_it() {
+    let fake = Arc::default();
+    let body = r#"{"configuredLevel":"DEBUG"}"#;
+    let (status, told) = call(&fake, "POST", "/actuator/loggers/one.more", body).await;
+    assert_eq!(status, 400);
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("100 loggers"), "{message}");
+    assert!(message.contains("configuredLevel null"), "{message}");
+}
