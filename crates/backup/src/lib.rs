@@ -66,7 +66,9 @@ pub use collect::{CollectOptions, CollectReport, collect};
 pub use compare::hash_content;
 pub use complete::complete_backup;
 pub use content::{Content, ContentError, Visit};
-pub use data_dir::{DataDirState, Incarnation, RestoreMarker, RestoreTarget, inspect_data_dir};
+pub use data_dir::{
+    DataDirState, Incarnation, RestoreMarker, RestoreTarget, inspect_data_dir, is_to_be_filled,
+};
 pub use delete::delete_backup;
 pub use dirty::DirtyChunks;
 pub use error::BackupError;
