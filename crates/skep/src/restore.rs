@@ -1,12 +1,13 @@
 //! `skep restore`.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use skep_backup::{Cancel, PartitionId, Progress, RestoreError};
+use skep_backup::{BackupId, Cancel, PartitionId, Progress, RestoreError};
 use skep_broker::{Restored, open_blob_store, restore};
 use tracing::{info, warn};
 
@@ -66,14 +67,20 @@ pub async fn run(arguments: RestoreArguments) -> Result<(), Failure> {
             }
         }
     };
-    match restored? {
+    say(&restored?, id, &config.data.directory);
+    Ok(())
+}
+
+/// How it has ended.
+fn say(restored: &Restored, id: BackupId, directory: &Path) {
+    match restored {
         Restored::Done => info!("Successfully restored broker from backup {id}"),
         Restored::Already { has_run } => {
             info!(
                 "{} was restored from backup {id} before; nothing was touched",
-                config.data.directory.display()
+                directory.display()
             );
-            if has_run {
+            if *has_run {
                 warn!(
                     "a broker has run on it since. To restore backup {id} once more, empty the data directories of all brokers, and restore each of them with the same new --nonce, which keeps those out that were forgotten"
                 );
@@ -87,11 +94,10 @@ pub async fn run(arguments: RestoreArguments) -> Result<(), Failure> {
             partitions,
             chunks,
             "Dry run: backup {id} can be restored into {}; {} would be read. Nothing was changed",
-            config.data.directory.display(),
-            HumanBytes(stored_bytes)
+            directory.display(),
+            HumanBytes(*stored_bytes)
         ),
     }
-    Ok(())
 }
 
 fn stopped_at_once() -> Failure {
